@@ -1,0 +1,57 @@
+"""What can go wrong that an operator can mend: one class per exit code, each with a hint."""
+
+from typing import ClassVar
+
+
+class ProvisionerError(Exception):
+    """Something the operator can act on: `str()` says what and where, `hint` the command or edit to try.
+
+    `exit_code` follows the table in the README: 2 bad input, 4 a host failed, 5 unreachable, 6 somebody else works
+    there, 7 a verification failed.
+    """
+
+    exit_code: ClassVar[int] = 2
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class BadInput(ProvisionerError):
+    """A file, option or answer that cannot be taken as it is."""
+
+
+class Missing(BadInput):
+    """Something named does not exist, or this laptop lacks a program."""
+
+
+class Locked(BadInput):
+    """A secret is needed and the vault has not been unlocked."""
+
+
+class HostFailed(ProvisionerError):
+    """A host was reached and could not be brought where the dossier wants it."""
+
+    exit_code = 4
+
+
+class Unreachable(ProvisionerError):
+    """A host gave no answer, or refused to let us in."""
+
+    exit_code = 5
+
+
+class Busy(ProvisionerError):
+    """Somebody else works on this office now, or has a newer copy of it."""
+
+    exit_code = 6
+
+
+class Unverified(ProvisionerError):
+    """A check or a verification failed: a journal, a plan that no longer holds."""
+
+    exit_code = 7
+
+
+class HostKeyChanged(Unverified):
+    """A host shows another key than the pinned one; nothing was sent to it."""

@@ -1,0 +1,101 @@
+"""Where the things of one office lie, for its real hosts or for its lab.
+
+A lab is a property of the target: its pins, journals, summaries, secrets and learnt totals are its own and lie in the
+state folder, so nothing a rehearsal does can be mistaken for the client's, nor reach it.
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+
+def state_home() -> Path:
+    """Our folder for journals and labs (`$XDG_STATE_HOME/provisioner`); made 0700."""
+    base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
+    return _private(base / "provisioner")
+
+
+def cache_home() -> Path:
+    """Our folder for what can be fetched or computed again (`$XDG_CACHE_HOME/provisioner`); made 0700."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return _private(base / "provisioner")
+
+
+def runtime_home() -> Path:
+    """Our folder in memory (tmpfs) for sockets and what Ansible writes while it plays; made 0700."""
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    if base and os.access(base, os.W_OK):
+        return _private(Path(base) / "provisioner")
+    return _private(Path("/dev/shm") / f"provisioner-{os.getuid()}")  # noqa: S108 - tmpfs, checked for its owner below
+
+
+def _private(path: Path) -> Path:
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = path.lstat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o077:
+        if status.st_uid == os.getuid() and path.is_dir() and not path.is_symlink():
+            path.chmod(0o700)
+        else:
+            raise PermissionError(f"{path} belongs to somebody else")
+    return path
+
+
+@dataclass(frozen=True)
+class Target:
+    """One office of one inventory, real or lab."""
+
+    inventory: Path
+    office: str
+    lab: bool = False
+
+    @cached_property
+    def id(self) -> str:
+        """Ten hex digits that tell this (inventory, office, lab or real) from any other; fit for names of links."""
+        text = f"{self.inventory.resolve()}\0{self.office}\0{'lab' if self.lab else 'real'}"
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+    @property
+    def folder(self) -> Path:
+        """The office's folder in the inventory, its dossier in it."""
+        return self.inventory / "offices" / self.office
+
+    @property
+    def state(self) -> Path:
+        """Journals, learnt totals, last known addresses; for a lab also its pins, secrets and summaries."""
+        return _private(state_home() / ("labs" if self.lab else "offices") / f"{self.office}-{self.id}")
+
+    @property
+    def kept(self) -> Path:
+        """Where pins, vault and summaries lie: the office's folder, or a lab's state folder."""
+        return self.state if self.lab else self.folder
+
+    @property
+    def known_hosts(self) -> Path:
+        """The pinned keys, by alias `<host>.<office>`."""
+        return self.kept / "known_hosts"
+
+    @property
+    def vault(self) -> Path:
+        """The secrets, ansible-vault."""
+        return self.kept / "vault.yml"
+
+    @property
+    def summaries(self) -> Path:
+        """One small file per run: the audit."""
+        return self.kept / "runs"
+
+    @property
+    def journals(self) -> Path:
+        """The events of each run."""
+        return _private(self.state / "journals")
+
+    @property
+    def control(self) -> Path:
+        """SSH control sockets: a folder per target, because every office is 192.168.1.0/24."""
+        return _private(runtime_home() / f"ssh-{self.id}")
+
+    def alias(self, host: str) -> str:
+        """The name a host's key is pinned under (HostKeyAlias), never its address."""
+        return f"{host}.{self.office}"
