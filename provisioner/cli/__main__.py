@@ -1,0 +1,111 @@
+"""The entry point: the list of verbs, read without importing any of them, and the one place where errors end."""
+
+import importlib
+import json
+import sys
+from typing import Any
+
+import click
+
+from provisioner import __version__
+from provisioner.errors import ProvisionerError
+
+# verb -> (module of provisioner.cli, its one line of help): `--help` must not import 14 modules to print 14 lines.
+VERBS = {
+    "init": ("inventory", "Make a new inventory of your own (a git repository)."),
+    "doctor": ("doctor", "Say what this laptop lacks, one repair command a line."),
+    "office": ("office", "Offices: new, list, show, remove."),
+    "inventory": ("inventory", "The whole inventory: check."),
+    "reseller": ("reseller", "The network: list, show."),
+    "unlock": ("secrets", "Open the inventory's secrets for one sitting."),
+    "lock": ("secrets", "Close them again."),
+    "secrets": ("secrets", "The secrets of an office: show."),
+    "adopt": ("adopt", "First contact: pin the host's key, put your account in place."),
+    "plan": ("apply", "Say what apply would change, with diffs and a digest."),
+    "apply": ("apply", "Bring the office's hosts where the dossier wants them."),
+    "runs": ("runs", "What was done, when, by whom: list, show, check."),
+    "ssh": ("ssh", "Log in to a host with its pinned key, or run one command there."),
+    "lab": ("lab", "The virtual office on this laptop: up, down, list, exec."),
+}
+
+
+class Verbs(click.Group):
+    """The top group; loads a verb's module when that verb is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Verbs in the order of a technician's day."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the one module that holds the verb."""
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"provisioner.cli.{VERBS[cmd_name][0]}")
+        name = f"{cmd_name}_" if cmd_name in ("inventory",) else cmd_name
+        command: click.Command = getattr(module, name, None) or getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Print the table above instead of importing every verb."""
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, line) for name, (_, line) in VERBS.items()])
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="provisioner", message="%(prog)s %(version)s")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout; progress goes to stderr.")
+@click.option("--inventory", metavar="DIR", help="Whose network (or PROVISIONER_INVENTORY).")
+@click.pass_context
+def provisioner(ctx: click.Context, as_json: bool, inventory: str | None) -> None:
+    """Install and maintain the offices of a network of IT co-ops.
+
+    \b
+    Exit codes: 0 done, 1 internal error, 2 usage or bad input, 3 the plan has changes, 4 a host failed,
+    5 a host unreachable, 6 somebody else works there, 7 a verification or check failed, 130 interrupted.
+    """
+    ctx.ensure_object(dict)
+    ctx.obj.update(as_json=as_json, inventory=inventory)
+
+
+def complain(message: str, hint: str, as_json: bool) -> None:
+    """Print one error: an object on stdout with `--json`, else two lines on stderr."""
+    if as_json:
+        print(json.dumps({"error": message, "hint": hint}, ensure_ascii=False))
+        return
+    from provisioner.cli.common import shown
+
+    click.secho(f"error: {shown(message)}", fg="red", err=True)
+    if hint:
+        click.secho(f"try:   {shown(hint)}", fg="cyan", err=True)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line and leave with the documented exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    words = argv[: argv.index("--")] if "--" in argv else argv
+    as_json = "--json" in words  # known before click has parsed: a usage error is an object too
+    try:
+        code: Any = provisioner.main(args=argv, prog_name="provisioner", standalone_mode=False, obj={})
+    except click.exceptions.Abort:
+        complain("interrupted", "", as_json)
+        code = 130
+    except KeyboardInterrupt:
+        complain("interrupted", "", as_json)
+        code = 130
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        code = 2
+    except click.ClickException as error:
+        hint = f"{error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else ""
+        complain(error.format_message(), hint, as_json)
+        code = 2
+    except ProvisionerError as error:
+        complain(str(error), error.hint, as_json)
+        code = error.exit_code
+    except BrokenPipeError:
+        code = 141
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

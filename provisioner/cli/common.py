@@ -1,0 +1,160 @@
+"""What every verb shares: its options, its voice (people or `--json`), its questions, its way into a lab."""
+
+import functools
+import json
+import os
+import sys
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from provisioner.errors import BadInput, Missing
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from provisioner.inventory.target import Target
+
+
+def shown(text: str) -> str:
+    """`text` fit for a terminal: control, bidirectional and other format characters become visible escapes."""
+    return "".join(
+        c if c == "\n" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp") else f"\\u{ord(c):04x}"
+        for c in text
+    )
+
+
+@dataclass
+class Voice:
+    """How this call speaks: results on stdout (one object with `--json`), all else on stderr."""
+
+    as_json: bool
+    inventory_option: str | None
+
+    @functools.cached_property
+    def out(self) -> "Console":
+        """The console for results. Markup is off: a client's `[bold]` is text."""
+        from rich.console import Console
+
+        return Console(markup=False, highlight=False, emoji=False)
+
+    @functools.cached_property
+    def err(self) -> "Console":
+        """The console for progress and questions."""
+        from rich.console import Console
+
+        return Console(stderr=True, markup=False, highlight=False, emoji=False)
+
+    def say(self, line: str) -> None:
+        """Tell the person waiting what is happening now."""
+        self.err.print(shown(line), soft_wrap=True)
+
+    def result(self, data: Mapping[str, Any], human: Callable[[], None]) -> None:
+        """End with one result: `data` as one JSON object, or `human()` printing it for a person."""
+        if self.as_json:
+            print(json.dumps(data, ensure_ascii=False, default=str))
+        else:
+            human()
+
+    @functools.cached_property
+    def inventory(self) -> Path:
+        """The inventory's folder: `--inventory`, `PROVISIONER_INVENTORY`, the folder we stand in, the example network.
+
+        Raises:
+            Missing: none of these is an inventory.
+        """
+        named = self.inventory_option or os.environ.get("PROVISIONER_INVENTORY")
+        if named:
+            folder = Path(named).absolute()
+            if not (folder / "offices").is_dir():
+                raise Missing(f"{folder} is not an inventory: it has no folder offices/", hint=f"provisioner init {named}")
+            return folder
+        here = Path.cwd()
+        for folder in (here, *here.parents):
+            if (folder / "offices").is_dir() and (folder / "resellers").is_dir():
+                return folder
+        example = Path(__file__).resolve().parents[2] / "inventory"
+        if (example / "offices").is_dir():
+            return example
+        raise Missing("no inventory here", hint="provisioner init DIR, or give --inventory DIR")
+
+    def target(self, office: str, lab: bool) -> "Target":
+        """The office's real hosts, or its lab.
+
+        Raises:
+            Missing: the inventory has no such office.
+        """
+        from provisioner.inventory.target import Target
+
+        return Target(self.inventory, office, lab)
+
+
+def verb(*args: Any, **kwargs: Any) -> Callable[[Callable[..., Any]], click.Command]:
+    """Make a click command whose function gets a `Voice` first; `--json` and `--inventory` may stand after the verb.
+
+    A first argument that is a click group puts the command there; the others go to `click.command`.
+    """
+    parent = args[0] if args and isinstance(args[0], click.Group) else None
+    rest = args[1:] if parent else args
+
+    def decorate(function: Callable[..., Any]) -> click.Command:
+        @functools.wraps(function)
+        @click.pass_context
+        def run(ctx: click.Context, /, as_json: bool, inventory: str | None, **given: Any) -> Any:
+            top = ctx.find_object(dict) or {}
+            return function(Voice(as_json or bool(top.get("as_json")), inventory or top.get("inventory")), **given)
+
+        wrapped = click.option("--inventory", metavar="DIR", help="Whose network (or PROVISIONER_INVENTORY).")(run)
+        wrapped = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")(wrapped)
+        command: click.Command = click.command(*rest, **kwargs)(wrapped)
+        if parent:
+            parent.add_command(command)
+        return command
+
+    return decorate
+
+
+def complete_office(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Shell completion of office names: the folders of the inventory, nothing is read."""
+    top = ctx.find_object(dict) or {}
+    try:
+        folder = Voice(False, ctx.params.get("inventory") or top.get("inventory")).inventory / "offices"
+        return sorted(p.name for p in folder.iterdir() if p.name.startswith(incomplete) and p.is_dir())
+    except (Missing, OSError):
+        return []
+
+
+office_argument = click.argument("office", metavar="OFFICE", shell_complete=complete_office)
+lab_option = click.option("--lab", is_flag=True, help="Act on the office's lab instead of its real hosts.")
+
+
+def terminal() -> bool:
+    """Whether somebody is there to answer."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def ask(question: str, option: str, *, secret: bool = False, default: str | None = None) -> str:
+    """Ask on the terminal for what `option` would have given.
+
+    Raises:
+        BadInput: there is no terminal; the hint names the option.
+    """
+    if not terminal():
+        raise BadInput(f"{question}: nobody is there to answer", hint=f"give {option}")
+    answer: str = click.prompt(question, hide_input=secret, default=default, err=True)
+    return answer
+
+
+def confirm(question: str, option: str = "--yes") -> bool:
+    """Ask yes or no on the terminal; no is the default.
+
+    Raises:
+        BadInput: there is no terminal; the hint names the option.
+    """
+    if not terminal():
+        raise BadInput(f"{question}: nobody is there to answer", hint=f"give {option}")
+    return click.confirm(question, default=False, err=True)
