@@ -1,0 +1,31 @@
+"""Writing a file so that a kill, or a full disk, leaves the old one or the new one, never half of either."""
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+
+def write(path: Path, text: str, *, mode: int = 0o600) -> None:
+    """Replace `path` by `text` (UTF-8): written beside it, flushed to disk, renamed over it, and the folder flushed.
+
+    Raises:
+        OSError: no space, no permission; `path` is as it was.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.rename(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,376 @@
+"""Pinned connections: the only room that imports paramiko and fabric.
+
+Two kinds. First contact (adopt) is paramiko's and fabric's: there is no pinned key yet, a person looks at the fingerprint,
+then a password or a key goes over that one connection. Everything after is OpenSSH with the pinned key, through control
+sockets that Ansible shares, because the handshake is what a connection costs (76 ms of laptop CPU, 5 over a socket).
+
+The key file is always named and certificates are switched off: a stale certificate beside a good key locks paramiko,
+fabric and netmiko out. The laptop's own ssh configuration is not read: a `Host *` with `StrictHostKeyChecking no` there
+would undo the pin.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from provisioner.errors import HostKeyChanged, Missing, Unreachable
+from provisioner.inventory.disk import write
+from provisioner.inventory.target import Target
+
+CONNECT_TIMEOUT_S = 10
+PORT = 22
+
+
+@dataclass(frozen=True)
+class Door:
+    """How one technician gets into the hosts of one target: login, private key file, pins."""
+
+    target: Target
+    user: str
+    key: Path
+
+    def options(self, host: str) -> list[str]:
+        """The words for `ssh` that hold whatever the host's address is; used by us and by Ansible alike.
+
+        `%` is doubled where the client would expand it (ssh_config(5), TOKENS).
+        """
+        return [
+            "-F", "none",
+            "-o", f"HostKeyAlias={self.target.alias(host)}",
+            "-o", f'UserKnownHostsFile="{_literal(self.target.known_hosts)}"',
+            "-o", "GlobalKnownHostsFile=/dev/null",
+            "-o", "StrictHostKeyChecking=yes",
+            "-o", "UpdateHostKeys=no",
+            "-o", "CheckHostIP=no",
+            "-o", "VerifyHostKeyDNS=no",
+            "-o", "IdentitiesOnly=yes",
+            "-o", f'IdentityFile="{_literal(self.key)}"',
+            "-o", "CertificateFile=none",
+            "-o", "PreferredAuthentications=publickey",
+            "-o", "PasswordAuthentication=no",
+            "-o", "ForwardAgent=no",
+            "-o", f"ConnectTimeout={CONNECT_TIMEOUT_S}",
+            "-o", "ServerAliveInterval=5",
+            "-o", "ServerAliveCountMax=4",
+            "-o", f"Port={PORT}",
+        ]  # fmt: skip
+
+    def sharing(self) -> list[str]:
+        """The words that make connections to one host share a socket of this target alone."""
+        return [
+            "-o", "ControlMaster=auto",
+            "-o", "ControlPersist=60",
+            "-o", f"ControlPath={_literal(self.target.control)}/%C",
+        ]  # fmt: skip
+
+    def command(self, host: str, address: str, words: Sequence[str] = (), *, batch: bool = True) -> list[str]:
+        """The whole `ssh` command line that runs `words` (one shell word each) on a host, or a login shell."""
+        return [
+            "ssh",
+            *self.options(host),
+            *self.sharing(),
+            *(["-o", "BatchMode=yes"] if batch else []),
+            "-l", self.user,
+            "--", address,
+            *([shlex.join(words)] if words else []),
+        ]  # fmt: skip
+
+    def run(
+        self, host: str, address: str, words: Sequence[str], *, stdin: str = "", timeout_s: float = 60
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command on a host and return what it said; a secret, if any, goes by `stdin`.
+
+        Raises:
+            HostKeyChanged: the host shows another key than the pinned one.
+            Unreachable: no connection, no login, or no answer within `timeout_s`.
+        """
+        try:
+            done = subprocess.run(
+                self.command(host, address, words),
+                input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False, errors="replace",
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise Unreachable(f"{host} ({address}) gave no answer within {timeout_s:.0f} s") from error
+        if done.returncode == 255:
+            raise explain(host, address, self.user, done.stderr)
+        return done
+
+    def close(self) -> None:
+        """End the shared connections of this target."""
+        for socket in self.target.control.iterdir():
+            subprocess.run(
+                ["ssh", "-F", "none", "-o", f"ControlPath={_literal(socket)}", "-O", "exit", "--", "x"],
+                capture_output=True, check=False, timeout=10,
+            )  # fmt: skip
+            socket.unlink(missing_ok=True)
+
+
+def _literal(path: Path) -> str:
+    return str(path).replace("%", "%%")
+
+
+def explain(host: str, address: str, user: str, stderr: str) -> HostKeyChanged | Unreachable:
+    """Turn what OpenSSH said into one plain sentence with the host's name; its words come last, as evidence."""
+    if "IDENTIFICATION HAS CHANGED" in stderr or "Host key verification failed" in stderr:
+        return HostKeyChanged(
+            f"{host} ({address}) shows another host key than the pinned one; nothing was sent to it",
+            hint=f"look at the machine itself; if it was reinstalled: provisioner adopt OFFICE {host} --replace-key",
+        )
+    last = next((line for line in reversed(stderr.strip().splitlines()) if line.strip()), "no answer")
+    if "Permission denied" in stderr:
+        return Unreachable(
+            f"{host} ({address}) refuses {user}'s key", hint=f"provisioner adopt OFFICE {host}, or check the key you use"
+        )
+    if "Connection closed" in stderr or "banner" in stderr or "kex_exchange" in stderr or "Connection reset" in stderr:
+        return Unreachable(
+            f"{host} ({address}) hangs up before the login: {last}",
+            hint="after several wrong logins a host refuses us for a while: wait a minute",
+        )
+    return Unreachable(f"{host} ({address}) does not answer: {last}", hint=f"is {host} switched on and plugged in?")
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where a host was met, or why not. Exactly one of `address` and `problem` is set."""
+
+    host: str
+    address: str = ""
+    problem: str = ""
+    key_changed: bool = False
+
+
+def locate(door: Door, candidates: dict[str, list[str]]) -> dict[str, Found]:
+    """Log in to each host at the first of its addresses where the pinned key answers; all hosts at once.
+
+    The connection made stays open (control socket): who comes next pays no handshake.
+
+    Args:
+        door: who knocks.
+        candidates: host -> its possible addresses, the likeliest first.
+    """
+    with ThreadPoolExecutor(max_workers=max(1, min(32, len(candidates)))) as pool:
+        found = pool.map(lambda item: _locate(door, *item), candidates.items())
+        return {one.host: one for one in found}
+
+
+def _locate(door: Door, host: str, addresses: list[str]) -> Found:
+    problems: list[HostKeyChanged | Unreachable] = []
+    for address in addresses:
+        try:
+            done = door.run(host, address, ["sudo", "-n", "true"], timeout_s=CONNECT_TIMEOUT_S + 10)
+        except (HostKeyChanged, Unreachable) as error:
+            problems.append(error)
+            continue
+        if done.returncode:
+            return Found(host, problem=f"{host} ({address}) refuses sudo to {door.user}: {done.stderr.strip()[:200]}")
+        return Found(host, address)
+    if not problems:
+        return Found(host, problem=f"{host} has no known address")
+    worst = next((p for p in problems if isinstance(p, HostKeyChanged)), problems[0])
+    return Found(host, problem=str(worst), key_changed=isinstance(worst, HostKeyChanged))
+
+
+# ---------------------------------------------------------------------------------------------- pins
+
+
+def pinned(target: Target) -> dict[str, list[str]]:
+    """The pinned keys of the office: host -> `type base64` lines."""
+    pins: dict[str, list[str]] = {}
+    if target.known_hosts.exists():
+        for line in target.known_hosts.read_text().splitlines():
+            alias, _, key = line.strip().partition(" ")
+            host, _, office = alias.partition(".")
+            if office == target.office and key:
+                pins.setdefault(host, []).append(key)
+    return pins
+
+
+def pin(target: Target, host: str, keys: Iterable[str] = ()) -> None:
+    """Make `keys` the host's pinned keys, in place of any other (none: forget the host)."""
+    pins = {**pinned(target), host: list(keys)}
+    lines = [f"{target.alias(name)} {key}\n" for name in sorted(pins) for key in pins[name]]
+    write(target.known_hosts, "".join(lines))
+
+
+# ---------------------------------------------------------------------------------------- neighbours
+
+
+def neighbours(network: str) -> dict[str, str]:
+    """Who is on the LAN: MAC -> IPv4 address, from the kernel after one datagram to each address made it ask (ARP).
+
+    No privilege needed; at most a /22, because a larger sweep overflows the kernel's table (1,024 entries).
+    """
+    import ipaddress
+    import json
+    import socket
+    import time
+
+    lan = ipaddress.IPv4Network(network)
+    if lan.num_addresses <= 1024:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.setblocking(False)
+            for count, address in enumerate(lan.hosts()):
+                try:
+                    probe.sendto(b"", (str(address), 9))  # discard, RFC 863
+                except OSError:
+                    continue
+                if count % 64 == 63:
+                    time.sleep(0.05)  # the kernel queues few unresolved neighbours at once
+        time.sleep(1.0)
+    shown = subprocess.run(["ip", "-j", "-4", "neigh"], capture_output=True, text=True, check=True).stdout
+    return {
+        entry["lladdr"].lower(): entry["dst"]
+        for entry in json.loads(shown or "[]")
+        if "lladdr" in entry and ipaddress.ip_address(entry["dst"]) in lan
+    }
+
+
+# --------------------------------------------------------------------------------------------- keys
+
+
+def technician_key(target: Target) -> Path:
+    """The private key file to log in with: a lab's own (made here), or the technician's.
+
+    The technician's is `git config provisioner.key` of the inventory, else the usual places.
+
+    Raises:
+        Missing: there is none.
+    """
+    if target.lab:
+        key = target.state / "technician"
+        if not key.exists():
+            subprocess.run(
+                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"lab of {target.office}", "-f", str(key)],
+                check=True,
+            )
+        return key
+    named = subprocess.run(
+        ["git", "-C", str(target.inventory), "config", "--type=path", "provisioner.key"],
+        capture_output=True, text=True, check=False,
+    ).stdout.strip()  # fmt: skip
+    usual = [Path.home() / ".ssh" / name for name in ("id_ed25519", "id_ed25519_sk", "id_ecdsa", "id_rsa")]
+    for path in [Path(named)] if named else usual:
+        if path.is_file() or path.with_suffix(".pub").is_file():
+            return path
+    raise Missing(
+        f"no private key to log in with{f' at {named}' if named else ''}",
+        hint="ssh-keygen -t ed25519, or git config provisioner.key FILE in the inventory",
+    )
+
+
+def public_key(key: Path) -> str:
+    """The public line (`type base64 comment`) that belongs to a private key file."""
+    beside = key.with_name(key.name + ".pub")
+    if beside.exists():
+        return beside.read_text().strip()
+    return subprocess.run(["ssh-keygen", "-y", "-f", str(key)], capture_output=True, text=True, check=True).stdout.strip()
+
+
+_BASE64 = re.compile(r"^[A-Za-z0-9+/=]+$")
+
+
+def fingerprint(key: str) -> str:
+    """`SHA256:…` of a `type base64` line, as `ssh-keygen -l` shows it."""
+    import base64
+    import hashlib
+
+    blob = key.split()[1]
+    if not _BASE64.match(blob):
+        raise ValueError(f"not a public key: {key[:40]}")
+    return "SHA256:" + base64.b64encode(hashlib.sha256(base64.b64decode(blob)).digest()).decode().rstrip("=")
+
+
+# ------------------------------------------------------------------------------------- first contact
+
+
+class FirstContact:
+    """One unpinned connection to a machine: its key is read first, credentials go only after `accept` of that key.
+
+    Use as a context manager. paramiko's transport is opened by us, and the same transport that showed the key carries
+    the login, so no second, different machine can slip in between.
+    """
+
+    def __init__(self, address: str, port: int = PORT) -> None:
+        import socket
+
+        import paramiko
+
+        self.address = address
+        try:
+            self._socket = socket.create_connection((address, port), timeout=CONNECT_TIMEOUT_S)
+            self._transport = paramiko.Transport(self._socket)
+            self._transport.banner_timeout = CONNECT_TIMEOUT_S
+            self._transport.start_client(timeout=CONNECT_TIMEOUT_S)
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise Unreachable(
+                f"{address} does not answer as an SSH server: {error or 'it hung up'}",
+                hint="is the machine on, and is openssh-server installed?",
+            ) from error
+        remote = self._transport.get_remote_server_key()
+        self.key = f"{remote.get_name()} {remote.get_base64()}"
+        self.banner = self._transport.remote_version
+
+    def __enter__(self) -> "FirstContact":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._transport.close()
+        self._socket.close()
+
+    def login(self, user: str, *, password: str | None = None, key: Path | None = None) -> None:
+        """Log in with a password or a key file; one try, because hosts punish more (PerSourcePenalties).
+
+        Raises:
+            Unreachable: refused.
+        """
+        import paramiko
+
+        try:
+            if password is not None:
+                self._transport.auth_password(user, password)
+            else:
+                assert key is not None
+                self._transport.auth_publickey(user, paramiko.PKey.from_path(key))
+        except paramiko.AuthenticationException as error:
+            what = "password" if password is not None else "key"
+            raise Unreachable(f"{self.address} refuses {user}'s {what}", hint="look at the machine for its login") from error
+        except (paramiko.SSHException, OSError, EOFError, ValueError) as error:
+            raise Unreachable(f"{self.address}: the login of {user} failed: {error}") from error
+        self._user, self._password = user, password
+
+    def run(self, command: str, *, stdin: str = "", sudo: bool = False, timeout_s: float = 120) -> tuple[int, str, str]:
+        """Run a shell command, as root with `sudo`; the sudo password, if any, is the first line of standard input.
+
+        Returns:
+            (exit code, stdout, stderr)
+        """
+        if sudo:
+            command = f"sudo -S -p '' -- sh -c {shlex.quote(command)}"
+            stdin = f"{self._password or ''}\n{stdin}"
+        channel = self._transport.open_session(timeout=timeout_s)
+        channel.settimeout(timeout_s)
+        try:
+            channel.exec_command(command)
+            channel.sendall(stdin.encode())
+            channel.shutdown_write()
+            out, err = b"", b""
+            while chunk := channel.recv(65536):
+                out += chunk
+            while chunk := channel.recv_stderr(65536):
+                err += chunk
+            return channel.recv_exit_status(), out.decode(errors="replace"), err.decode(errors="replace")
+        except (OSError, EOFError) as error:
+            raise Unreachable(f"{self.address} stopped answering while running: {command[:60]}") from error
+        finally:
+            channel.close()
+
+
+def runtime_environment() -> dict[str, str]:
+    """Our environment for child processes, without what could speak for another office or answer in our place."""
+    drop = ("SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "DISPLAY", "ANSIBLE_")
+    return {k: v for k, v in os.environ.items() if not k.startswith(drop)}
