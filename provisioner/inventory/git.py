@@ -1,0 +1,65 @@
+"""The inventory's history, through git itself: who has the newer copy, and one commit per thing done."""
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from provisioner.errors import BadInput
+
+
+def _git(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=False)
+
+
+def repository(root: Path) -> bool:
+    """Whether the inventory has a history."""
+    return _git(root, "rev-parse", "--git-dir").returncode == 0
+
+
+def head(root: Path) -> str | None:
+    """The commit the copy stands at; None without git or before the first commit."""
+    done = _git(root, "rev-parse", "--verify", "-q", "HEAD^{commit}")
+    return done.stdout.strip() or None
+
+
+def contains(root: Path, commit: str) -> bool:
+    """Whether our copy holds everything that `commit` held: it is HEAD or an ancestor of it."""
+    return _git(root, "merge-base", "--is-ancestor", commit, "HEAD").returncode == 0
+
+
+def changed(root: Path, paths: Sequence[Path]) -> list[str]:
+    """What differs from HEAD below `paths`, new files included; paths relative to the repository's top."""
+    done = _git(root, "status", "--porcelain", "-z", "--untracked-files=all", "--", *map(str, paths))
+    return [entry[3:] for entry in done.stdout.split("\0") if entry]
+
+
+def commit(root: Path, paths: Sequence[Path], message: str, *, name: str = "", email: str = "") -> str | None:
+    """Commit what changed below `paths`, and only that: what else is staged stays as it is.
+
+    Args:
+        root: the inventory.
+        paths: files or folders; deleted ones count.
+        message: its first line, then a blank one, then the rest.
+        name: the author where git knows none of its own.
+        email: the same.
+
+    Returns:
+        The new commit, or None when nothing changed there or the inventory has no history.
+
+    Raises:
+        BadInput: git refused, in its words.
+    """
+    if not repository(root) or not changed(root, paths):
+        return None
+    identity: list[str] = []
+    if not _git(root, "config", "user.email").stdout.strip():
+        identity = ["-c", f"user.name={name or 'provisioner'}", "-c", f"user.email={email or 'provisioner@localhost'}"]
+    added = _git(root, "add", "--", *map(str, paths))
+    done = added if added.returncode else _git(
+        root, *identity, "commit", "-q", "--no-gpg-sign", "--only", "-m", message, "--", *map(str, paths)
+    )  # fmt: skip
+    if done.returncode:
+        raise BadInput(
+            f"git did not take the commit: {done.stderr.strip() or done.stdout.strip()}", hint=f"git -C {root} status"
+        )
+    return head(root)

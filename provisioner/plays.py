@@ -1,0 +1,300 @@
+"""Plays a playbook on a selection of hosts and yields events: the only room that imports ansible_runner.
+
+What Ansible writes while it plays lies in a folder in memory (0700, tmpfs) that goes when the play ends; after a SIGKILL
+the next command sweeps it, and first deals with the orphaned ansible-playbook: it is found by the run's name in its
+environment, asked to stop before its next task, and waited for, so that no dpkg is torn.
+"""
+
+import contextlib
+import json
+import os
+import queue
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from provisioner.errors import Missing
+from provisioner.inventory.ansible import ENVIRONMENT, Handover
+from provisioner.inventory.target import Target, runtime_home, state_home
+from provisioner.runs import Event
+
+RUN_VARIABLE = "PROVISIONER_RUN"
+SECRET = "********"  # noqa: S105 - what stands where a secret stood
+
+
+def playbooks() -> Path:
+    """The folder of playbooks: beside the package in a checkout, inside it when installed."""
+    here = Path(__file__).resolve().parent
+    for folder in (here.parent / "playbooks", here / "playbooks"):
+        if (folder / "ansible.cfg").is_file():
+            return folder
+    raise Missing("the playbooks are not where the package expects them", hint="install provisioner again")
+
+
+class Play:
+    """One playbook on some hosts of an office. Iterate over it for its events; `stop()` ends it in good order."""
+
+    def __init__(
+        self,
+        target: Target,
+        playbook: str,
+        handover: Handover,
+        *,
+        run_id: str,
+        check: bool,
+        limit: Sequence[str],
+        secrets: Sequence[str] = (),
+    ) -> None:
+        self.target, self.playbook, self.handover = target, playbook, handover
+        self.run_id, self.check, self.limit = run_id, check, list(limit)
+        self.folder = runtime_home() / f"play-{target.id}-{run_id}"
+        self.gate = self.folder / "stop"
+        self._abort = threading.Event()
+        # longest first: one secret may hold another
+        self._secrets = sorted({json.dumps(s)[1:-1] for s in secrets if len(s) >= 4}, key=len, reverse=True)
+
+    def stop(self) -> None:
+        """End before the next task; what runs now runs to its end."""
+        with contextlib.suppress(OSError):
+            self.gate.touch()
+
+    def abort(self) -> None:
+        """End now."""
+        self.stop()
+        self._abort.set()
+
+    def __iter__(self) -> Iterator[Event]:
+        """The play's events as they come; the last one is `play_ended` with Ansible's `status` and `rc`."""
+        import ansible_runner
+
+        self.folder.mkdir(mode=0o700)
+        handover = self.folder / "handover.json"
+        self.handover.write(handover)
+        raw: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        result: list[Any] = []
+
+        def work() -> None:
+            try:
+                result.append(
+                    ansible_runner.run(
+                        private_data_dir=str(self.folder),
+                        playbook=str(playbooks() / self.playbook),
+                        inventory=str(self.target.folder / "dossier.yml"),
+                        cmdline=" ".join(["--limit", ",".join(self.limit), *(["--check", "--diff"] if self.check else ["--diff"])]),
+                        envvars=self._environment(handover),
+                        ident=self.run_id,
+                        quiet=True,
+                        suppress_env_files=True,
+                        # Only hands the event over: a slow or raising handler makes ansible-runner drop the play.
+                        event_handler=lambda event: (raw.put(event), False)[1],
+                        cancel_callback=self._abort.is_set,
+                    )
+                )
+            except BaseException as error:
+                result.append(error)
+            finally:
+                raw.put(None)
+
+        worker = threading.Thread(target=work, name="ansible-runner", daemon=True)
+        worker.start()
+        try:
+            while (event := raw.get()) is not None:
+                yield from self._translate(event)
+            worker.join()
+            if isinstance(result[0], BaseException):
+                raise result[0]
+            yield Event("play_ended", detail={"status": result[0].status, "rc": result[0].rc, "said": self._said(result[0])})
+        finally:
+            if worker.is_alive():  # the reader gave up: an exception, or GeneratorExit
+                self.abort()
+                worker.join(timeout=30)
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _environment(self, handover: Path) -> dict[str, str]:
+        return {
+            "ANSIBLE_CONFIG": str(playbooks() / "ansible.cfg"),
+            "ANSIBLE_CALLBACK_PLUGINS": str(playbooks() / "plugins/callback"),
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.target.control).replace("%", "%%"),
+            "ANSIBLE_HOME": str(state_home() / "ansible"),
+            "ANSIBLE_LOCAL_TEMP": str(self.folder / "tmp"),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_FORCE_COLOR": "0",
+            "LC_ALL": "C.UTF-8",
+            "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
+            "PROVISIONER_GATE": str(self.gate),
+            ENVIRONMENT: str(handover),
+            RUN_VARIABLE: f"{self.target.id}/{self.run_id}",
+        }
+
+    def _said(self, result: Any) -> str:
+        """Ansible's own last words, for a play that ended before any host was asked."""
+        if result.status == "successful":
+            return ""
+        with contextlib.suppress(OSError, AttributeError):
+            text = Path(result.stdout.name).read_text(errors="replace")
+            errors = [line for line in text.splitlines() if "ERROR" in line or "error" in line.lower()]
+            return self._hide("\n".join((errors or text.splitlines())[-5:]))
+        return ""
+
+    def _hide(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, SECRET)
+        return text
+
+    def _translate(self, event: Mapping[str, Any]) -> Iterator[Event]:
+        """Ansible's event as ours: what was asked, of whom, what came of it; nothing else is kept of `res`."""
+        kind, data = event["event"], event.get("event_data", {})
+        if kind in ("playbook_on_task_start", "playbook_on_handler_task_start"):
+            yield Event("task_started", task=_title(data))
+        elif kind in _OUTCOMES:
+            yield self._outcome(kind, data)
+        elif kind == "playbook_on_stats":
+            names = {"ok": "ok", "changed": "changed", "failures": "failed", "dark": "unreachable",
+                     "skipped": "skipped", "rescued": "rescued", "ignored": "ignored"}  # fmt: skip
+            hosts = {h for key in names for h in data.get(key, {})}
+            counted = {h: {ours: data.get(key, {}).get(h, 0) for key, ours in names.items()} for h in sorted(hosts)}
+            yield Event("play_counted", detail={"hosts": counted})
+
+    def _outcome(self, kind: str, data: Mapping[str, Any]) -> Event:
+        result = data.get("res") or {}
+        what = _OUTCOMES[kind]
+        detail: dict[str, Any] = {}
+        if kind == "runner_on_ok" and result.get("changed"):
+            what = "host_changed"
+            if diff := diff_text(result):
+                detail["diff"] = diff
+        elif kind in ("runner_on_failed", "runner_on_unreachable"):
+            if data.get("ignore_errors"):
+                what = "host_ignored"
+            detail["problem"] = problem_text(result)
+        if self._secrets and detail:
+            detail = json.loads(self._hide(json.dumps(detail)))
+        return Event(what, host=data.get("host", ""), task=_title(data), detail=detail)
+
+
+_OUTCOMES = {
+    "runner_on_ok": "host_ok",
+    "runner_on_failed": "host_failed",
+    "runner_on_unreachable": "host_unreachable",
+    "runner_on_skipped": "host_skipped",
+}
+
+
+def _title(data: Mapping[str, Any]) -> str:
+    role, task = data.get("role", ""), data.get("task", "")
+    return f"{role}: {task}" if role else str(task)
+
+
+def problem_text(result: Mapping[str, Any]) -> str:
+    """Why a task failed, in a few lines: its message, what its program said, and which items of a loop failed."""
+    lines: list[str] = []
+    for item in result.get("results") or []:
+        if isinstance(item, Mapping) and (item.get("failed") or item.get("unreachable")):
+            lines.append(f"{item.get('item', '')}: {problem_text(item)}")
+    if not lines:
+        for key in ("msg", "stderr", "module_stderr", "stdout"):
+            text = str(result.get(key) or "").strip()
+            if text and text not in "\n".join(lines):
+                lines.append(text[-2000:])
+    return "\n".join(lines[:5])
+
+
+def diff_text(result: Mapping[str, Any]) -> str:
+    """What a task changed as a unified diff; loops and modules that only name a state included."""
+    import difflib
+
+    items = [r for r in result.get("results") or [] if isinstance(r, Mapping) and r.get("changed")]
+    if items:
+        return "\n".join(filter(None, (diff_text(item) for item in items)))
+    diffs = result.get("diff") or []
+    parts: list[str] = []
+    for diff in diffs if isinstance(diffs, list) else [diffs]:
+        if "prepared" in diff:
+            parts.append(str(diff["prepared"]).strip())
+            continue
+        before, after = _side(diff.get("before")), _side(diff.get("after"))
+        if before != after:
+            parts.append(
+                "\n".join(
+                    difflib.unified_diff(
+                        before.splitlines(), after.splitlines(),
+                        diff.get("before_header") or "before", diff.get("after_header") or "after", lineterm="", n=2,
+                    )
+                )
+            )  # fmt: skip
+    return "\n".join(filter(None, parts))
+
+
+def _side(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, indent=1, sort_keys=True) if value else ""
+
+
+# ------------------------------------------------------------------------------------------- orphans
+
+
+def orphans(target: Target) -> dict[int, str]:
+    """Processes of earlier plays on this target whose tool is gone: pid -> run. Only our own are looked at."""
+    found: dict[int, str] = {}
+    prefix = f"{RUN_VARIABLE}={target.id}/".encode()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            if entry.stat().st_uid != os.getuid() or b"ansible-playbook" not in (entry / "cmdline").read_bytes():
+                continue
+            for variable in (entry / "environ").read_bytes().split(b"\0"):
+                if variable.startswith(prefix):
+                    found[int(entry.name)] = variable.decode().rpartition("/")[2]
+        except OSError:
+            continue
+    return found
+
+
+def sweep(target: Target, *, say: Callable[[str], None], patience_s: float = 900) -> list[str]:
+    """Deal with what killed runs left: their ansible-playbook is stopped before its next task, their folders removed.
+
+    Returns:
+        The names of the runs that were still working.
+    """
+    working = orphans(target)
+    for run in sorted(set(working.values())):
+        say(f"run {run} was killed but its ansible-playbook still works; waiting for its current task to end")
+        with contextlib.suppress(OSError):
+            (runtime_home() / f"play-{target.id}-{run}" / "stop").touch()
+    runs = sorted(set(working.values()))
+    deadline = time.monotonic() + patience_s
+    while working and time.monotonic() < deadline:
+        time.sleep(0.3)
+        working = orphans(target)
+    for pid in working:
+        say(f"ending ansible-playbook {pid}")
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    for left in runtime_home().glob(f"play-{target.id}-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    return runs
+
+
+def tree_digest() -> str:
+    """SHA-256 over the playbooks and roles as they stand: a saved plan names the exact ones it was made with."""
+    import hashlib
+
+    total = hashlib.sha256()
+    root = playbooks()
+    for path in sorted(p for p in root.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+        total.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")
+    return total.hexdigest()
+
+
+def ansible_version() -> str:
+    """The version of ansible-core in use, without importing it."""
+    from importlib.metadata import version
+
+    return version("ansible-core")
+
+
