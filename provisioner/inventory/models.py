@@ -1,19 +1,36 @@
 """The nouns of the network, as pydantic reads them from its files: strict, unknown keys are errors.
 
-Only data: reading is `files.py`, secrets are `vault.py`. Every text of a client is taken byte for byte; only names of
-offices, hosts, logins and resellers follow a pattern, because they become file names, host names and accounts.
+Only data: reading is `files.py`, what must fit together is `rules.py`, secrets are `vault.py`. Every text of a client is
+taken byte for byte; only names of offices, hosts, logins and resellers follow a pattern, because they become file
+names, host names and accounts.
 """
 
-from datetime import date
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}[a-z0-9]$", max_length=32)]
-Login = Annotated[str, Field(pattern=r"^[a-z][a-z0-9._-]{0,30}$", max_length=32)]
-Mac = Annotated[str, Field(pattern=r"^[0-9a-f]{2}(:[0-9a-f]{2}){5}$")]
+from provisioner.inventory.fields import (
+    Address4,
+    Country,
+    Day,
+    Domain,
+    Filled,
+    Group,
+    Locale,
+    Login,
+    Mac,
+    Name,
+    Network4,
+    PackName,
+    PublicKey,
+    Siren,
+    Text,
+    Timezone,
+    Ula,
+)
+
+__all__ = ["Login", "Mac", "Name"]  # the field types others name too
 
 
 class Noun(BaseModel):
@@ -30,30 +47,33 @@ class Kind(StrEnum):
     ROUTER = "router"
 
 
+AnyKind = Annotated[Kind, Field(strict=False)]
+
+
 class Address(Noun):
     """A postal address."""
 
-    street: str
-    postcode: str
-    city: str
-    country: str = "FR"
+    street: Filled
+    postcode: Filled
+    city: Filled
+    country: Country = "FR"
 
 
 class Contact(Noun):
     """Whom to call at a client or a reseller."""
 
-    name: str
-    role: str = ""
-    phone: str = ""
-    email: str = ""
+    name: Filled
+    role: Text = ""
+    phone: Text = ""
+    email: Text = ""
 
 
 class Organisation(Noun):
     """The client."""
 
-    name: str
-    legal_form: str
-    siren: str
+    name: Filled
+    legal_form: Filled
+    siren: Siren
     address: Address
     contacts: list[Contact] = []
 
@@ -61,41 +81,41 @@ class Organisation(Noun):
 class Person(Noun):
     """Somebody who works in the office. `name` is shown, the login is the key in the dossier."""
 
-    name: str
-    groups: list[Name] = []
-    email: str = ""
-    phone: str = ""
+    name: Filled
+    groups: list[Group] = []
+    email: Text = ""
+    phone: Text = ""
 
 
 class Host(Noun):
     """A machine or router of the office; its name is the key in the dossier."""
 
-    kind: Kind
+    kind: AnyKind
     platform: Literal["debian"] = "debian"
-    address: IPv4Address
+    address: Address4
     mac: Mac
-    person: str = ""
-    model: str = ""
-    serial: str = ""
-    purchased: date | None = None
-    warranty_end: date | None = None
+    person: Text = ""
+    model: Text = ""
+    serial: Text = ""
+    purchased: Day | None = None
+    warranty_end: Day | None = None
 
 
 class Lan(Noun):
     """The office's network. The router is one of the hosts; `dhcp_first` to `dhcp_last` is the router's pool."""
 
-    network: IPv4Network
-    dhcp_first: IPv4Address
-    dhcp_last: IPv4Address
-    domain: str = "office.internal"
+    network: Network4
+    dhcp_first: Address4
+    dhcp_last: Address4
+    domain: Domain = "office.internal"
 
 
 class Website(Noun):
     """The office's public site."""
 
-    domain: str
-    title: str
-    motto: str = ""
+    domain: Domain
+    title: Filled
+    motto: Text = ""
 
 
 class Office(Noun):
@@ -104,14 +124,14 @@ class Office(Noun):
     name: Name
     organisation: Organisation
     reseller: Name
-    pack: str
+    pack: PackName
     address: Address
-    language: str = "fr_FR.UTF-8"
-    timezone: str = "Europe/Paris"
+    language: Locale = "fr_FR.UTF-8"
+    timezone: Timezone = "Europe/Paris"
     lan: Lan
-    ula: IPv6Network
+    ula: Ula
     hosts: dict[Name, Host]
-    groups: dict[Name, str] = {}
+    groups: dict[Group, Text] = {}
     people: dict[Login, Person] = {}
     website: Website | None = None
 
@@ -119,10 +139,10 @@ class Office(Noun):
 class Technician(Noun):
     """Somebody who works for a reseller; has an account of their own on every host they may serve."""
 
-    name: str
-    email: str = ""
-    phone: str = ""
-    keys: list[str] = []
+    name: Filled
+    email: Text = ""
+    phone: Text = ""
+    keys: list[PublicKey] = []
 
 
 class Reseller(Noun):
@@ -130,8 +150,8 @@ class Reseller(Noun):
 
     name: Name
     organisation: Organisation
-    territory: list[str] = []
-    skills: list[str] = []
+    territory: list[Text] = []
+    skills: list[Text] = []
     technicians: dict[Login, Technician]
 
 
@@ -149,9 +169,38 @@ class PackRole(Noun):
     settings: dict[str, object] = {}
 
 
+class Hardware(Noun):
+    """A model the pack offers for a kind of host; `price_eur` before tax, `warranty_years` from the purchase."""
+
+    model: Filled
+    price_eur: int = Field(ge=0)
+    warranty_years: int = Field(ge=0, le=10)
+    for_whom: Text = ""
+
+
+class Module(Noun):
+    """One training module: `hours` with the people of the office."""
+
+    title: Filled
+    hours: int = Field(ge=1, le=40)
+    for_whom: Text = ""
+
+
+class Prices(Noun):
+    """What the pack costs before tax, in whole euros."""
+
+    installation_per_host_eur: int = Field(ge=0)
+    training_per_hour_eur: int = Field(ge=0)
+    maintenance_per_host_month_eur: int = Field(ge=0)
+
+
 class Pack(Noun):
     """A versioned standard: which roles with which settings each kind of host gets. `name` is the file's."""
 
-    name: str
-    title: str
-    kinds: dict[Kind, dict[Name | str, PackRole]]
+    name: PackName
+    version: Filled
+    title: Filled
+    kinds: dict[AnyKind, dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")], PackRole]]
+    hardware: dict[AnyKind, list[Hardware]] = {}
+    training: dict[Name, Module] = {}
+    prices: Prices | None = None

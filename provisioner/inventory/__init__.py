@@ -1,0 +1,169 @@
+"""The network on disk: resellers, packs and offices, read strictly, one office at a time.
+
+An office costs its dossier, its reseller's file and its pack, however many others there are. Importing this module is
+cheap; the models come when the first file is read.
+"""
+
+import difflib
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from provisioner.errors import Missing
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from provisioner.inventory.listing import OfficeLine
+    from provisioner.inventory.models import Office, Pack, Reseller
+    from provisioner.inventory.strict_yaml import Document, Problem
+
+    N = TypeVar("N", bound=BaseModel)
+
+_NAME = re.compile(r"[a-z][a-z0-9.-]{0,38}[a-z0-9]")  # what a file may be called; the models know better
+
+
+def open_inventory(root: Path) -> "Inventory":
+    """Open an inventory; nothing is read yet.
+
+    Raises:
+        Missing: `root` has no folder `offices/`.
+    """
+    if not (root / "offices").is_dir():
+        raise Missing(f"{root} is not an inventory: it has no folder offices/", hint=f"provisioner init {root}")
+    return Inventory(root)
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """One network's files. Every reader raises `BadInput` with every problem of the files it read, or `Missing`."""
+
+    root: Path
+
+    def office(self, name: str) -> "Office":
+        """Read one office: its dossier, its reseller and its pack, nothing else."""
+        from provisioner.inventory.files import report
+
+        office, problems = self._office(name)
+        if office is None or problems:
+            raise report(problems)
+        return office
+
+    def office_names(self) -> list[str]:
+        """The names of all offices, in order: the folders that hold a dossier or should; nothing is read."""
+        with os.scandir(self.root / "offices") as found:
+            return sorted(entry.name for entry in found if entry.is_dir() and not entry.name.startswith("."))
+
+    def lines(self) -> "list[OfficeLine]":
+        """One line per office in the order of names, from a cache that notices every change."""
+        from provisioner.inventory import listing
+
+        return listing.lines(self.root)
+
+    def reseller(self, name: str) -> "Reseller":
+        """Read one member of the network."""
+        from provisioner.inventory.models import Reseller
+
+        return self._whole(Reseller, "resellers", name)
+
+    def resellers(self) -> "list[Reseller]":
+        """Read all members of the network, in the order of names."""
+        return [self.reseller(name) for name in self._files("resellers")]
+
+    def pack(self, name: str) -> "Pack":
+        """Read one pack."""
+        from provisioner.inventory.models import Pack
+
+        return self._whole(Pack, "packs", name)
+
+    def packs(self) -> "list[Pack]":
+        """Read all packs, in the order of names."""
+        return [self.pack(name) for name in self._files("packs")]
+
+    def check(self) -> "list[Problem]":
+        """Every problem of every file, in the order of files and lines."""
+        from provisioner.inventory.models import Pack, Reseller
+        from provisioner.inventory.strict_yaml import Problem
+
+        found: set[Problem] = set()
+        for name in self._files("resellers"):
+            found.update(self._noun(Reseller, "resellers", name)[1])
+        for name in self._files("packs"):
+            found.update(self._noun(Pack, "packs", name)[1])
+        for name in self.office_names():
+            try:
+                found.update(self._office(name)[1])
+            except Missing as error:
+                found.add(Problem(f"offices/{name}", 0, "", str(error), error.hint))
+        return sorted(found)
+
+    def whoami(self) -> tuple[str, str] | None:
+        """Who works with this copy: (technician's login, reseller), as `init` wrote it into git's config."""
+        said = []
+        for word in ("technician", "reseller"):
+            command = ["git", "-C", str(self.root), "config", "--get", f"provisioner.{word}"]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            said.append(done.stdout.strip())
+        return (said[0], said[1]) if all(said) else None
+
+    def _office(self, name: str) -> "tuple[Office | None, list[Problem]]":
+        """The office and every problem that keeps it from being read."""
+        from provisioner.inventory.files import read
+        from provisioner.inventory.models import Office, Pack, Reseller
+        from provisioner.inventory.rules import judge
+
+        path = self.root / "offices" / name / "dossier.yml"
+        if not _NAME.fullmatch(name) or not path.is_file():
+            raise self._missing("office", name, self.office_names())
+        office, document = read(Office, path, f"offices/{name}/dossier.yml", name)
+        dossier = document.value if isinstance(document.value, dict) else {}
+        problems: list[Problem] = []
+        reseller = self._part(Reseller, "resellers", dossier.get("reseller"), document, problems)
+        pack = self._part(Pack, "packs", dossier.get("pack"), document, problems)
+        for misfit in judge(dossier, reseller, pack):
+            document.complain(misfit.place, misfit.what, misfit.hint)
+        return office, document.problems + problems
+
+    def _part(
+        self, model: "type[N]", folder: str, name: object, document: "Document", problems: "list[Problem]"
+    ) -> "N | None":
+        """The reseller or pack a dossier names; that there is none is a problem of the dossier."""
+        if not isinstance(name, str):
+            return None  # the model says so
+        try:
+            noun, found = self._noun(model, folder, name)
+        except Missing as error:
+            document.complain((folder.removesuffix("s"),), str(error), error.hint)
+            return None
+        problems += found
+        return noun
+
+    def _whole(self, model: "type[N]", folder: str, name: str) -> "N":
+        from provisioner.inventory.files import report
+
+        noun, problems = self._noun(model, folder, name)
+        if noun is None or problems:
+            raise report(problems)
+        return noun
+
+    def _noun(self, model: "type[N]", folder: str, name: str) -> "tuple[N | None, list[Problem]]":
+        from provisioner.inventory.files import read
+
+        path = self.root / folder / f"{name}.yml"
+        if not _NAME.fullmatch(name) or not path.is_file():
+            raise self._missing(folder.removesuffix("s"), name, self._files(folder))
+        noun, document = read(model, path, f"{folder}/{name}.yml", name)
+        return noun, document.problems
+
+    def _files(self, folder: str) -> list[str]:
+        return sorted(path.stem for path in (self.root / folder).glob("*.yml"))
+
+    @staticmethod
+    def _missing(what: str, name: str, known: list[str]) -> Missing:
+        near = difflib.get_close_matches(name[:50], known[:10_000], 1)
+        others = ", ".join(known[:8]) + (", …" if len(known) > 8 else "")
+        hint = near[0] if near else f"one of {others}" if known else f"adding the first {what}"
+        return Missing(f"no {what} '{name[:50]}' in this inventory", hint=hint)

@@ -1,0 +1,127 @@
+"""From a file to a noun: every problem of the file at once, in sentences of our own."""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from provisioner.errors import BadInput
+from provisioner.inventory.strict_yaml import Document, Place, Problem, load, quoted
+
+N = TypeVar("N", bound=BaseModel)
+REPORT_LIMIT = 100  # lines of one error message
+
+
+def read(model: type[N], path: Path, file: str, name: str) -> tuple[N | None, Document]:
+    """Read one file as one noun; None when it cannot be one. What is wrong is in the document's `problems`.
+
+    `name` is the noun's name: the folder's or the file's, never a line of the file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    return build(model, load(path, file), name)
+
+
+def build(model: type[N], document: Document, name: str) -> tuple[N | None, Document]:
+    """Make the noun from what was read, noting each problem at its line."""
+    value = document.value
+    if not isinstance(value, dict):
+        if not document.problems:
+            document.complain((), "holds no 'name: value' lines", "the example network's files as a model", line=1)
+        return None, document
+    if "name" in value:
+        document.complain(("name",), "the name is the file's or folder's own", "deleting this line")
+    try:
+        noun = model.model_validate(value | {"name": name})
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            note(detail, model, document)
+        noun = None
+    return noun, document
+
+
+def report(problems: Iterable[Problem]) -> BadInput:
+    """One error with a line per problem, in the order of the files' lines."""
+    listed = [str(problem) for problem in sorted(set(problems))]
+    more = [f"… and {len(listed) - REPORT_LIMIT} more"] if len(listed) > REPORT_LIMIT else []
+    return BadInput("\n".join(listed[:REPORT_LIMIT] + more))
+
+
+def note(detail: ErrorDetails, model: type[BaseModel], document: Document) -> None:
+    """Turn one complaint of pydantic into a problem, unless its place was complained about already."""
+    place: Place = tuple(detail["loc"])
+    if place and place[-1] == "[key]":
+        place = place[:-1]
+    if any(place[:n] in document.spoiled for n in range(len(place) + 1)):
+        return
+    what, hint = _sentence(detail, place, model)
+    document.complain(place, what, hint)
+
+
+_WANTED: dict[str, tuple[str, str]] = {
+    "string_type": ("text", "text, in quotes if need be"),
+    "int_type": ("a whole number", "plain digits without quotes or a leading zero"),
+    "bool_type": ("true or false", "true or false without quotes"),
+    "list_type": ("a list", "one '- …' line per entry"),
+    "dict_type": ("a section", "'name: value' lines, indented below it"),
+    "model_type": ("a section", "'name: value' lines, indented below it"),
+}
+
+
+def _sentence(detail: ErrorDetails, place: Place, model: type[BaseModel]) -> tuple[str, str]:
+    """What is wrong and what to try, for one of pydantic's error types."""
+    kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
+    if kind == "worded":
+        return context["what"], context["hint"]
+    if kind == "missing":
+        return "is missing", f"adding '{place[-1]}: …'"
+    if kind == "extra_forbidden":
+        known = [word for word in _words(model, place[:-1]) if word != "name" or len(place) > 1]
+        near = difflib.get_close_matches(str(place[-1]), known, 1)
+        return "is not a word of this section", f"'{near[0]}'" if near else "one of " + ", ".join(known)
+    if kind in ("enum", "literal_error"):
+        return f"{_held(value)} is not one of its values", f"one of {context.get('expected', '')}".replace("'", "")
+    if kind in ("greater_than_equal", "less_than_equal"):
+        bound = "at least" if kind.startswith("greater") else "at most"
+        return f"{quoted(value)} is out of range", f"{bound} {context.get('ge', context.get('le'))}"
+    if kind == "string_pattern_mismatch":
+        return f"{quoted(value)} is not a name here", "small letters, digits and underscores, beginning with a letter"
+    if kind in _WANTED:
+        wanted, hint = _WANTED[kind]
+        return f"{_held(value)} where {wanted} is wanted", hint
+    return detail["msg"], ""
+
+
+def _held(value: object) -> str:
+    if value is None:
+        return "nothing"
+    return "a section" if isinstance(value, dict) else "a list" if isinstance(value, list) else quoted(value)
+
+
+def _words(model: type[BaseModel], place: Place) -> list[str]:
+    """The field names known at a place: follows the models through lists and mappings."""
+    current: Any = model
+    for part in place:
+        fields = _fields(current)
+        if fields is not None:
+            current = fields[part] if part in fields else None
+        else:
+            current = get_args(current)[-1] if get_args(current) else None
+    fields = _fields(current)
+    return list(fields) if fields is not None else []
+
+
+def _fields(annotation: Any) -> dict[Any, Any] | None:
+    options = (annotation, *get_args(annotation)) if not _collection(annotation) else (annotation,)
+    for option in options:
+        if isinstance(option, type) and issubclass(option, BaseModel):
+            return {name: field.annotation for name, field in option.model_fields.items()}
+    return None
+
+
+def _collection(annotation: Any) -> bool:
+    return getattr(annotation, "__origin__", None) in (list, dict)

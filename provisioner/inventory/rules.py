@@ -1,0 +1,132 @@
+"""What must fit together in one dossier: pure, and fed with the dossier as read, valid or not.
+
+The rules take what they can use and skip the rest, so that a wrong MAC does not hide two hosts with one address.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any, NamedTuple
+
+from provisioner.inventory.models import Kind, Pack, Reseller
+from provisioner.inventory.strict_yaml import Place, quoted
+
+
+class Misfit(NamedTuple):
+    """Two things that do not fit together, said at the place of the second."""
+
+    place: Place
+    what: str
+    hint: str
+
+
+def judge(dossier: Mapping[str, Any], reseller: Reseller | None, pack: Pack | None) -> Iterator[Misfit]:
+    """Every misfit of a dossier; `reseller` and `pack` are None when they cannot be read (said elsewhere)."""
+    hosts = {name: host for name, host in _mapping(dossier.get("hosts")).items() if isinstance(host, dict)}
+    people = {login: person for login, person in _mapping(dossier.get("people")).items() if isinstance(person, dict)}
+    groups = _mapping(dossier.get("groups"))
+    yield from _lan(_mapping(dossier.get("lan")), hosts)
+    yield from _twins(hosts, "mac")
+    yield from _twins(hosts, "address")
+    yield from _hosts(hosts, people, pack)
+    yield from _people(people, groups, reseller)
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _address(value: object) -> IPv4Address | None:
+    try:
+        return IPv4Address(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _network(value: object) -> IPv4Network | None:
+    try:
+        return IPv4Network(value) if isinstance(value, str) and "/" in value else None
+    except ValueError:
+        return None
+
+
+def _lan(lan: dict[str, Any], hosts: dict[str, dict[str, Any]]) -> Iterator[Misfit]:
+    network = _network(lan.get("network"))
+    first, last = _address(lan.get("dhcp_first")), _address(lan.get("dhcp_last"))
+    for word, end in (("dhcp_first", first), ("dhcp_last", last)):
+        if network and end and _outside(end, network):
+            yield Misfit(("lan", word), f"{end} is not a host's address in {network}", _between(network))
+    if first and last and first > last:
+        yield Misfit(
+            ("lan", "dhcp_last"), f"the pool ends at {last}, before its start at {first}", "the two the other way round"
+        )
+    for name, host in hosts.items():
+        address = _address(host.get("address"))
+        if not address:
+            continue
+        place = ("hosts", name, "address")
+        if network and _outside(address, network):
+            yield Misfit(place, f"{address} is not a host's address in {network}", _between(network))
+        if first and last and first <= address <= last:
+            yield Misfit(place, f"{address} lies in the DHCP pool {first} to {last}", "an address outside the pool")
+
+
+def _outside(address: IPv4Address, network: IPv4Network) -> bool:
+    return address not in network or address in (network.network_address, network.broadcast_address)
+
+
+def _between(network: IPv4Network) -> str:
+    return f"one from {network[1]} to {network[-2]}"
+
+
+def _twins(hosts: dict[str, dict[str, Any]], word: str) -> Iterator[Misfit]:
+    seen: dict[str, str] = {}
+    for name, host in hosts.items():
+        value = host.get(word)
+        if isinstance(value, str) and (other := seen.setdefault(value, name)) != name:
+            yield Misfit(
+                ("hosts", name, word),
+                f"{quoted(value)} is also the {word} of {other}",
+                f"giving each host its own {word}",
+            )
+
+
+def _hosts(hosts: dict[str, dict[str, Any]], people: dict[str, Any], pack: Pack | None) -> Iterator[Misfit]:
+    router = ""
+    for name, host in hosts.items():
+        person, kind = host.get("person"), host.get("kind")
+        if isinstance(person, str) and person and person not in people:
+            yield Misfit(
+                ("hosts", name, "person"), f"{quoted(person)} is not a person of this office", _one_of(people, "people")
+            )
+        purchased, warranty_end = host.get("purchased"), host.get("warranty_end")
+        if isinstance(purchased, date) and isinstance(warranty_end, date) and warranty_end < purchased:
+            what = f"the warranty ends on {warranty_end}, before the purchase on {purchased}"
+            yield Misfit(("hosts", name, "warranty_end"), what, "reading the invoice again")
+        if pack and kind in set(Kind) and Kind(kind) not in pack.kinds:
+            yield Misfit(("hosts", name, "kind"), f"the pack {pack.name} has nothing for a {kind}", "another pack")
+        if kind == Kind.ROUTER:
+            if router:
+                yield Misfit(("hosts", name, "kind"), f"a second router beside {router}", "one router per office")
+            router = router or name
+
+
+def _people(people: dict[str, Any], groups: dict[str, Any], reseller: Reseller | None) -> Iterator[Misfit]:
+    for login, person in people.items():
+        wanted = person.get("groups")
+        for n, group in enumerate(wanted if isinstance(wanted, list) else ()):
+            if isinstance(group, str) and group not in groups:
+                yield Misfit(
+                    ("people", login, "groups", n),
+                    f"{quoted(group)} is not a group of this office",
+                    _one_of(groups, "groups"),
+                )
+        if login in groups:
+            yield Misfit(("people", login), "is the name of a group too", "another login")
+        if reseller and login in reseller.technicians:
+            yield Misfit(("people", login), f"is the login of a technician of {reseller.name}", "another login")
+
+
+def _one_of(known: Mapping[str, Any], section: str) -> str:
+    names = ", ".join(list(known)[:8])
+    return f"one of {names}, or adding it to '{section}:'" if names else f"adding it to '{section}:'"

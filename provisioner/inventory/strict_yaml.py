@@ -1,0 +1,268 @@
+"""YAML read strictly: what is written is what is meant, or it is a problem with its line.
+
+Built from libyaml's events instead of a loader, because every loader turns `no` into False, `010` into 8 and
+`12:30:45` into 45045, lets a second key win in silence, and expands aliases without end.
+"""
+
+import re
+import stat
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+SIZE_LIMIT = 1_000_000  # bytes; a dossier of 30 people is about 10,000
+VALUE_LIMIT = 50_000  # values in one file; keeps the worst file under a second
+DEPTH_LIMIT = 12  # the deepest thing of ours is at 5; a pack's settings may go further
+
+Place = tuple[str | int, ...]  # where in a file: ("hosts", "server", "address"), ("contacts", 0)
+
+_INTEGER = re.compile(r"-?[1-9][0-9]{0,17}|0")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_INVISIBLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing wrong in one file: `file` relative to the inventory, `line` from 1 (0: the file as a whole)."""
+
+    file: str
+    line: int
+    field: str
+    what: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        """One line: `file:line: field: what is wrong; try …`."""
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return ": ".join(p for p in (where, self.field, self.what) if p) + (f"; try {self.hint}" if self.hint else "")
+
+
+@dataclass(slots=True)
+class Document:
+    """A file as read: plain dicts, lists, str, int, bool, date and None; the line of each place; what is wrong.
+
+    `spoiled` are places whose value had to be left out, so that nobody complains about them a second time.
+    """
+
+    file: str
+    value: Any = None
+    lines: dict[Place, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    spoiled: set[Place] = field(default_factory=set)
+
+    def line(self, place: Place) -> int:
+        """The line of a place, or of the nearest thing around it."""
+        while place and place not in self.lines:
+            place = place[:-1]
+        return self.lines.get(place, 1)
+
+    def complain(self, place: Place, what: str, hint: str = "", *, line: int | None = None) -> None:
+        """Note one problem, at the line of its place unless told otherwise."""
+        at = self.line(place) if line is None else line
+        self.problems.append(Problem(self.file, at, dotted(place), what, hint))
+
+
+def dotted(place: Place) -> str:
+    """A place for people: `organisation.contacts[0].name`."""
+    text = ""
+    for part in place:
+        text += f"[{part}]" if isinstance(part, int) else f".{escaped(part)}" if text else escaped(part)
+    return text
+
+
+def escaped(text: str, length: int = 60) -> str:
+    """`text` on one line and cut, whatever is in it."""
+    visible = _INVISIBLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text[: length + 1])
+    return visible if len(text) <= length else visible[: length - 1] + "…"
+
+
+def quoted(value: object) -> str:
+    """A wrong value for a message."""
+    return f"'{escaped(str(value))}'"
+
+
+def load(path: Path, file: str) -> Document:
+    """Read one file; whatever is wrong with it is in `problems`, nothing is raised for its content.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    document = Document(file)
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        document.complain((), "is not a file", line=0)
+    elif status.st_size > SIZE_LIMIT:
+        document.complain(
+            (), f"has {status.st_size} bytes, {SIZE_LIMIT} are the limit", "moving what is not needed out", line=0
+        )
+    else:
+        with path.open("rb") as stream:
+            content = stream.read(SIZE_LIMIT + 1)
+        _parse(content, document)
+    return document
+
+
+def parse(content: bytes, file: str = "") -> Document:
+    """Read what would be in a file."""
+    document = Document(file)
+    _parse(content, document)
+    return document
+
+
+def _parse(content: bytes, document: Document) -> None:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        document.complain((), "is not UTF-8 text", "saving the file as UTF-8", line=line)
+        return
+    nul = text.find("\0")
+    if nul >= 0:
+        document.complain((), "a NUL byte", "deleting it", line=text.count("\n", 0, nul) + 1)
+        return
+    try:
+        _Builder(document).read(text)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        document.complain(
+            (), f"the character U+{ord(error.character):04X} cannot stand in YAML", "deleting it", line=line
+        )
+    except yaml.MarkedYAMLError as error:
+        _syntax(text, error, document)
+    except yaml.YAMLError as error:
+        document.complain((), f"is not YAML: {escaped(str(error), 120)}", line=1)
+
+
+def _syntax(text: str, error: yaml.MarkedYAMLError, document: Document) -> None:
+    """Say in our words where the YAML itself is broken. Tabs are the usual reason: name every one."""
+    lines = text.splitlines()
+    tabs = [n for n, line in enumerate(lines, 1) if "\t" in line[: len(line) - len(line.lstrip())]]
+    for n in tabs:
+        document.complain((), "a tab in the indentation", "spaces", line=n)
+    mark = error.problem_mark or error.context_mark
+    at = min(mark.line + 1, len(lines)) if mark else 1
+    if at in tabs:
+        return
+    problem = error.problem or "not readable"
+    if "mapping values are not allowed" in problem:
+        what, hint = "a second ': ' in one line", "putting the text in quotes"
+    elif "unexpected end of stream" in problem or "expected ',' or" in problem:
+        what, hint = "a quote or bracket is opened and not closed", "closing it"
+    elif "could not find expected ':'" in problem or "did not find expected key" in problem:
+        what, hint = "this is no 'name: value' line, or its indentation is off", "aligning it with its neighbours"
+    else:
+        what, hint = f"is not YAML: {problem}", "putting the text in quotes"
+    document.complain((), what, hint, line=at)
+
+
+class _TooMuch(Exception):
+    """The file goes beyond a limit; reading it further only costs."""
+
+
+class _Builder:
+    """Turns events into values, noting the line of each place."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.count = 0
+
+    def read(self, text: str) -> None:
+        events: Iterator[Any] = yaml.parse(text, Loader=yaml.CSafeLoader)
+        documents = 0
+        try:
+            for event in events:
+                if isinstance(event, yaml.DocumentStartEvent):
+                    documents += 1
+                    if documents > 1:
+                        self.complain((), event, "a second document starts here", "deleting the '---'")
+                        return
+                    self.document.value = self.node(next(events), events, ())
+        except _TooMuch:
+            self.document.value = None
+            self.document.spoiled.add(())
+
+    def complain(self, place: Place, event: Any, what: str, hint: str) -> None:
+        self.document.complain(place, what, hint, line=event.start_mark.line + 1)
+
+    def spoil(self, place: Place, event: Any, what: str, hint: str) -> None:
+        self.complain(place, event, what, hint)
+        self.document.spoiled.add(place)
+
+    def node(self, event: Any, events: Iterator[Any], place: Place) -> Any:
+        self.count += 1
+        if self.count > VALUE_LIMIT:
+            self.complain((), event, f"more than {VALUE_LIMIT} values", "splitting the file")
+            raise _TooMuch
+        if len(place) > DEPTH_LIMIT:
+            self.complain(place[:3], event, f"more than {DEPTH_LIMIT} levels deep", "a flatter form")
+            raise _TooMuch
+        self.document.lines.setdefault(place, event.start_mark.line + 1)
+        if isinstance(event, yaml.AliasEvent):
+            self.spoil(place, event, f"the alias *{escaped(event.anchor)}", "writing the value out")
+            return None
+        if event.anchor is not None:
+            self.complain(place, event, f"the anchor &{escaped(event.anchor)}", "deleting it")
+        if event.tag is not None:
+            self.spoil(place, event, f"the tag {escaped(event.tag)}", "deleting it")
+        if isinstance(event, yaml.ScalarEvent):
+            return self.scalar(event, place)
+        if isinstance(event, yaml.SequenceStartEvent):
+            items: list[Any] = []
+            while not isinstance(event := next(events), yaml.SequenceEndEvent):
+                items.append(self.node(event, events, (*place, len(items))))
+            return items
+        return self.mapping(events, place)
+
+    def mapping(self, events: Iterator[Any], place: Place) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        lines = self.document.lines
+        while not isinstance(event := next(events), yaml.MappingEndEvent):
+            if not isinstance(event, yaml.ScalarEvent) or event.tag is not None or event.anchor is not None:
+                # The key's own content is read to stay in step, under a place nobody asks for.
+                self.node(event, events, (*place, "?"))
+                self.spoil((*place, "?"), event, "a name must be plain text", "a word before the ':'")
+                self.node(next(events), events, (*place, "?"))
+                continue
+            key = event.value
+            at = event.start_mark.line + 1
+            where = (*place, key)
+            if key == "<<" and not event.style:
+                self.complain(where, event, "the merge key <<", "writing the values out")
+                self.node(next(events), events, (*place, "?"))
+            elif "\0" in key:
+                self.complain(place, event, "a NUL character in a name", "deleting it")
+                self.node(next(events), events, (*place, "?"))
+            elif key in values:
+                self.complain(
+                    where, event, f"is written twice, first in line {lines[where]}", "deleting one of the two"
+                )
+                self.node(next(events), events, (*place, "?"))
+            else:
+                lines[where] = at
+                values[key] = self.node(next(events), events, where)
+        return values
+
+    def scalar(self, event: Any, place: Place) -> Hashable:
+        text: str = event.value
+        if event.style:  # quoted or block: text, whatever it looks like
+            if "\0" in text:
+                self.spoil(place, event, "a NUL character", "deleting it")
+            return text
+        if text in ("", "null"):
+            return None
+        if text in ("true", "false"):
+            return text == "true"
+        if _INTEGER.fullmatch(text):
+            return int(text)
+        if _DATE.fullmatch(text):
+            try:
+                return date.fromisoformat(text)
+            except ValueError:
+                return text
+        return text
