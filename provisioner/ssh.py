@@ -9,7 +9,6 @@ fabric and netmiko out. The laptop's own ssh configuration is not read: a `Host 
 would undo the pin.
 """
 
-import os
 import re
 import shlex
 import subprocess
@@ -344,14 +343,17 @@ class FirstContact:
         self._user, self._password = user, password
 
     def run(self, command: str, *, stdin: str = "", sudo: bool = False, timeout_s: float = 120) -> tuple[int, str, str]:
-        """Run a shell command, as root with `sudo`; the sudo password, if any, is the first line of standard input.
+        """Run a shell command, as root with `sudo`; the sudo password goes by standard input, before a line `BEGIN`.
+
+        A sudo that asks for no password leaves that line unread: the command starts by reading up to `BEGIN`.
 
         Returns:
             (exit code, stdout, stderr)
         """
         if sudo:
+            command = 'while IFS= read -r line && [ "$line" != BEGIN ]; do :; done\n' + command
             command = f"sudo -S -p '' -- sh -c {shlex.quote(command)}"
-            stdin = f"{self._password or ''}\n{stdin}"
+            stdin = f"{self._password or ''}\nBEGIN\n{stdin}"
         channel = self._transport.open_session(timeout=timeout_s)
         channel.settimeout(timeout_s)
         try:
@@ -368,9 +370,3 @@ class FirstContact:
             raise Unreachable(f"{self.address} stopped answering while running: {command[:60]}") from error
         finally:
             channel.close()
-
-
-def runtime_environment() -> dict[str, str]:
-    """Our environment for child processes, without what could speak for another office or answer in our place."""
-    drop = ("SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "DISPLAY", "ANSIBLE_")
-    return {k: v for k, v in os.environ.items() if not k.startswith(drop)}

@@ -1,0 +1,17 @@
+#!/bin/sh
+# join.sh MAC ADDRESS PREFIX: puts the address on the link with that MAC, beside those it has, unless somebody else answers to it.
+set -eu
+mac=$1 address=$2 prefix=$3
+link=$(ip -o link | awk -v mac="$mac" 'tolower($0) ~ ("link/ether " mac) { sub(/[@:].*/, "", $2); print $2; exit }')
+[ -n "$link" ] || { echo "no link has the dossier's MAC $mac: correct it with what 'ip link' shows" >&2; exit 1; }
+! ip -4 -o addr show dev "$link" | grep -q " $address/" || exit 0
+# one datagram makes the kernel ask who has the address (ARP); a machine that has it answers within the second
+python3 -c 'import socket, sys; socket.socket(type=socket.SOCK_DGRAM).sendto(b"", (sys.argv[1], 9))' "$address" || true
+sleep 1
+other=$(ip -4 neigh show "$address" dev "$link" | awk '/lladdr/ { print $3; exit }')
+if [ -n "$other" ]; then
+  echo "$address is already used by $other: free it, or give this host another address in the dossier" >&2
+  exit 1
+fi
+ip addr add "$address/$prefix" dev "$link"
+echo joined

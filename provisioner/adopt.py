@@ -1,0 +1,187 @@
+"""First contact with a machine: find it, look at its key, pin it, list what is there, put the technician's account in place.
+
+The order is the safety: the key is read before anything is sent; a person (or the fingerprint given beforehand) accepts
+it; only then does a password go over that same connection. What the machine holds is told before anything changes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from provisioner.errors import BadInput, HostFailed, HostKeyChanged, Missing
+from provisioner.inventory.target import Target
+from provisioner.ssh import Door, FirstContact, fingerprint, neighbours, pin, pinned, public_key
+
+if TYPE_CHECKING:
+    from provisioner.inventory.models import Office
+
+# One round trip; `key value` lines, because a blank machine may lack python3. Run as root: it only reads.
+_LOOK = r"""
+. /etc/os-release; echo "system $PRETTY_NAME"; echo "id $ID ${VERSION_ID:-}"
+echo "name $(hostname 2>/dev/null || cat /etc/hostname)"
+for link in /sys/class/net/*; do [ "$(cat $link/type)" = 1 ] && echo "mac $(cat $link/address)"; done
+echo "serial $(cat /sys/class/dmi/id/product_serial 2>/dev/null || true)"
+echo "model $(cat /sys/class/dmi/id/product_name 2>/dev/null || true)"
+getent passwd | awk -F: '$3 >= 1000 && $3 < 65000 { print "person " $1 }'
+echo "home $(du -sxk /home 2>/dev/null | cut -f1)"
+echo "free $(df -Pk / | awk 'NR == 2 { print $4 }')"
+ss -Hltn 2>/dev/null | awk '{ sub(/.*:/, "", $4); print "port " $4 }' | sort -u
+command -v python3 >/dev/null && echo "python yes"
+for file in /etc/samba/smb.conf /etc/cups/printers.conf /var/lib/docker /var/lib/mysql /var/lib/postgresql /srv/*; do
+  [ -e "$file" ] && echo "holds $file"
+done
+exit 0
+"""
+
+# Standard input: login, shown name, key line. Safe to run again.
+_ACCOUNT = r"""
+set -eu
+IFS= read -r login; IFS= read -r name; IFS= read -r key
+getent passwd "$login" >/dev/null || useradd --create-home --shell /bin/bash --comment "$name" "$login"
+home=$(getent passwd "$login" | cut -d: -f6)
+install -d -m 0700 -o "$login" -g "$(id -g "$login")" "$home/.ssh"
+keys=$home/.ssh/authorized_keys
+if ! grep -qsxF -- "$key" "$keys"; then
+  { cat "$keys" 2>/dev/null || true; printf '%s\n' "$key"; } > "$keys.new"
+  chown "$login:$(id -g "$login")" "$keys.new"; chmod 0600 "$keys.new"; mv "$keys.new" "$keys"
+fi
+sudoers=/etc/sudoers.d/office
+if ! grep -qs "^$login " "$sudoers"; then
+  { cat "$sudoers" 2>/dev/null || true; printf '%s ALL=(ALL:ALL) NOPASSWD: ALL\n' "$login"; } > "$sudoers~"
+  chmod 0440 "$sudoers~"; visudo -cqf "$sudoers~"; mv "$sudoers~" "$sudoers"
+fi
+if ! command -v python3 >/dev/null; then
+  DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 install python3 >&2
+fi
+echo ready
+"""
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What a machine holds before we touch it."""
+
+    system: str = ""
+    debian: bool = False
+    name: str = ""
+    macs: tuple[str, ...] = ()
+    model: str = ""
+    serial: str = ""
+    people: tuple[str, ...] = ()
+    home_kib: int = 0
+    free_kib: int = 0
+    ports: tuple[int, ...] = ()
+    holds: tuple[str, ...] = ()
+    raw: Mapping[str, str] = field(default_factory=dict)
+
+
+def find(target: Target, office: "Office", hosts: list[str]) -> dict[str, str]:
+    """Where the machines with the dossier's MACs answer on the LAN we are plugged into: host -> address."""
+    seen = neighbours(str(office.lan.network))
+    return {host: seen[office.hosts[host].mac] for host in hosts if office.hosts[host].mac in seen}
+
+
+def meet(target: Target, host: str, address: str, *, replace: bool = False) -> tuple[FirstContact, bool]:
+    """Connect and read the key; nothing is sent.
+
+    Returns:
+        The open connection, and whether this very key is pinned already.
+
+    Raises:
+        HostKeyChanged: another key is pinned for this host, and `replace` was not asked for.
+        Unreachable: no SSH server answers there.
+    """
+    contact = FirstContact(address)
+    pins = pinned(target).get(host, [])
+    if pins and contact.key not in pins and not replace:
+        contact.__exit__()
+        raise HostKeyChanged(
+            f"{host} ({address}) shows another host key than the pinned one: {fingerprint(contact.key)} instead of"
+            f" {', '.join(fingerprint(p) for p in pins)}; nothing was sent to it",
+            hint=f"look at the machine itself; was it reinstalled? then: provisioner adopt {target.office} {host} --replace-key",
+        )
+    return contact, contact.key in pins
+
+
+def look(contact: FirstContact, host: str, user: str) -> Holding:
+    """What the machine holds, asked as root.
+
+    Raises:
+        HostFailed: sudo refuses this login.
+    """
+    code, out, err = contact.run(_LOOK, sudo=True)
+    if code:
+        said = (err.strip().splitlines() or ["no reason given"])[-1]
+        raise HostFailed(f"{host} ({contact.address}) refuses sudo to {user}: {said}", hint="use the login that may administer")
+    many: dict[str, list[str]] = {}
+    for line in out.splitlines():
+        key, _, value = line.partition(" ")
+        many.setdefault(key, []).append(value.strip())
+
+    def one(key: str) -> str:
+        return (many.get(key) or [""])[0]
+
+    return Holding(
+        system=one("system"),
+        debian=one("id").startswith("debian"),
+        name=one("name"),
+        macs=tuple(m.lower() for m in many.get("mac", [])),
+        model=one("model"),
+        serial=one("serial"),
+        people=tuple(p for p in many.get("person", []) if p != user),
+        home_kib=int(one("home") or 0),
+        free_kib=int(one("free") or 0),
+        ports=tuple(sorted(int(p) for p in many.get("port", []) if p.isdigit())),
+        holds=tuple(many.get("holds", [])),
+    )
+
+
+def refuse_wrong_machine(office: "Office", host: str, address: str, holding: Holding) -> None:
+    """Stop before anything changes when this is not the machine that the dossier describes.
+
+    Raises:
+        BadInput: another MAC, or not a Debian.
+    """
+    wanted = office.hosts[host].mac
+    if wanted not in holding.macs:
+        raise BadInput(
+            f"the machine at {address} is not {host}: it has {', '.join(holding.macs)}, the dossier says {wanted}",
+            hint="correct the MAC in the dossier, or give the right address with --at",
+        )
+    if not holding.debian:
+        raise BadInput(f"{host} runs {holding.system or 'an unknown system'}, not Debian", hint="install Debian 12 or 13 on it")
+
+
+def take_in(door: Door, contact: FirstContact, host: str, name: str) -> None:
+    """Pin the key, make the technician's account with its key and sudo, and prove it over a new, pinned connection.
+
+    Raises:
+        HostFailed: the machine would not make the account.
+        Unreachable, HostKeyChanged: the new connection failed.
+    """
+    pin(door.target, host, [contact.key])
+    shown = "".join(c if c.isprintable() and c not in ":," else " " for c in name)
+    key = public_key(door.key)
+    code, out, err = contact.run(_ACCOUNT, stdin=f"{door.user}\n{shown}\n{key}\n", sudo=True, timeout_s=300)
+    if code or "ready" not in out:
+        said = (err.strip().splitlines() or ["no reason given"])[-1]
+        raise HostFailed(f"{host} did not take the account of {door.user}: {said}", hint=f"provisioner adopt {door.target.office} {host}")
+    done = door.run(host, contact.address, ["sudo", "-n", "true"])
+    if done.returncode:
+        raise HostFailed(f"{host} refuses sudo to {door.user}: {done.stderr.strip()}")
+
+
+def blank_login(target: Target) -> tuple[str, str] | None:
+    """The login a lab's blank machines come with, as the sticker on a new machine would say.
+
+    Raises:
+        Missing: the lab is not up.
+    """
+    if not target.lab:
+        return None
+    from provisioner import lab
+
+    here = lab.find(target)
+    if here is None:
+        raise Missing(f"the lab of {target.office} is not up", hint=f"provisioner lab up {target.office}")
+    return here.login
