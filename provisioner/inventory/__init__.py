@@ -112,24 +112,34 @@ class Inventory:
     def _office(self, name: str) -> "tuple[Office | None, list[Problem]]":
         """The office and every problem that keeps it from being read."""
         from provisioner.inventory.files import read
-        from provisioner.inventory.models import Office, Pack, Reseller
-        from provisioner.inventory.rules import judge
+        from provisioner.inventory.models import Office
 
         path = self.root / "offices" / name / "dossier.yml"
         if not _NAME.fullmatch(name) or not path.is_file():
             raise self._missing("office", name, self.office_names())
         office, document = read(Office, path, f"offices/{name}/dossier.yml", name)
-        dossier = document.value if isinstance(document.value, dict) else {}
-        problems: list[Problem] = []
-        reseller = self._part(Reseller, "resellers", dossier.get("reseller"), document, problems)
-        pack = self._part(Pack, "packs", dossier.get("pack"), document, problems)
-        for misfit in judge(dossier, reseller, pack):
-            document.complain(misfit.place, misfit.what, misfit.hint)
-        return office, document.problems + problems
+        elsewhere = self.misfits(document)
+        return office, document.problems + elsewhere
 
-    def _part(
-        self, model: "type[N]", folder: str, name: object, document: "Document", problems: "list[Problem]"
-    ) -> "N | None":
+    def misfits(self, document: "Document") -> "list[Problem]":
+        """Judge a dossier against itself, its reseller and its pack; the problems of their files are returned.
+
+        Those of the dossier itself are added to the document's.
+        """
+        from provisioner.inventory.models import Pack, Reseller
+        from provisioner.inventory.rules import judge
+
+        dossier = document.value if isinstance(document.value, dict) else {}
+        elsewhere: list[Problem] = []
+        reseller = self._part(Reseller, "resellers", dossier.get("reseller"), document, elsewhere)
+        pack = self._part(Pack, "packs", dossier.get("pack"), document, elsewhere)
+        for misfit in judge(dossier, reseller, pack):
+            if document.holes and misfit.refers:
+                continue  # what it refers to may stand in a line that could not be read
+            document.complain(misfit.place, misfit.what, misfit.hint)
+        return elsewhere
+
+    def _part(self, model: "type[N]", folder: str, name: object, document: "Document", elsewhere: "list[Problem]") -> "N | None":
         """The reseller or pack a dossier names; that there is none is a problem of the dossier."""
         if not isinstance(name, str):
             return None  # the model says so
@@ -138,7 +148,7 @@ class Inventory:
         except Missing as error:
             document.complain((folder.removesuffix("s"),), str(error), error.hint)
             return None
-        problems += found
+        elsewhere += found
         return noun
 
     def _whole(self, model: "type[N]", folder: str, name: str) -> "N":

@@ -2,29 +2,33 @@
 
 import base64
 import re
-from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from provisioner.errors import BadInput
 from provisioner.inventory.strict_yaml import quoted
 
 # Ansible's own names; `localhost` would be played without any connection.
 RESERVED_NAMES = frozenset({"all", "ungrouped", "localhost", "hostvars", "groups"})
 
 # Accounts of Debian and of what the packs install: a person or group of this name would get their files or powers.
-RESERVED_LOGINS = frozenset(
-    """root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc gnats nobody nogroup adm tty
-    disk kmem dialout fax voice cdrom floppy tape sudo audio dip operator src shadow utmp video sasl plugdev staff users
-    input sgx kvm render crontab netdev docker lxd libvirt wheel lpadmin scanner bluetooth ssh sshd messagebus polkitd
-    avahi colord lightdm pulse rtkit saned geoclue statd ntp ntpsec chrony dnsmasq unbound bind named postfix postdrop
-    dovecot dovenull vmail nginx radicale restic samba sambashare winbindd sssd tss uuidd dhcpcd mysql postgres redis
-    prometheus alertmanager frr frrvty quagga vyos admin administrator guest krbtgt machine debian ubuntu provisioner
-    witness technician ansible puppet""".split()
-)
+_SYSTEM = """
+root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc gnats nobody nogroup adm tty
+disk kmem dialout fax voice cdrom floppy tape sudo audio dip operator src shadow utmp video sasl plugdev staff users
+input sgx kvm render crontab netdev docker lxd libvirt wheel lpadmin scanner bluetooth ssh sshd messagebus polkitd
+avahi colord lightdm pulse rtkit saned geoclue statd ntp ntpsec chrony dnsmasq unbound bind named postfix postdrop
+dovecot dovenull vmail nginx radicale restic samba sambashare winbindd sssd tss uuidd dhcpcd mysql postgres redis
+prometheus alertmanager frr frrvty quagga vyos admin administrator guest krbtgt machine debian ubuntu provisioner
+witness technician ansible puppet
+"""
+RESERVED_LOGINS = frozenset(_SYSTEM.split())
+_SYSTEM_PREFIXES = ("systemd-", "debian-", "kind-")
 
 
 def _wrong(what: str, hint: str) -> PydanticCustomError:
@@ -40,17 +44,28 @@ def _literal(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _shaped(pattern: str, what: str, hint: str, reserved: frozenset[str] = frozenset()) -> Callable[[str], str]:
-    shape = re.compile(pattern)
+@dataclass(frozen=True)
+class Shape:
+    """A text of one pattern, said the same to pydantic, to people and to the JSON Schema."""
 
-    def check(value: str) -> str:
-        if not shape.fullmatch(value):
-            raise _wrong(f"{quoted(value)} is not {what}", hint)
-        if value in reserved or (reserved is RESERVED_LOGINS and value.startswith(("systemd-", "debian-", "kind-"))):
+    pattern: str
+    what: str
+    hint: str
+    reserved: frozenset[str] = frozenset()
+
+    def check(self, value: str) -> str:
+        """Let `value` through, or say what it should be."""
+        if not re.fullmatch(self.pattern, value):
+            raise _wrong(f"{quoted(value)} is not {self.what}", self.hint)
+        if value in self.reserved or (self.reserved is RESERVED_LOGINS and value.startswith(_SYSTEM_PREFIXES)):
             raise _wrong(f"{quoted(value)} is a name the system uses itself", "another name")
         return value
 
-    return check
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(schema), "pattern": f"^{self.pattern}$"}
 
 
 def _filled(value: str) -> str:
@@ -93,6 +108,19 @@ def _network(value: Any) -> IPv4Network:
     return network
 
 
+def network_of(text: str) -> IPv4Network:
+    """An office's network from its text.
+
+    Raises:
+        BadInput: it is none.
+    """
+    try:
+        return _network(text)
+    except PydanticCustomError as error:
+        context = error.context or {}
+        raise BadInput(str(context.get("what")), hint=str(context.get("hint"))) from None
+
+
 def _ula(value: Any) -> IPv6Network:
     if isinstance(value, IPv6Network):
         return value
@@ -122,12 +150,8 @@ def luhn(digits: str) -> bool:
 
 
 def _siren(value: str) -> str:
-    if not re.fullmatch("[0-9]{9}", value):
-        raise _wrong(f"{quoted(value)} is not a SIREN", "nine digits without spaces")
     if not luhn(value):
-        raise _wrong(
-            f"{quoted(value)} is not a SIREN: its last digit does not fit the others", "reading it again from the Kbis"
-        )
+        raise _wrong(f"{quoted(value)} is no SIREN: its last digit does not fit the others", "reading it again")
     return value
 
 
@@ -139,9 +163,7 @@ def _timezone(value: str) -> str:
             raise ValueError
         ZoneInfo(value)
     except (ValueError, OSError, ZoneInfoNotFoundError):
-        raise _wrong(
-            f"{quoted(value)} is not a time zone", "a name as in Europe/Paris (timedatectl list-timezones)"
-        ) from None
+        raise _wrong(f"{quoted(value)} is not a time zone", "a name as in Europe/Paris (timedatectl list-timezones)") from None
     return value
 
 
@@ -162,53 +184,33 @@ def _public_key(value: str) -> str:
     return value
 
 
-def _pattern(pattern: str) -> Any:
-    return Field(json_schema_extra={"pattern": f"^{pattern}$"})
-
-
-_NAME = r"[a-z][a-z0-9-]{0,30}[a-z0-9]"
-_LOGIN = r"[a-z][a-z0-9._-]{0,30}"
-_MAC = r"[0-9a-f]{2}(:[0-9a-f]{2}){5}"
-_VERSION = r"[a-z][a-z0-9.-]{0,38}[a-z0-9]"
-_DOMAIN = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]"
-_LOCALE = r"[a-z]{2,3}_[A-Z]{2}\.UTF-8"
-
 _SMALL = "small letters, digits and hyphens, as in cafe-des-halles"
+_LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+
+NAME = Shape("[a-z][a-z0-9-]{0,30}[a-z0-9]", "a name of 2 to 32 characters", _SMALL, RESERVED_NAMES)
+GROUP = Shape(NAME.pattern, "a group name of 2 to 32 characters", _SMALL, RESERVED_LOGINS)
+LOGIN = Shape("[a-z][a-z0-9._-]{0,30}", "a login", "small letters, digits, dot and hyphen, as in m.durand", RESERVED_LOGINS)
+PACK = Shape("[a-z][a-z0-9.-]{0,38}[a-z0-9]", "a pack's name", "a form as in standard-2026.1")
+ROLE = Shape("[a-z][a-z0-9_]{0,40}", "a role", "small letters, digits and underscores")
+MAC = Shape("[0-9a-f]{2}(:[0-9a-f]{2}){5}", "a MAC address", "six pairs as in 02:00:5e:10:00:01, small letters")
+COUNTRY = Shape("[A-Z]{2}", "a country", "two capital letters as in FR (ISO 3166)")
+DOMAIN = Shape(rf"({_LABEL}\.)+[a-z][a-z0-9-]{{0,61}}[a-z0-9]", "a domain", "a form as in cafe.example, small letters")
+LOCALE = Shape(r"[a-z]{2,3}_[A-Z]{2}\.UTF-8", "a language", "a form as in fr_FR.UTF-8")
+SIREN = Shape("[0-9]{9}", "a SIREN", "nine digits without spaces")
 
 Text = Annotated[str, BeforeValidator(_literal)]
 Filled = Annotated[Text, AfterValidator(_filled), Field(json_schema_extra={"minLength": 1})]
-Name = Annotated[
-    Text, AfterValidator(_shaped(_NAME, "a name of 2 to 32 characters", _SMALL, RESERVED_NAMES)), _pattern(_NAME)
-]
-Group = Annotated[
-    Text, AfterValidator(_shaped(_NAME, "a group name of 2 to 32 characters", _SMALL, RESERVED_LOGINS)), _pattern(_NAME)
-]
-Login = Annotated[
-    Text,
-    AfterValidator(
-        _shaped(_LOGIN, "a login", "small letters, digits, dot and hyphen, as in m.durand", RESERVED_LOGINS)
-    ),
-    _pattern(_LOGIN),
-]
-PackName = Annotated[
-    Text, AfterValidator(_shaped(_VERSION, "a pack's name", "a form as in standard-2026.1")), _pattern(_VERSION)
-]
-Mac = Annotated[
-    Text,
-    AfterValidator(_shaped(_MAC, "a MAC address", "six pairs as in 02:00:5e:10:00:01, small letters")),
-    _pattern(_MAC),
-]
-Country = Annotated[
-    Text,
-    AfterValidator(_shaped("[A-Z]{2}", "a country", "two capital letters as in FR (ISO 3166)")),
-    _pattern("[A-Z]{2}"),
-]
-Domain = Annotated[
-    Text, AfterValidator(_shaped(_DOMAIN, "a domain", "a form as in cafe.example, small letters")), _pattern(_DOMAIN)
-]
-Locale = Annotated[Text, AfterValidator(_shaped(_LOCALE, "a language", "a form as in fr_FR.UTF-8")), _pattern(_LOCALE)]
+Name = Annotated[Text, NAME]
+Group = Annotated[Text, GROUP]
+Login = Annotated[Text, LOGIN]
+PackName = Annotated[Text, PACK]
+Role = Annotated[Text, ROLE]
+Mac = Annotated[Text, MAC]
+Country = Annotated[Text, COUNTRY]
+Domain = Annotated[Text, DOMAIN]
+Locale = Annotated[Text, LOCALE]
+Siren = Annotated[Text, SIREN, AfterValidator(_siren)]
 Timezone = Annotated[Text, AfterValidator(_timezone)]
-Siren = Annotated[Text, AfterValidator(_siren), _pattern("[0-9]{9}")]
 PublicKey = Annotated[Text, AfterValidator(_public_key)]
 Address4 = Annotated[IPv4Address, BeforeValidator(_address)]
 Network4 = Annotated[IPv4Network, BeforeValidator(_network)]

@@ -56,6 +56,8 @@ def note(detail: ErrorDetails, model: type[BaseModel], document: Document) -> No
     place: Place = tuple(detail["loc"])
     if place and place[-1] == "[key]":
         place = place[:-1]
+    if document.holes and detail["type"] == "missing":
+        return
     if any(place[:n] in document.spoiled for n in range(len(place) + 1)):
         return
     what, hint = _sentence(detail, place, model)
@@ -75,25 +77,27 @@ _WANTED: dict[str, tuple[str, str]] = {
 def _sentence(detail: ErrorDetails, place: Place, model: type[BaseModel]) -> tuple[str, str]:
     """What is wrong and what to try, for one of pydantic's error types."""
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
-    if kind == "worded":
-        return context["what"], context["hint"]
-    if kind == "missing":
-        return "is missing", f"adding '{place[-1]}: …'"
-    if kind == "extra_forbidden":
-        known = [word for word in _words(model, place[:-1]) if word != "name" or len(place) > 1]
-        near = difflib.get_close_matches(str(place[-1]), known, 1)
-        return "is not a word of this section", f"'{near[0]}'" if near else "one of " + ", ".join(known)
-    if kind in ("enum", "literal_error"):
-        return f"{_held(value)} is not one of its values", f"one of {context.get('expected', '')}".replace("'", "")
-    if kind in ("greater_than_equal", "less_than_equal"):
-        bound = "at least" if kind.startswith("greater") else "at most"
-        return f"{quoted(value)} is out of range", f"{bound} {context.get('ge', context.get('le'))}"
-    if kind == "string_pattern_mismatch":
-        return f"{quoted(value)} is not a name here", "small letters, digits and underscores, beginning with a letter"
-    if kind in _WANTED:
-        wanted, hint = _WANTED[kind]
-        return f"{_held(value)} where {wanted} is wanted", hint
-    return detail["msg"], ""
+    match kind:
+        case "worded":
+            said = context["what"], context["hint"]
+        case "missing":
+            said = "is missing", f"adding '{place[-1]}: …'"
+        case "extra_forbidden":
+            known = [word for word in _words(model, place[:-1]) if word != "name" or len(place) > 1]
+            near = difflib.get_close_matches(str(place[-1])[:50], known, 1)
+            said = "is not a word of this section", f"'{near[0]}'" if near else "one of " + ", ".join(known)
+        case "enum" | "literal_error":
+            said = f"{_held(value)} is not one of its values", f"{context.get('expected', '')}".replace("'", "")
+        case "greater_than_equal":
+            said = f"{quoted(value)} is too small", f"at least {context.get('ge')}"
+        case "less_than_equal":
+            said = f"{quoted(value)} is too large", f"at most {context.get('le')}"
+        case _ if kind in _WANTED:
+            wanted, hint = _WANTED[kind]
+            said = f"{_held(value)} where {wanted} is wanted", hint
+        case _:
+            said = detail["msg"], ""
+    return said
 
 
 def _held(value: object) -> str:
@@ -107,10 +111,8 @@ def _words(model: type[BaseModel], place: Place) -> list[str]:
     current: Any = model
     for part in place:
         fields = _fields(current)
-        if fields is not None:
-            current = fields[part] if part in fields else None
-        else:
-            current = get_args(current)[-1] if get_args(current) else None
+        inner = get_args(current)[-1:] or (None,)
+        current = inner[0] if fields is None else fields.get(part)
     fields = _fields(current)
     return list(fields) if fields is not None else []
 
@@ -125,3 +127,19 @@ def _fields(annotation: Any) -> dict[Any, Any] | None:
 
 def _collection(annotation: Any) -> bool:
     return getattr(annotation, "__origin__", None) in (list, dict)
+
+
+def plain(model: type[N], document: Document) -> N:
+    """Make what has no name of its own from what was read.
+
+    Raises:
+        BadInput: every problem at once; no value is quoted, it may be a secret.
+    """
+    try:
+        noun = model.model_validate(document.value)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_input=False, include_context=False):
+            document.complain(tuple(detail["loc"]), "cannot be read")
+    if document.problems:
+        raise report(document.problems)
+    return noun

@@ -1,7 +1,7 @@
 """The nouns of the network, as pydantic reads them from its files: strict, unknown keys are errors.
 
-Only data: reading is `files.py`, what must fit together is `rules.py`, secrets are `vault.py`. Every text of a client is
-taken byte for byte; only names of offices, hosts, logins and resellers follow a pattern, because they become file
+Only data: reading is `files.py`, what must fit together is `rules.py`, secrets are `vault.py`. Every text of a client
+is taken byte for byte; only names of offices, hosts, logins and resellers follow a pattern, because they become file
 names, host names and accounts.
 """
 
@@ -24,6 +24,7 @@ from provisioner.inventory.fields import (
     Network4,
     PackName,
     PublicKey,
+    Role,
     Siren,
     Text,
     Timezone,
@@ -200,7 +201,7 @@ class Pack(Noun):
     name: PackName
     version: Filled
     title: Filled
-    kinds: dict[AnyKind, dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")], PackRole]]
+    kinds: dict[AnyKind, dict[Role, PackRole]]
     hardware: dict[AnyKind, list[Hardware]] = {}
     training: dict[Name, Module] = {}
     prices: Prices | None = None

@@ -13,11 +13,12 @@ from provisioner.inventory.strict_yaml import Place, quoted
 
 
 class Misfit(NamedTuple):
-    """Two things that do not fit together, said at the place of the second."""
+    """Two things that do not fit together, said at the place of the second; `refers` to a name that is not there."""
 
     place: Place
     what: str
     hint: str
+    refers: bool = False
 
 
 def judge(dossier: Mapping[str, Any], reseller: Reseller | None, pack: Pack | None) -> Iterator[Misfit]:
@@ -57,9 +58,7 @@ def _lan(lan: dict[str, Any], hosts: dict[str, dict[str, Any]]) -> Iterator[Misf
         if network and end and _outside(end, network):
             yield Misfit(("lan", word), f"{end} is not a host's address in {network}", _between(network))
     if first and last and first > last:
-        yield Misfit(
-            ("lan", "dhcp_last"), f"the pool ends at {last}, before its start at {first}", "the two the other way round"
-        )
+        yield Misfit(("lan", "dhcp_last"), f"the pool ends at {last}, before its start at {first}", "the two the other way round")
     for name, host in hosts.items():
         address = _address(host.get("address"))
         if not address:
@@ -96,9 +95,7 @@ def _hosts(hosts: dict[str, dict[str, Any]], people: dict[str, Any], pack: Pack 
     for name, host in hosts.items():
         person, kind = host.get("person"), host.get("kind")
         if isinstance(person, str) and person and person not in people:
-            yield Misfit(
-                ("hosts", name, "person"), f"{quoted(person)} is not a person of this office", _one_of(people, "people")
-            )
+            yield Misfit(("hosts", name, "person"), f"{quoted(person)} is not a person of this office", _one_of(people, "people"))
         purchased, warranty_end = host.get("purchased"), host.get("warranty_end")
         if isinstance(purchased, date) and isinstance(warranty_end, date) and warranty_end < purchased:
             what = f"the warranty ends on {warranty_end}, before the purchase on {purchased}"
@@ -116,11 +113,8 @@ def _people(people: dict[str, Any], groups: dict[str, Any], reseller: Reseller |
         wanted = person.get("groups")
         for n, group in enumerate(wanted if isinstance(wanted, list) else ()):
             if isinstance(group, str) and group not in groups:
-                yield Misfit(
-                    ("people", login, "groups", n),
-                    f"{quoted(group)} is not a group of this office",
-                    _one_of(groups, "groups"),
-                )
+                what = f"{quoted(group)} is not a group of this office"
+                yield Misfit(("people", login, "groups", n), what, _one_of(groups, "groups"), refers=True)
         if login in groups:
             yield Misfit(("people", login), "is the name of a group too", "another login")
         if reseller and login in reseller.technicians:

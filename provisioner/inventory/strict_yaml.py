@@ -4,6 +4,7 @@ Built from libyaml's events instead of a loader, because every loader turns `no`
 `12:30:45` into 45045, lets a second key win in silence, and expands aliases without end.
 """
 
+import contextlib
 import re
 import stat
 from collections.abc import Hashable, Iterator
@@ -16,15 +17,15 @@ import yaml
 
 SIZE_LIMIT = 1_000_000  # bytes; a dossier of 30 people is about 10,000
 VALUE_LIMIT = 50_000  # values in one file; keeps the worst file under a second
+SYNTAX_LIMIT = 10  # lines of broken YAML that are named at once
 DEPTH_LIMIT = 12  # the deepest thing of ours is at 5; a pack's settings may go further
 
 Place = tuple[str | int, ...]  # where in a file: ("hosts", "server", "address"), ("contacts", 0)
 
 _INTEGER = re.compile(r"-?[1-9][0-9]{0,17}|0")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_INVISIBLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
-)
+# Control, format and bidirectional characters: in a message they would hide or reorder what it says.
+_INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -47,7 +48,8 @@ class Problem:
 class Document:
     """A file as read: plain dicts, lists, str, int, bool, date and None; the line of each place; what is wrong.
 
-    `spoiled` are places whose value had to be left out, so that nobody complains about them a second time.
+    `spoiled` are places whose value had to be left out, so that nobody complains about them a second time; with `holes`
+    whole lines had to be left out, so what is missing may be written there.
     """
 
     file: str
@@ -55,6 +57,7 @@ class Document:
     lines: dict[Place, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     spoiled: set[Place] = field(default_factory=set)
+    holes: bool = False
 
     def line(self, place: Place) -> int:
         """The line of a place, or of the nearest thing around it."""
@@ -98,9 +101,8 @@ def load(path: Path, file: str) -> Document:
     if not stat.S_ISREG(status.st_mode):
         document.complain((), "is not a file", line=0)
     elif status.st_size > SIZE_LIMIT:
-        document.complain(
-            (), f"has {status.st_size} bytes, {SIZE_LIMIT} are the limit", "moving what is not needed out", line=0
-        )
+        what = f"has {status.st_size} bytes, {SIZE_LIMIT} are the limit"
+        document.complain((), what, "moving out what is not needed", line=0)
     else:
         with path.open("rb") as stream:
             content = stream.read(SIZE_LIMIT + 1)
@@ -126,39 +128,55 @@ def _parse(content: bytes, document: Document) -> None:
     if nul >= 0:
         document.complain((), "a NUL byte", "deleting it", line=text.count("\n", 0, nul) + 1)
         return
-    try:
-        _Builder(document).read(text)
-    except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        document.complain(
-            (), f"the character U+{ord(error.character):04X} cannot stand in YAML", "deleting it", line=line
-        )
-    except yaml.MarkedYAMLError as error:
-        _syntax(text, error, document)
-    except yaml.YAMLError as error:
-        document.complain((), f"is not YAML: {escaped(str(error), 120)}", line=1)
+    lines = text.split("\n")
+    for _ in range(SYNTAX_LIMIT):
+        attempt = Document(document.file)
+        try:
+            _Builder(attempt).read("\n".join(lines))
+        except yaml.reader.ReaderError as error:
+            line = "\n".join(lines).encode()[: error.position].count(b"\n") + 1
+            what = f"the character U+{int(error.character):04X} cannot stand in YAML"
+            document.complain((), what, "deleting it", line=line)
+        except yaml.MarkedYAMLError as error:
+            line = _syntax(lines, error, document)
+        except yaml.YAMLError as error:
+            document.complain((), f"is not YAML: {escaped(str(error), 120)}", line=1)
+            return
+        else:
+            document.value, document.lines, document.spoiled = attempt.value, attempt.lines, attempt.spoiled
+            document.problems += attempt.problems
+            return
+        document.holes = True
+        if not line or not lines[line - 1]:
+            return
+        lines[line - 1] = ""  # read the rest without it, to name the other problems too
 
 
-def _syntax(text: str, error: yaml.MarkedYAMLError, document: Document) -> None:
-    """Say in our words where the YAML itself is broken. Tabs are the usual reason: name every one."""
-    lines = text.splitlines()
-    tabs = [n for n, line in enumerate(lines, 1) if "\t" in line[: len(line) - len(line.lstrip())]]
-    for n in tabs:
-        document.complain((), "a tab in the indentation", "spaces", line=n)
-    mark = error.problem_mark or error.context_mark
-    at = min(mark.line + 1, len(lines)) if mark else 1
-    if at in tabs:
-        return
+def _syntax(lines: list[str], error: yaml.MarkedYAMLError, document: Document) -> int:
+    """Say in our words where the YAML itself is broken; the line that may be left out to read on, or 0."""
     problem = error.problem or "not readable"
-    if "mapping values are not allowed" in problem:
-        what, hint = "a second ': ' in one line", "putting the text in quotes"
-    elif "unexpected end of stream" in problem or "expected ',' or" in problem:
-        what, hint = "a quote or bracket is opened and not closed", "closing it"
-    elif "could not find expected ':'" in problem or "did not find expected key" in problem:
-        what, hint = "this is no 'name: value' line, or its indentation is off", "aligning it with its neighbours"
+    simple_key = "simple key" in (error.context or "")
+    mark = (error.context_mark if simple_key else None) or error.problem_mark or error.context_mark
+    at = min(mark.line + 1, len(lines)) if mark else 1
+    line = lines[at - 1]
+    alone = True
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        what, hint = "a tab in the indentation", "spaces"
+    elif "mapping values are not allowed" in problem:
+        what, hint = "a second ': ' in one line, or a deeper indentation", "putting the text in quotes"
+    elif simple_key:
+        what, hint = "this is no 'name: value' line", "adding the ':'"
+    elif "cannot start any token" in problem:
+        what, hint = "a text cannot begin with @, ` or %", "putting it in quotes"
+    elif "unexpected end of stream" in problem or "expected ',' or" in problem or "node content" in problem:
+        what, hint, alone = "a quote or bracket is opened and not closed", "closing it", False
+        at = error.context_mark.line + 1 if error.context_mark else at
+    elif "did not find expected" in problem:
+        what, hint, alone = "this line does not fit the ones above it", "aligning it with its neighbours", False
     else:
-        what, hint = f"is not YAML: {problem}", "putting the text in quotes"
+        what, hint, alone = f"is not YAML: {escaped(problem, 120)}", "putting the text in quotes", False
     document.complain((), what, hint, line=at)
+    return at if alone else 0
 
 
 class _TooMuch(Exception):
@@ -188,7 +206,7 @@ class _Builder:
             self.document.spoiled.add(())
 
     def complain(self, place: Place, event: Any, what: str, hint: str) -> None:
-        self.document.complain(place, what, hint, line=event.start_mark.line + 1)
+        self.document.complain(place, what, hint, line=_line(event))
 
     def spoil(self, place: Place, event: Any, what: str, hint: str) -> None:
         self.complain(place, event, what, hint)
@@ -202,9 +220,9 @@ class _Builder:
         if len(place) > DEPTH_LIMIT:
             self.complain(place[:3], event, f"more than {DEPTH_LIMIT} levels deep", "a flatter form")
             raise _TooMuch
-        self.document.lines.setdefault(place, event.start_mark.line + 1)
+        self.document.lines.setdefault(place, _line(event))
         if isinstance(event, yaml.AliasEvent):
-            self.spoil(place, event, f"the alias *{escaped(event.anchor)}", "writing the value out")
+            self.spoil(place, event, f"the alias *{escaped(event.anchor or '')}", "writing the value out")
             return None
         if event.anchor is not None:
             self.complain(place, event, f"the anchor &{escaped(event.anchor)}", "deleting it")
@@ -230,7 +248,7 @@ class _Builder:
                 self.node(next(events), events, (*place, "?"))
                 continue
             key = event.value
-            at = event.start_mark.line + 1
+            at = _line(event)
             where = (*place, key)
             if key == "<<" and not event.style:
                 self.complain(where, event, "the merge key <<", "writing the values out")
@@ -239,9 +257,8 @@ class _Builder:
                 self.complain(place, event, "a NUL character in a name", "deleting it")
                 self.node(next(events), events, (*place, "?"))
             elif key in values:
-                self.complain(
-                    where, event, f"is written twice, first in line {lines[where]}", "deleting one of the two"
-                )
+                what = f"is written twice, first in line {lines[where]}"
+                self.complain(where, event, what, "deleting one of the two")
                 self.node(next(events), events, (*place, "?"))
             else:
                 lines[where] = at
@@ -254,15 +271,23 @@ class _Builder:
             if "\0" in text:
                 self.spoil(place, event, "a NUL character", "deleting it")
             return text
-        if text in ("", "null"):
-            return None
-        if text in ("true", "false"):
-            return text == "true"
-        if _INTEGER.fullmatch(text):
-            return int(text)
-        if _DATE.fullmatch(text):
-            try:
-                return date.fromisoformat(text)
-            except ValueError:
-                return text
-        return text
+        return typed(text)
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
+
+
+def typed(text: str) -> Hashable:
+    """What an unquoted word means: null, a truth value, a whole number, a day; text if nothing else."""
+    typed: Hashable = text
+    if text in ("", "null"):
+        typed = None
+    elif text in ("true", "false"):
+        typed = text == "true"
+    elif _INTEGER.fullmatch(text):
+        typed = int(text)
+    elif _DATE.fullmatch(text):
+        with contextlib.suppress(ValueError):
+            typed = date.fromisoformat(text)
+    return typed

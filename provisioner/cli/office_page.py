@@ -1,0 +1,64 @@
+"""An office on a terminal: the tables of `office show`. Client text is shown with its invisible characters visible."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from provisioner.cli.common import shown
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from provisioner.inventory.models import Host, Office
+
+_SOON_DAYS = 90
+
+
+def print_office(out: "Console", office: "Office", today: date) -> None:
+    """Print one office; `today` judges the warranties."""
+    client, at = office.organisation, office.address
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("client", shown(f"{client.name}, {client.legal_form}, SIREN {client.siren}"))
+    facts.add_row("address", shown(f"{at.street}, {at.postcode} {at.city}, {at.country}"))
+    for contact in client.contacts:
+        said = (contact.name, contact.role, contact.phone, contact.email)
+        facts.add_row("contact", shown(", ".join(part for part in said if part)))
+    facts.add_row("served by", f"{office.reseller}, pack {office.pack}")
+    facts.add_row("LAN", f"{office.lan.network}, {office.lan.domain}, DHCP {office.lan.dhcp_first} to {office.lan.dhcp_last}")
+    facts.add_row("ULA", str(office.ula))
+    facts.add_row("language", f"{office.language}, {office.timezone}")
+    if office.website:
+        site = office.website
+        facts.add_row("website", shown(f"https://{site.domain} {site.title}" + (f" ({site.motto})" if site.motto else "")))
+    out.print(facts)
+
+    rows = [
+        (name, host.kind.value, str(host.address), host.mac, host.person, host.model, host.serial, warranty(host, today))
+        for name, host in office.hosts.items()
+    ]
+    words = ("host", "kind", "address", "MAC", "person", "model", "serial", "warranty ends")
+    out.print(_table("Hosts", words, rows, whole=("host", "address", "MAC")))
+    people = [(login, p.name, ", ".join(p.groups), p.phone, p.email) for login, p in office.people.items()]
+    out.print(_table("People", ("login", "name", "groups", "phone", "email"), people, whole=("login",)))
+
+
+def _table(title: str, words: Sequence[str], rows: Sequence[Sequence[str]], whole: Sequence[str]) -> Table:
+    """A table without the columns nobody filled; the `whole` ones are never folded: they get copied."""
+    table = Table(title=title, title_justify="left")
+    filled = [n for n in range(len(words)) if any(row[n] for row in rows)]
+    for n in filled:
+        table.add_column(words[n], no_wrap=words[n] in whole)
+    for row in rows:
+        table.add_row(*(shown(row[n]) for n in filled))
+    return table
+
+
+def warranty(host: "Host", today: date) -> str:
+    """When a host's warranty ends, and whether that is over or near (90 days)."""
+    if host.warranty_end is None:
+        return ""
+    left = (host.warranty_end - today).days
+    note = " (over)" if left < 0 else f" (in {left} days)" if left <= _SOON_DAYS else ""
+    return f"{host.warranty_end}{note}"

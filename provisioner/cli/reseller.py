@@ -1,0 +1,88 @@
+"""`reseller`: the members of the network, their technicians, the offices each serves."""
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from provisioner.cli.common import Voice, shown, verb
+
+if TYPE_CHECKING:
+    from provisioner.inventory import Inventory
+    from provisioner.inventory.models import Reseller
+
+
+@click.group("reseller")
+def reseller() -> None:
+    """The network's members."""
+
+
+@verb(reseller, "list")
+def list_(voice: Voice) -> None:
+    """One line per member: its name, its city, how many technicians and offices."""
+    from provisioner.inventory import open_inventory
+
+    inventory = open_inventory(voice.inventory)
+    members = inventory.resellers()
+    served = _served(inventory)
+
+    def human() -> None:
+        from rich.table import Table
+
+        table = Table("member", "organisation", "city", "territory", "technicians", "offices")
+        for one in members:
+            city, territory = shown(one.organisation.address.city), shown(", ".join(one.territory))
+            counts = str(len(one.technicians)), str(len(served[one.name]))
+            table.add_row(one.name, shown(one.organisation.name), city, territory, *counts)
+        voice.out.print(table)
+
+    voice.result({"resellers": [_summary(one, served[one.name]) for one in members]}, human)
+
+
+@verb(reseller, "show")
+@click.argument("name", metavar="NAME")
+def show(voice: Voice, name: str) -> None:
+    """One member: how to reach it, what it can, its technicians, the offices it serves."""
+    from provisioner.inventory import open_inventory
+
+    inventory = open_inventory(voice.inventory)
+    one = inventory.reseller(name)
+    offices = _served(inventory)[name]
+
+    def human() -> None:
+        from rich.table import Table
+
+        firm, at = one.organisation, one.organisation.address
+        voice.out.print(shown(f"{firm.name}, {firm.legal_form}, SIREN {firm.siren}"))
+        voice.out.print(shown(f"{at.street}, {at.postcode} {at.city}, {at.country}"))
+        for contact in firm.contacts:
+            said = (contact.name, contact.role, contact.phone, contact.email)
+            voice.out.print(shown("contact: " + ", ".join(part for part in said if part)))
+        voice.out.print(shown("territory: " + (", ".join(one.territory) or "not said")))
+        voice.out.print(shown("skills: " + (", ".join(one.skills) or "not said")))
+        table = Table("technician", "name", "phone", "email", "keys", title="Technicians", title_justify="left")
+        for login, who in one.technicians.items():
+            table.add_row(login, shown(who.name), shown(who.phone), shown(who.email), str(len(who.keys)))
+        voice.out.print(table)
+        voice.out.print(f"offices ({len(offices)}): " + (", ".join(offices[:40]) or "none yet"))
+
+    voice.result(_summary(one, offices) | one.model_dump(mode="json", exclude={"name"}), human)
+
+
+def _served(inventory: "Inventory") -> dict[str, list[str]]:
+    served: dict[str, list[str]] = defaultdict(list)
+    for line in inventory.lines():
+        served[line.reseller].append(line.name)
+    return served
+
+
+def _summary(one: "Reseller", offices: list[str]) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "organisation": one.organisation.name,
+        "city": one.organisation.address.city,
+        "territory": one.territory,
+        "skills": one.skills,
+        "technicians": {login: who.name for login, who in one.technicians.items()},
+        "offices": offices,
+    }

@@ -1,0 +1,80 @@
+"""`unlock`, `lock` and `secrets`: the inventory's secrets, open for one sitting, shown when asked for by name."""
+
+import sys
+
+import click
+
+from provisioner.cli.common import Voice, ask, lab_option, office_argument, shown, verb
+from provisioner.errors import BadInput, Missing
+
+
+def passphrase_line() -> str:
+    """The first line of standard input; what is not UTF-8 in it makes it a wrong passphrase, not a crash."""
+    return sys.stdin.buffer.readline().decode("utf-8", "replace").rstrip("\r\n")
+
+
+@verb("unlock", short_help="Open the inventory's secrets for one sitting.")
+@click.option("--minutes", type=click.IntRange(1, 7 * 24 * 60), default=480, show_default=True, help="For how long.")
+@click.option("--passphrase-stdin", is_flag=True, help="Read the passphrase from standard input.")
+def unlock(voice: Voice, minutes: int, passphrase_stdin: bool) -> None:
+    """Ask the inventory's passphrase once and keep it in memory (kernel keyring), for as long as a sitting lasts."""
+    from provisioner.inventory import vault
+
+    passphrase = passphrase_line() if passphrase_stdin else ask("Passphrase", "--passphrase-stdin", secret=True)
+    kept_in = vault.unlock(voice.inventory, passphrase, minutes)
+    result = {"unlocked": True, "minutes": minutes, "kept_in": kept_in}
+    voice.result(result, lambda: click.echo(f"unlocked for {minutes} minutes ({kept_in})"))
+
+
+@verb("lock", short_help="Close them again.")
+def lock(voice: Voice) -> None:
+    """Forget the passphrase now."""
+    from provisioner.inventory import vault
+
+    vault.lock(voice.inventory)
+    voice.result({"unlocked": False}, lambda: click.echo("locked"))
+
+
+@click.group("secrets")
+def secrets() -> None:
+    """The secrets of an office."""
+
+
+@verb(secrets, "show")
+@office_argument
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@lab_option
+@click.option("--all", "everything", is_flag=True, help="Print every secret, not only those named.")
+@click.option("--complete", is_flag=True, help="First make what the dossier's people and hosts lack.")
+@click.option("--no-commit", is_flag=True, help="With --complete: leave the commit to you.")
+def show(voice: Voice, office: str, names: tuple[str, ...], lab: bool, everything: bool, complete: bool, no_commit: bool) -> None:
+    """List the secrets of OFFICE by name; print those named (`zoe`, `console.server`), or all with --json or --all."""
+    from provisioner.inventory import git, open_inventory, vault
+
+    target = voice.target(office, lab)
+    known = open_inventory(target.inventory).office(office)
+    if complete:
+        found = vault.complete(target, known)
+        if not lab and not no_commit:
+            files = [target.vault, target.vault.with_name("vault.key")]
+            git.commit(target.inventory, files, f"secrets: what {office} lacked")
+    else:
+        found = vault.read(target)
+    sections: dict[str, dict[str, str]] = found.model_dump(mode="json")
+    flat = {f"{section}.{name}": text for section, entries in sections.items() for name, text in entries.items()}
+    chosen = [key for key in flat if key in names or key.partition(".")[2] in names]
+    strangers = [name for name in names if name not in flat and not any(k.partition(".")[2] == name for k in flat)]
+    if strangers:
+        raise Missing(f"no secret {strangers[0]!r} in {office}", hint=f"one of {', '.join(flat)}")
+    if names and everything:
+        raise BadInput("names and --all at once", hint="one of the two")
+    if names:
+        sections = {s: {n: t for n, t in e.items() if f"{s}.{n}" in chosen} for s, e in sections.items()}
+
+    def human() -> None:
+        for key, text in flat.items():
+            if names and key not in chosen:
+                continue
+            click.echo(f"{key:<32} {shown(text) if names or everything else '(hidden: name it, or --all)'}")
+
+    voice.result({"office": office, "lab": lab, **sections}, human)

@@ -1,0 +1,218 @@
+"""The secrets of an office: one ansible-vault file, its own random password, opened once per sitting.
+
+INVENTORY/network.key               a random token, encrypted with the network's passphrase: proves a passphrase right
+INVENTORY/offices/<office>/vault.key  the office's vault password, encrypted with the passphrase (vault id `network`)
+INVENTORY/offices/<office>/vault.yml  the secrets, encrypted with that password (vault id = office), so that one office
+                                      can be handed over alone
+
+A lab's two files lie in its state folder, its key in clear beside it: they guard nothing but made-up accounts.
+"""
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+from pydantic import Field
+
+from provisioner.errors import BadInput, Locked, Missing
+from provisioner.inventory import ansible_vault, disk, sitting
+from provisioner.inventory.fields import Login, Name
+from provisioner.inventory.models import Noun, Office
+from provisioner.inventory.strict_yaml import parse
+
+if TYPE_CHECKING:
+    from provisioner.inventory.target import Target
+
+NETWORK = "network"  # the vault id of what the passphrase opens
+PASSPHRASE_MIN = 12  # characters: PBKDF2's 10,000 rounds are few, so the passphrase must carry the weight
+MINUTES = 8 * 60  # a sitting
+
+# Without 0 O 1 l I: people read these from paper.
+_LETTERS = "abcdefghijkmnpqrstuvwxyz"
+_SIGNS = _LETTERS + "23456789"
+
+
+class Secrets(Noun):
+    """The secrets of one office. `people` by login, `console` (the rescue password at the machine) by host."""
+
+    people: dict[Login, str] = Field(default={}, repr=False)
+    console: dict[Name, str] = Field(default={}, repr=False)
+
+
+def password() -> str:
+    """Four groups of four, about 78 bits, with a capital, a digit and a hyphen: Active Directory's rule is met."""
+    while True:
+        word = secrets.choice(_LETTERS).upper() + "".join(secrets.choice(_SIGNS) for _ in range(15))
+        if any(sign.isdigit() for sign in word):
+            return "-".join(word[at : at + 4] for at in range(0, 16, 4))
+
+
+def passphrase() -> str:
+    """A strong passphrase for a network: six groups of five, about 148 bits."""
+    return "-".join("".join(secrets.choice(_SIGNS) for _ in range(5)) for _ in range(6))
+
+
+def found(root: Path, passphrase: str) -> None:
+    """Give an inventory its passphrase: writes `network.key`.
+
+    Raises:
+        BadInput: it has one already, or the new one is too short.
+    """
+    path = root / "network.key"
+    if path.exists():
+        raise BadInput(f"{path.name} is there already: this inventory has its passphrase", hint="provisioner unlock")
+    if len(passphrase) < PASSPHRASE_MIN or "\n" in passphrase:
+        raise BadInput(f"the passphrase needs {PASSPHRASE_MIN} characters or more, on one line", hint="a longer one")
+    disk.write(path, ansible_vault.encrypt(secrets.token_hex(32) + "\n", passphrase, NETWORK), mode=0o644)
+
+
+def unlock(root: Path, passphrase: str, minutes: int = MINUTES) -> str:
+    """Check the passphrase and keep it in memory for `minutes`; say where it is kept.
+
+    Raises:
+        Missing: the inventory has no passphrase yet.
+        BadInput: it is another one.
+    """
+    path = root / "network.key"
+    if not path.is_file():
+        raise Missing("this inventory has no passphrase yet", hint=f"provisioner init {root}")
+    try:
+        ansible_vault.decrypt(path.read_text(), passphrase)
+    except ansible_vault.WrongPassword:
+        raise BadInput("this is not the passphrase of this inventory", hint="provisioner unlock again") from None
+    return sitting.remember(root, passphrase, minutes)
+
+
+def lock(root: Path) -> None:
+    """Forget the passphrase."""
+    sitting.forget(root)
+
+
+def unlocked(root: Path) -> bool:
+    """Whether the secrets of this inventory's offices can be read now."""
+    return sitting.recall(root) is not None
+
+
+def read(target: "Target") -> Secrets:
+    """The secrets of an office, or of its lab. A lab's missing entries are made on the way, an office's are not.
+
+    Raises:
+        Locked: an office's, and nobody has unlocked the inventory.
+        Missing: the office has no vault yet.
+        BadInput: a file is damaged, or the dossier of a lab cannot be read.
+    """
+    if target.lab:
+        from provisioner.inventory import open_inventory
+
+        return complete(target, open_inventory(target.inventory).office(target.office))
+    if not target.vault.is_file():
+        raise Missing(f"{target.office} has no vault yet", hint=f"provisioner secrets show {target.office} --complete makes it")
+    return _decrypted(target, _key(target))
+
+
+def create(target: "Target", office: Office) -> Secrets:
+    """Make the vault of a new office, or of a lab: a password per person, a rescue password per host.
+
+    Raises:
+        BadInput: it has one already.
+        Locked: nobody has unlocked the inventory.
+    """
+    if target.vault.exists():
+        raise BadInput(f"{office.name} has a vault already", hint=f"provisioner secrets show {office.name}")
+    return complete(target, office)
+
+
+def complete(target: "Target", office: Office) -> Secrets:
+    """Add what the vault lacks for the people and hosts of the dossier; what is there stays, nobody is removed.
+
+    Raises:
+        Locked: an office's, and nobody has unlocked the inventory.
+        BadInput: a file is damaged.
+    """
+    with _alone(target):
+        new = not target.vault.is_file()
+        key = _new_key(target) if new else _key(target)
+        old = Secrets() if new else _decrypted(target, key)
+        people, console = dict(old.people), dict(old.console)
+        _fill(people, office.people)
+        _fill(console, office.hosts)
+        whole = Secrets(people=people, console=console)
+        if new or whole != old:
+            text = yaml.safe_dump(whole.model_dump(mode="json"), allow_unicode=True, sort_keys=False, default_style='"')
+            disk.write(target.vault, ansible_vault.encrypt(text, key, target.office), mode=_mode(target))
+        return whole
+
+
+def _fill(entries: dict[str, str], wanted: Iterable[str]) -> None:
+    for name in wanted:
+        if name not in entries:
+            entries[name] = password()
+
+
+def _mode(target: "Target") -> int:
+    return 0o600 if target.lab else 0o644  # an office's is cipher text in git, which knows no 0600
+
+
+def _key_file(target: "Target") -> Path:
+    return target.vault.with_name("vault.key")
+
+
+def _key(target: "Target") -> str:
+    """The password of the vault."""
+    path = _key_file(target)
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        raise Missing(f"{target.office}: {path.name} is missing", hint="its last version in git") from None
+    if target.lab:
+        return text.strip()
+    try:
+        return ansible_vault.decrypt(text, _passphrase(target)).strip()
+    except ansible_vault.WrongPassword:
+        raise BadInput(
+            f"{target.office}: the network's passphrase does not open {path.name}", hint="its last version in git"
+        ) from None
+
+
+def _new_key(target: "Target") -> str:
+    key = secrets.token_urlsafe(32)
+    text = key + "\n" if target.lab else ansible_vault.encrypt(key + "\n", _passphrase(target), NETWORK)
+    disk.write(_key_file(target), text, mode=_mode(target))
+    return key
+
+
+def _passphrase(target: "Target") -> str:
+    said = sitting.recall(target.inventory)
+    if said is None:
+        ready = (target.inventory / "network.key").is_file()
+        raise Locked(
+            f"the secrets of {target.office} are locked",
+            hint="provisioner unlock" if ready else f"provisioner init {target.inventory} gives it a passphrase",
+        )
+    return said
+
+
+def _decrypted(target: "Target", key: str) -> Secrets:
+    from provisioner.inventory.files import plain
+
+    try:
+        text = ansible_vault.decrypt(target.vault.read_text(), key)
+    except (ansible_vault.WrongPassword, UnicodeDecodeError):
+        raise BadInput(f"{target.office}: vault.key does not open vault.yml", hint="the last version of both in git") from None
+    return plain(Secrets, parse(text.encode(), f"{target.office}/vault.yml"))
+
+
+@contextmanager
+def _alone(target: "Target") -> Iterator[None]:
+    """Let one process at a time make entries: two that read a lab at once must see the same passwords."""
+    descriptor = os.open(target.state / "vault.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,173 @@
+"""New files of the network: YAML in which every text is data, with comments for the technician who edits it next."""
+
+import contextlib
+import re
+import secrets
+import shutil
+from collections.abc import Mapping
+from datetime import date
+from ipaddress import IPv4Network
+from typing import TYPE_CHECKING, Any
+
+from provisioner.errors import BadInput
+from provisioner.inventory import disk
+from provisioner.inventory.strict_yaml import Place, escaped, parse
+
+if TYPE_CHECKING:
+    from provisioner.inventory import Inventory
+    from provisioner.inventory.models import Office
+
+_PLAIN = re.compile("[A-Za-zÀ-ÖØ-öø-ÿ][A-Za-zÀ-ÖØ-öø-ÿ0-9._/-]*( [A-Za-zÀ-ÖØ-öø-ÿ0-9._/-]+)*")
+# Addresses, networks and MACs with a letter in them: what older YAML would take for a number in base 60 is quoted.
+_BARE = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}(/[0-9]+)?|(?=[0-9:]*[a-f])[0-9a-f]{2}(:[0-9a-f]{2}){5}|fd[0-9a-f:]+::/48")
+_OLD_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})  # YAML 1.1 takes these for something else
+
+SCHEMA = "# yaml-language-server: $schema={}"
+
+DOSSIER_COMMENTS: dict[Place, str] = {
+    ("reseller",): "Who serves this office, and with which standard: files of resellers/ and packs/.",
+    ("lan",): "The router hands out dhcp_first to dhcp_last; hosts have addresses outside that pool.",
+    ("ula",): "Unique to this office, drawn at birth (RFC 4193); never change it.",
+    ("hosts",): "Each machine by its name. `mac` finds it on the LAN the first time; `person` is whose desk it is on.",
+    ("groups",): "Groups of people, each with a title; a group gets a shared folder.",
+    ("people",): "People by login.",
+}
+
+
+def scalar(value: object) -> str:
+    """One value as YAML that reads back as the same value, byte for byte."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | date):
+        return str(value)
+    text = str(value)
+    if _BARE.fullmatch(text) or (_PLAIN.fullmatch(text) and text.lower() not in _OLD_WORDS):
+        return text
+    return '"' + "".join(_escaped(sign) for sign in text) + '"'
+
+
+def _escaped(sign: str) -> str:
+    if sign in '"\\':
+        return "\\" + sign
+    if sign.isprintable():
+        return sign
+    return f"\\u{ord(sign):04x}" if ord(sign) < 0x10000 else f"\\U{ord(sign):08x}"
+
+
+def render(data: Mapping[str, Any], comments: Mapping[Place, str], heading: list[str]) -> str:
+    """A whole file: the heading's lines, then the data, each commented place with its comment above it."""
+    lines = [*heading]
+    _section(data, comments, (), lines)
+    return "\n".join(lines) + "\n"
+
+
+def _section(data: Mapping[str, Any], comments: Mapping[Place, str], place: Place, lines: list[str]) -> None:
+    indent = "  " * len(place)
+    for name, value in data.items():
+        here = (*place, name)
+        if here in comments:
+            lines.append(f"{indent}# {comments[here]}")
+        key = scalar(name)
+        if isinstance(value, dict) and value:
+            lines.append(f"{indent}{key}:")
+            _section(value, comments, here, lines)
+        elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            lines.append(f"{indent}{key}:")
+            lines.extend(f"{indent}  - {_flow(item)}" for item in value)
+        elif isinstance(value, dict | list):
+            lines.append(f"{indent}{key}: {_flow(value)}")
+        else:
+            lines.append(f"{indent}{key}: {scalar(value)}")
+
+
+def _flow(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{scalar(k)}: {_flow(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    return scalar(value)
+
+
+def new_ula() -> str:
+    """A random /48 of fd00::/8: 40 random bits, so that no two offices meet (RFC 4193 §3.2.2)."""
+    bits = secrets.token_hex(5)
+    return f"fd{bits[:2]}:{int(bits[2:6], 16):x}:{int(bits[6:], 16):x}::/48"
+
+
+def new_mac() -> str:
+    """A random address nobody's network card has: locally administered, unicast (IEEE 802, the bit 0x02)."""
+    return "02:00:5e:" + ":".join(secrets.token_hex(3)[at : at + 2] for at in (0, 2, 4))
+
+
+def new_lan(network: str, domain: str) -> dict[str, Any]:
+    """The LAN of a new office with its DHCP pool: .100 to .199 of a /24, the upper half of a smaller network.
+
+    Raises:
+        BadInput: not a network an office can have.
+    """
+    from provisioner.inventory.fields import network_of
+
+    lan = network_of(network)
+    first, last = (100, 199) if lan.num_addresses >= 256 else (lan.num_addresses // 2, lan.num_addresses - 2)
+    return {"network": str(lan), "dhcp_first": str(lan[first]), "dhcp_last": str(lan[last]), "domain": domain}
+
+
+def new_addresses(network: str, kinds: list[str]) -> list[str]:
+    """An address per host: routers from .1, servers from .10, desktops from .20; closer together in a small network.
+
+    Raises:
+        BadInput: they do not fit below the DHCP pool.
+    """
+    lan = IPv4Network(network)
+    end = 100 if lan.num_addresses >= 256 else lan.num_addresses // 2
+    step = 10 if end == 100 else 1
+    following = {"router": 1, "server": max(step, 2), "desktop": max(2 * step, 3)}
+    taken: set[int] = set()
+    given = []
+    for kind in kinds:
+        at = following.get(kind, 1)
+        while at in taken:
+            at += 1
+        if at >= end:
+            raise BadInput(f"{len(kinds)} hosts do not fit into {network}", hint="a larger --network")
+        taken.add(at)
+        given.append(str(lan[at]))
+    return given
+
+
+def create_office(inventory: "Inventory", name: str, data: Mapping[str, Any], comments: Mapping[Place, str]) -> "Office":
+    """Write the dossier and the vault of a new office; all or nothing.
+
+    Raises:
+        BadInput: what is wrong with `data`, all at once, by field; or the office exists.
+        Locked: nobody has unlocked the inventory.
+    """
+    from provisioner.inventory import vault
+    from provisioner.inventory.fields import NAME
+    from provisioner.inventory.files import build
+    from provisioner.inventory.models import Office
+    from provisioner.inventory.target import Target
+
+    folder = inventory.root / "offices" / name
+    heading = [SCHEMA.format("../../schema/dossier.json")]
+    text = render(data, DOSSIER_COMMENTS | dict(comments), heading)
+    office, document = build(Office, parse(text.encode("utf-8", "backslashreplace")), name)
+    elsewhere = inventory.misfits(document)
+    said = [f"{problem.field}: {problem.what}; try {problem.hint}" for problem in document.problems]
+    if office is None or said or elsewhere:
+        raise BadInput("\n".join([*dict.fromkeys(said), *map(str, elsewhere)]))
+    if document.value != dict(data):
+        raise AssertionError("the dossier does not read back as it was written")
+    if not re.fullmatch(NAME.pattern, name) or folder.exists():
+        raise BadInput(f"there is an office {escaped(name)} already", hint=f"provisioner office show {escaped(name)}")
+    folder.mkdir()
+    try:
+        disk.write(folder / "dossier.yml", text, mode=0o644)
+        vault.create(Target(inventory.root, name), office)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            shutil.rmtree(folder)
+        raise
+    return office
