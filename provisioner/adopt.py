@@ -75,7 +75,7 @@ class Holding:
     raw: Mapping[str, str] = field(default_factory=dict)
 
 
-def find(target: Target, office: "Office", hosts: list[str]) -> dict[str, str]:
+def find(office: "Office", hosts: list[str]) -> dict[str, str]:
     """Where the machines with the dossier's MACs answer on the LAN we are plugged into: host -> address."""
     seen = neighbours(str(office.lan.network))
     return {host: seen[office.hosts[host].mac] for host in hosts if office.hosts[host].mac in seen}
@@ -165,7 +165,10 @@ def take_in(door: Door, contact: FirstContact, host: str, name: str) -> None:
     code, out, err = contact.run(_ACCOUNT, stdin=f"{door.user}\n{shown}\n{key}\n", sudo=True, timeout_s=300)
     if code or "ready" not in out:
         said = (err.strip().splitlines() or ["no reason given"])[-1]
-        raise HostFailed(f"{host} did not take the account of {door.user}: {said}", hint=f"provisioner adopt {door.target.office} {host}")
+        raise HostFailed(
+            f"{host} did not take the account of {door.user}: {said}",
+            hint=f"provisioner adopt {door.target.office} {host}",
+        )
     done = door.run(host, contact.address, ["sudo", "-n", "true"])
     if done.returncode:
         raise HostFailed(f"{host} refuses sudo to {door.user}: {done.stderr.strip()}")

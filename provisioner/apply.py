@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,11 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provisioner import __version__, packages, plays, runs
-from provisioner.errors import BadInput, Busy, HostKeyChanged, Missing, Unreachable, Unverified
+from provisioner.errors import BadInput, Busy, HostKeyChanged, Missing, Unverified
 from provisioner.inventory import git, open_inventory, vault
 from provisioner.inventory.ansible import Handover
 from provisioner.inventory.disk import write
-from provisioner.inventory.target import Target
+from provisioner.inventory.target import Target, runtime_home
 from provisioner.lease import Lease, marks, refuse_older_copy
 from provisioner.runs import Event, Journal, Run, fold
 from provisioner.ssh import Door, Found, locate, neighbours, pinned, public_key, technician_key
@@ -187,8 +188,7 @@ def reach(work: Work, on: Listener) -> None:
     """
     office, last = work.office, addresses(work.target)
     candidates = {
-        host: list(dict.fromkeys(filter(None, (last.get(host, ""), str(office.hosts[host].address)))))
-        for host in work.hosts
+        host: list(dict.fromkeys(filter(None, (last.get(host, ""), str(office.hosts[host].address))))) for host in work.hosts
     }
     work.found = locate(work.door, candidates)
     lost = [host for host in work.hosts if not work.found[host].address]
@@ -219,18 +219,43 @@ def reach(work: Work, on: Listener) -> None:
 # ------------------------------------------------------------------------------------------- playing
 
 
+def _facing(address: str) -> str:
+    """This laptop's own address on the way to `address`; no packet is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((address, 9))
+        return str(probe.getsockname()[0])
+
+
+def _free_port(address: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return int(probe.getsockname()[1])
+
+
 @contextlib.contextmanager
 def _package_cache(work: Work, say: Callable[[str], None]) -> Iterator[dict[str, str]]:
     """The environment that sends the hosts' apt through the laptop's package cache, for this play only."""
     if work.target.lab:
         from provisioner import lab
 
-        here = lab.find(work.target)
-        yield {"http_proxy": here.proxy} if here else {}
+        up = lab.find(work.target)
+        yield {"http_proxy": up.proxy} if up else {}
         return
-    some = next(iter(work.met.values()), None)
-    with packages.offered(str(work.office.lan.network), towards=some, say=say) as proxy:
-        yield {"http_proxy": proxy} if proxy else {}
+    try:
+        using = packages.in_use()
+        cache = using.__enter__()
+    except Missing:
+        say("no package cache on this laptop: each host fetches its own packages (provisioner doctor)")
+        yield {}
+        return
+    with contextlib.ExitStack() as held:
+        held.push(using)
+        here = _facing(next(iter(work.met.values())))
+        port = _free_port(here)
+        record = runtime_home() / f"forward-{work.target.id}.pid"
+        forward = packages.forward(None, here, port, cache.port, record=record, network=str(work.office.lan.network))
+        held.callback(packages.stop_forward, forward)
+        yield {"http_proxy": f"http://{here}:{port}"}
 
 
 def _play(work: Work, on: Listener, say: Callable[[str], None], *, check: bool, lease: Lease | None = None) -> None:
@@ -254,17 +279,30 @@ def _play(work: Work, on: Listener, say: Callable[[str], None], *, check: bool, 
             technicians={me: [public_key(work.door.key)]} if work.target.lab else {},
         )
         play = plays.Play(
-            work.target, PLAYBOOK, handover, run_id=work.run_id, check=check, limit=sorted(work.met), secrets=work.secrets
+            work.target,
+            PLAYBOOK,
+            handover,
+            run_id=work.run_id,
+            check=check,
+            limit=sorted(work.met),
+            secrets=work.secrets,
         )
         asked: list[str] = []
 
         def stop(reason: str) -> None:
-            play.abort() if asked and reason == "interrupted" else play.stop()
+            if asked and reason == "interrupted":
+                play.abort()
+            else:
+                play.stop()
             asked.append(reason)
+
+        def interrupted() -> None:
+            stop("interrupted")
+            say("stopping after this task; once more to stop at once")
 
         if lease:
             lease.lost = stop
-        with _interrupts(lambda: (stop("interrupted"), say("stopping after this task; once more to stop at once"))):
+        with _interrupts(interrupted):
             for event in play:
                 if event.what == "play_ended" and not asked and event.detail["status"] not in ("successful", "failed"):
                     on(Event("play_broke", detail=event.detail))
@@ -326,8 +364,7 @@ def _begin(work: Work, verb: str, watch: Listener, **detail: Any) -> Recorder:
 def _end(recorder: Recorder, status: str, error: str = "") -> Run:
     recorder(Event("run_finished", detail={"status": status, **({"error": error} if error else {})}))
     recorder.journal.close()
-    run = fold(recorder.events)
-    return run
+    return fold(recorder.events)
 
 
 def _total_key(work: Work, verb: str) -> str:
@@ -494,7 +531,7 @@ def apply(
         run = _end(recorder, status, error)
         try:
             if begun or status == "unreachable":
-                _leave(work, run, lease, commit=commit, recorder=recorder)
+                _leave(work, run, lease, commit=commit)
         finally:
             if lease:
                 lease.__exit__()
@@ -518,7 +555,7 @@ def _compare(work: Work, saved: Mapping[str, Any], say: Callable[[str], None]) -
         )
 
 
-def _leave(work: Work, run: Run, lease: Lease | None, *, commit: bool, recorder: Recorder) -> None:
+def _leave(work: Work, run: Run, lease: Lease | None, *, commit: bool) -> None:
     """What a run leaves behind: totals, new addresses, the summary, the commit, the marks."""
     target, office = work.target, work.office
     if run.status in ("changed", "unchanged"):
@@ -558,6 +595,3 @@ def _tally(run: Run) -> str:
         f"{name}: {', '.join(f'{n} {what}' for what, n in host.counts.items() if n)}\n"
         for name, host in sorted(run.hosts.items())
     )
-
-
-__all__ = ["Interrupted", "Plan", "Unreachable", "Work", "alone", "apply", "differences", "door", "load_plan", "plan", "prepare"]

@@ -58,7 +58,8 @@ mine = bool(lease) and lease["token"] == ask["token"]
 answer = {"ok": True}
 def stamp(who): return {**who, "boot": boot(), "renewed_up": up(), "renewed": time.time()}
 if do == "take":
-    if live(lease) and not mine and lease["token"] != ask["over"]: answer = {"ok": False, "lease": lease, "ago_s": time.time() - lease["renewed"]}
+    if live(lease) and not mine and lease["token"] != ask["over"]:
+        answer = {"ok": False, "lease": lease, "ago_s": time.time() - lease["renewed"]}
     else: put("lease.json", stamp({**ask["who"], "token": ask["token"]}))
 elif do == "renew":
     if mine: put("lease.json", stamp({k: v for k, v in lease.items()}))

@@ -85,7 +85,9 @@ class Play:
                         private_data_dir=str(self.folder),
                         playbook=str(playbooks() / self.playbook),
                         inventory=str(self.target.folder / "dossier.yml"),
-                        cmdline=" ".join(["--limit", ",".join(self.limit), *(["--check", "--diff"] if self.check else ["--diff"])]),
+                        cmdline=" ".join(
+                            ["--limit", ",".join(self.limit), *(["--check", "--diff"] if self.check else ["--diff"])]
+                        ),
                         envvars=self._environment(handover),
                         ident=self.run_id,
                         quiet=True,
@@ -296,5 +298,3 @@ def ansible_version() -> str:
     from importlib.metadata import version
 
     return version("ansible-core")
-
-

@@ -191,9 +191,7 @@ def summary(run: Run) -> dict[str, Any]:
         "hosts": {name: host.counts for name, host in sorted(run.hosts.items())},
         "changes": {n: [c.task for c in h.changes] for n, h in sorted(run.hosts.items()) if h.changes},
         "problems": {
-            name: {"task": host.problem_task, "problem": host.problem}
-            for name, host in sorted(run.hosts.items())
-            if host.problem
+            name: {"task": host.problem_task, "problem": host.problem} for name, host in sorted(run.hosts.items()) if host.problem
         },
     }
 

@@ -123,7 +123,8 @@ def explain(host: str, address: str, user: str, stderr: str) -> HostKeyChanged |
     last = next((line for line in reversed(stderr.strip().splitlines()) if line.strip()), "no answer")
     if "Permission denied" in stderr:
         return Unreachable(
-            f"{host} ({address}) refuses {user}'s key", hint=f"provisioner adopt OFFICE {host}, or check the key you use"
+            f"{host} ({address}) refuses {user}'s key",
+            hint=f"provisioner adopt OFFICE {host}, or check the key you use",
         )
     if "Connection closed" in stderr or "banner" in stderr or "kex_exchange" in stderr or "Connection reset" in stderr:
         return Unreachable(

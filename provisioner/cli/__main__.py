@@ -32,11 +32,11 @@ VERBS = {
 class Verbs(click.Group):
     """The top group; loads a verb's module when that verb is called."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Verbs in the order of a technician's day."""
         return list(VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - the same
         """Import the one module that holds the verb."""
         if cmd_name not in VERBS:
             return None
@@ -45,7 +45,7 @@ class Verbs(click.Group):
         command: click.Command = getattr(module, name, None) or getattr(module, cmd_name)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - the same
         """Print the table above instead of importing every verb."""
         with formatter.section("Verbs"):
             formatter.write_dl([(name, line) for name, (_, line) in VERBS.items()])

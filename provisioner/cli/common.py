@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 def shown(text: str) -> str:
     """`text` fit for a terminal: control, bidirectional and other format characters become visible escapes."""
     return "".join(
-        c if c == "\n" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp") else f"\\u{ord(c):04x}"
-        for c in text
+        c if c == "\n" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp") else f"\\u{ord(c):04x}" for c in text
     )
 
 
@@ -118,7 +117,7 @@ def verb(*args: Any, **kwargs: Any) -> Callable[[Callable[..., Any]], click.Comm
     return decorate
 
 
-def complete_office(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+def complete_office(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - click's signature
     """Shell completion of office names: the folders of the inventory, nothing is read."""
     top = ctx.find_object(dict) or {}
     try:
@@ -158,3 +157,19 @@ def confirm(question: str, option: str = "--yes") -> bool:
     if not terminal():
         raise BadInput(f"{question}: nobody is there to answer", hint=f"give {option}")
     return click.confirm(question, default=False, err=True)
+
+
+def plug(target: "Target") -> None:
+    """For a lab: run this very call again, plugged into the lab's LAN, unless it already is; for real hosts do nothing.
+
+    Raises:
+        Missing: the lab is not up.
+    """
+    if not target.lab or os.environ.get("PROVISIONER_PLUGGED") == target.id:
+        return
+    from provisioner import lab
+
+    environment = {**os.environ, "PROVISIONER_PLUGGED": target.id}
+    words = lab.plugged(target, [sys.executable, "-m", "provisioner.cli", *sys.argv[1:]])
+    sys.stdout.flush()
+    os.execvpe(words[0], words, environment)  # noqa: S606 - we are to become that call

@@ -1,0 +1,163 @@
+"""`adopt`: the conversation of first contact."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from provisioner.cli.common import Voice, ask, confirm, lab_option, office_argument, plug, shown, verb
+from provisioner.errors import BadInput, ProvisionerError, Unreachable
+
+if TYPE_CHECKING:
+    from provisioner.adopt import Holding
+
+
+@verb("adopt")
+@office_argument
+@click.argument("host", metavar="[HOST]", default="")
+@click.option("--at", metavar="ADDRESS", help="Where the machine is; otherwise it is looked for by its MAC.")
+@click.option("--user", metavar="LOGIN", help="The sudo login the machine came with.")
+@click.option("--password-stdin", is_flag=True, help="Read that login's password from standard input.")
+@click.option("--key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Log in with this private key instead.")
+@click.option("--fingerprint", metavar="SHA256:…", help="The key the machine must show (one HOST only).")
+@click.option("--yes", is_flag=True, help="Accept the key that is shown, and what the machine holds.")
+@click.option("--replace-key", is_flag=True, help="The machine was reinstalled: pin its new key in place of the old.")
+@lab_option
+def adopt(
+    voice: Voice, office: str, host: str, at: str | None, user: str | None, password_stdin: bool, key: Path | None,
+    fingerprint: str | None, yes: bool, replace_key: bool, lab: bool,
+) -> int:  # fmt: skip
+    """First contact with the machines of OFFICE, or with HOST alone.
+
+    Finds each by its MAC on the LAN this laptop is plugged into (or --at ADDRESS), shows its key's fingerprint, pins it,
+    lists what the machine holds, and makes your account with your key and sudo.
+    """
+    from provisioner import adopt as workflow
+    from provisioner.apply import alone, technician
+    from provisioner.inventory import open_inventory
+    from provisioner.ssh import Door, technician_key
+
+    target = voice.target(office, lab)
+    dossier = open_inventory(target.inventory).office(office)
+    if host and host not in dossier.hosts:
+        raise BadInput(f"{office} has no host {host!r}", hint=f"its hosts: {', '.join(dossier.hosts)}")
+    if not host and (at or fingerprint):
+        raise BadInput("--at and --fingerprint are about one machine", hint=f"provisioner adopt {office} HOST --at …")
+    if password_stdin and not (yes or fingerprint):
+        raise BadInput("--password-stdin leaves nobody to accept the key", hint="give --fingerprint SHA256:…, or --yes")
+    plug(target)
+    login, name, _ = technician(target)
+    door = Door(target, login, technician_key(target))
+    sticker = workflow.blank_login(target) if not user else None
+    password = sys.stdin.readline().rstrip("\n") if password_stdin else None
+    with alone(target):
+        hosts = [host] if host else list(dossier.hosts)
+        voice.say(f"looking for {', '.join(hosts)} on {dossier.lan.network}") if not at else None
+        where = {host: at} if at else workflow.find(dossier, hosts)
+        result: dict[str, dict[str, Any]] = {}
+        code = 0
+        for one in hosts:
+            try:
+                if one not in where:
+                    raise Unreachable(
+                        f"{one} ({dossier.hosts[one].mac}) does not answer on {dossier.lan.network}",
+                        hint="is it on, and on this network? or give --at ADDRESS",
+                    )
+                result[one] = _one(
+                    voice, one, where[one], door=door, name=name, user=user, password=password, sticker=sticker, key=key,
+                    fingerprint=fingerprint, yes=yes, replace=replace_key, dossier=dossier,
+                )  # fmt: skip
+            except ProvisionerError as error:
+                if host:
+                    raise
+                voice.err.print(shown(f"✗ {error}"), style="red", soft_wrap=True)
+                if error.hint:
+                    voice.err.print(shown(f"  try: {error.hint}"), style="cyan", soft_wrap=True)
+                result[one] = {"status": "failed", "error": str(error), "hint": error.hint}
+                code = min((code, error.exit_code), key=[6, 4, 5, 7, 2, 0].index) if code else error.exit_code
+        door.close()
+    lab_word = " --lab" if lab else ""
+
+    def human() -> None:
+        voice.out.print(
+            f"next: provisioner plan {office}{lab_word}" if not code else f"again: provisioner adopt {office}{lab_word}"
+        )
+
+    voice.result({"office": office, "verb": "adopt", "lab": lab, "hosts": result}, human)
+    return code
+
+
+def _one(voice: Voice, host: str, address: str, *, door: Any, name: str, dossier: Any, **given: Any) -> dict[str, Any]:
+    from provisioner import adopt as workflow
+    from provisioner.apply import remember
+    from provisioner.ssh import fingerprint as fingerprint_of
+    from provisioner.ssh import locate, pinned
+
+    target = door.target
+    contact, known = workflow.meet(target, host, address, replace=given["replace"])
+    with contact:
+        print_ = fingerprint_of(contact.key)
+        if known and locate(door, {host: [address]})[host].address:
+            remember(target, {host: address})
+            voice.say(f"✓ {host} is adopted already, at {address}")
+            return {"status": "already", "address": address, "fingerprint": print_}
+        voice.say(f"{host} at {address} shows the key {contact.key.split()[0]} {print_}")
+        if given["fingerprint"] and given["fingerprint"] != print_:
+            raise _wrong_key(host, address, print_, given["fingerprint"])
+        if (
+            not known
+            and not given["fingerprint"]
+            and not given["yes"]
+            and not confirm("Is this the machine's key?", "--fingerprint or --yes")
+        ):
+            raise BadInput(f"{host}: the key was not accepted; nothing was sent to it")
+        user = given["user"] or (given["sticker"] or ("", ""))[0] or ask(f"{host}: its sudo login", "--user LOGIN")
+        password = given["password"]
+        if password is None and given["sticker"]:
+            password = given["sticker"][1]
+        if given["key"]:
+            contact.login(user, key=given["key"])
+        else:
+            contact.login(
+                user,
+                password=ask(f"{host}: password of {user}", "--password-stdin or --key", secret=True)
+                if password is None
+                else password,
+            )
+        holding = workflow.look(contact, host, user)
+        workflow.refuse_wrong_machine(dossier, host, address, holding)
+        _tell(voice, host, holding)
+        if not given["yes"] and (holding.people or holding.holds) and not confirm(f"Go on with {host}?"):
+            raise BadInput(f"{host}: left as it was")
+        workflow.take_in(door, contact, host, name)
+    remember(target, {host: address})
+    assert host in pinned(target)
+    voice.say(f"✓ {host} is adopted: {door.user} logs in with a key, sudo asks nothing")
+    return {"status": "adopted", "address": address, "fingerprint": print_, "found": _found(holding)}
+
+
+def _wrong_key(host: str, address: str, seen: str, wanted: str) -> ProvisionerError:
+    from provisioner.errors import HostKeyChanged
+
+    return HostKeyChanged(
+        f"{host} ({address}) shows the host key {seen}, not {wanted}; nothing was sent to it",
+        hint="look at the machine: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub",
+    )
+
+
+def _found(holding: "Holding") -> dict[str, Any]:
+    return {
+        "system": holding.system, "name": holding.name, "model": holding.model, "serial": holding.serial,
+        "macs": list(holding.macs), "people": list(holding.people), "home_kib": holding.home_kib,
+        "free_kib": holding.free_kib, "ports": list(holding.ports), "holds": list(holding.holds),
+    }  # fmt: skip
+
+
+def _tell(voice: Voice, host: str, holding: "Holding") -> None:
+    people = ", ".join(holding.people) or "nobody"
+    voice.say(f"  {host} runs {holding.system}, calls itself {holding.name}, has {holding.free_kib // 1048576} GiB free")
+    voice.say(f"  accounts besides this login: {people}; {holding.home_kib // 1024} MiB in /home")
+    voice.say(f"  listens on: {', '.join(map(str, holding.ports)) or 'nothing known'}")
+    if holding.holds:
+        voice.say(f"  holds: {', '.join(holding.holds)}")

@@ -1,0 +1,231 @@
+"""`plan` and `apply`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from provisioner.cli.common import Voice, confirm, lab_option, office_argument, plug, shown, terminal, verb
+from provisioner.errors import BadInput
+
+if TYPE_CHECKING:
+    from provisioner.apply import Plan, Work
+    from provisioner.runs import Run
+
+host_option = click.option("--host", "hosts", multiple=True, metavar="HOST", help="Only this host (may be given again).")
+force_option = click.option("--force", is_flag=True, help="Go on though your copy is older; the audit records it.")
+
+WORST_FIRST = (130, 6, 4, 5, 7, 3, 0)
+
+
+def exit_code(run: "Run", *, planning: bool) -> int:
+    """The documented code for how a run ended; of several, the one the README's order names first."""
+    if run.status == "interrupted":
+        return 130
+    codes = {0}
+    for host in run.hosts.values():
+        if host.counts["failed"]:
+            codes.add(4)
+        if host.counts["unreachable"]:
+            codes.add(5)
+    if run.status == "failed":
+        codes.add(4)
+    if run.status == "unreachable":
+        codes.add(5)
+    if planning and run.changed:
+        codes.add(3)
+    return next(code for code in WORST_FIRST if code in codes)
+
+
+def as_object(run: "Run", work: "Work", **more: Any) -> dict[str, Any]:
+    """What `--json` prints for a plan or an apply."""
+    keys = ("ok", "changed", "failed", "unreachable", "skipped")
+    data: dict[str, Any] = {
+        "office": work.target.office,
+        "verb": run.verb,
+        "run": run.id,
+        "status": run.status,
+        "lab": work.target.lab,
+        "technician": run.technician,
+        "hosts": {name: {key: host.counts[key] for key in keys} for name, host in sorted(run.hosts.items())},
+        "not_adopted": work.not_adopted,
+        "problems": {
+            name: {"task": host.problem_task, "problem": host.problem} for name, host in sorted(run.hosts.items()) if host.problem
+        },
+        "journal": str(work.target.journals / f"{run.id}.jsonl"),
+    }
+    return data | more
+
+
+@verb("plan")
+@office_argument
+@host_option
+@click.option("--save", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Keep the plan for `apply --plan`.")
+@lab_option
+@force_option
+def plan(voice: Voice, office: str, hosts: tuple[str, ...], save: Path | None, lab: bool, force: bool) -> int:
+    """Say what `apply` would change on OFFICE, host by host, with diffs. Changes nothing.
+
+    Exits 3 when there is something to change, 0 when there is nothing.
+    """
+    from provisioner import apply as workflow
+
+    target = voice.target(office, lab)
+    plug(target)
+    work = workflow.prepare(target, hosts)
+    with workflow.alone(target):
+        found = _plan(voice, work, force)
+    if save:
+        found.save(save, target)
+    changes = {name: [{"task": c.task, "diff": c.diff} for c in host.changes] for name, host in sorted(found.run.hosts.items())}
+    code = exit_code(found.run, planning=True)
+
+    def human() -> None:
+        show_plan(voice, found, work)
+        if save:
+            voice.say(f"saved: provisioner apply {office}{' --lab' if lab else ''} --plan {save}")
+
+    voice.result(as_object(found.run, work, digest=found.digest, changes=changes), human)
+    return code
+
+
+def _plan(voice: Voice, work: "Work", force: bool) -> "Plan":
+    from provisioner import apply as workflow
+    from provisioner.cli.progress import Watch
+
+    watch = Watch(voice, f"plan {work.target.office}", workflow.expected_tasks(work, "plan"))
+    with watch.showing():
+        found = workflow.plan(work, watch=watch, say=voice.say, force=force)
+    work.door.close()
+    return found
+
+
+@verb("apply")
+@office_argument
+@host_option
+@click.option(
+    "--plan", "saved", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+    help="Apply exactly this saved plan, or nothing.",
+)  # fmt: skip
+@click.option("--yes", is_flag=True, help="Do not show the plan and ask first.")
+@lab_option
+@force_option
+@click.option("--no-commit", is_flag=True, help="Leave the run's summary uncommitted.")
+def apply(
+    voice: Voice,
+    office: str,
+    hosts: tuple[str, ...],
+    saved: Path | None,
+    yes: bool,
+    lab: bool,
+    force: bool,
+    no_commit: bool,
+) -> int:
+    """Bring the hosts of OFFICE where the dossier wants them.
+
+    Without --yes or --plan, shows the plan first and asks.
+    """
+    from provisioner import apply as workflow
+    from provisioner.cli.progress import Watch
+
+    target = voice.target(office, lab)
+    known = workflow.load_plan(saved, target) if saved else None
+    if not yes and not saved and (voice.as_json or not terminal()):
+        raise BadInput(
+            "apply would ask before it changes anything, and nobody is there to answer",
+            hint="give --yes, or --plan FILE",
+        )
+    plug(target)
+    work = workflow.prepare(target, hosts)
+    with workflow.alone(target):
+        if not yes and not saved:
+            found = _plan(voice, work, force)
+            show_plan(voice, found, work)
+            code = exit_code(found.run, planning=True)
+            if code not in (0, 3) or (code == 0 and not found.run.changed):
+                return code
+            if not confirm(f"Apply these {found.run.changed} changes?"):
+                voice.say("nothing was changed")
+                return 3
+            work = workflow.prepare(target, hosts)
+        watch = Watch(voice, f"apply {office}", workflow.expected_tasks(work, "apply"))
+        with watch.showing():
+            run = workflow.apply(work, watch=watch, say=voice.say, saved=known, force=force, commit=not no_commit)
+    voice.result(as_object(run, work), lambda: show_run(voice, run, work))
+    return exit_code(run, planning=False)
+
+
+def show_plan(voice: Voice, found: "Plan", work: "Work") -> None:
+    """The plan for a person: per host the changes with their diffs, then one line that says it all."""
+    from rich.text import Text
+
+    for name, host in sorted(found.run.hosts.items()):
+        kind = work.office.hosts[name].kind.value if name in work.office.hosts else ""
+        head = f"{len(host.changes)} changes" if host.changes else "nothing to change"
+        if host.problem:
+            head = "could not be asked" if host.counts["unreachable"] else "failed"
+        voice.out.print(Text.assemble((f"\n{name}", "bold"), f"  {kind}  ", (head, "yellow" if host.changes else "green")))
+        if host.problem:
+            voice.out.print(Text(shown(f"  {host.problem}"), "red"), soft_wrap=True)
+        for change in host.changes:
+            voice.out.print(Text.assemble(("  ~ ", "yellow"), shown(change.task)), soft_wrap=True)
+            for line in change.diff.splitlines():
+                style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "dim")
+                voice.out.print(Text(f"      {shown(line)}", style), soft_wrap=True)
+    voice.out.print()
+    _left_out(voice, work)
+    hosts = len(found.run.hosts)
+    last = f"{found.run.changed} changes on {hosts} host{'s' * (hosts > 1)}" if found.run.changed else "nothing to change"
+    voice.out.print(Text.assemble((f"plan of {work.target.office}{' (lab)' if work.target.lab else ''}: ", "bold"), last))
+    voice.out.print(Text(f"digest {found.digest}", "dim"))
+
+
+def _left_out(voice: Voice, work: "Work") -> None:
+    from rich.text import Text
+
+    if work.not_adopted:
+        lab = " --lab" if work.target.lab else ""
+        voice.out.print(
+            Text(
+                f"not adopted, so left out: {', '.join(work.not_adopted)} (provisioner adopt {work.target.office}{lab})",
+                "yellow",
+            )
+        )
+
+
+def show_run(voice: Voice, run: "Run", work: "Work | None" = None) -> None:
+    """The end of a run for a person: counts, then what failed, where the journal lies, and what to type next."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from provisioner.cli.progress import seconds
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("host", "ok", "changed", "failed", "unreachable", "skipped"):
+        table.add_column(column, justify="left" if column == "host" else "right")
+    for name, host in sorted(run.hosts.items()):
+        bad = host.counts["failed"] or host.counts["unreachable"]
+        colour = "red" if bad else "yellow" if host.counts["changed"] else "green"
+        table.add_row(
+            Text(name, colour),
+            *(str(host.counts[key]) for key in ("ok", "changed", "failed", "unreachable", "skipped")),
+        )
+    voice.out.print(table)
+    for name, host in sorted(run.hosts.items()):
+        if host.problem:
+            where = f" at “{host.problem_task}”" if host.problem_task else ""
+            voice.out.print(Text(f"\n✗ {name}{shown(where)}", "bold red"), soft_wrap=True)
+            for line in host.problem.splitlines()[:12]:
+                voice.out.print(Text(f"  {shown(line)}", "red"), soft_wrap=True)
+    took = f" in {seconds(run.finished - run.started)}" if run.finished else ""
+    words = {"changed": "done", "unchanged": "done, nothing had to change"}.get(run.status, run.status)
+    good = run.status in ("changed", "unchanged")
+    voice.out.print(
+        Text.assemble(f"{run.verb} {run.office}{' (lab)' if run.lab else ''}: ", (words, "green" if good else "red"), took)
+    )
+    if work:
+        _left_out(voice, work)
+        if not good:
+            lab = " --lab" if work.target.lab else ""
+            voice.out.print(Text(f"journal: {work.target.journals / (run.id + '.jsonl')}", "dim"), soft_wrap=True)
+            voice.out.print(Text(f"try:     provisioner apply {run.office}{lab}", "cyan"), soft_wrap=True)

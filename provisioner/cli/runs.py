@@ -1,0 +1,117 @@
+"""`runs list|show|check`: what was done on an office, when, by whom."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from provisioner.cli.common import Voice, lab_option, office_argument, shown, verb
+from provisioner.errors import Missing
+from provisioner.inventory.target import Target
+
+runs = click.Group("runs", help="What was done on an office, when, by whom.")
+
+
+def _target(voice: Voice, office: str, lab: bool) -> Target:
+    from provisioner.inventory import open_inventory
+
+    open_inventory(voice.inventory).office(office)  # an unknown office is said before its empty history
+    return voice.target(office, lab)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text())
+        if isinstance(data, dict):
+            return data
+    except (OSError, ValueError):
+        pass
+    return {"run": path.stem, "status": "damaged"}
+
+
+@verb(runs, "list")
+@office_argument
+@lab_option
+def list_(voice: Voice, office: str, lab: bool) -> int:
+    """Every run on OFFICE, the newest last."""
+    from provisioner.runs import summaries
+
+    found = [_read(path) for path in summaries(_target(voice, office, lab).summaries)]
+
+    def human() -> None:
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for column in ("run", "started", "verb", "by", "status", "changed"):
+            table.add_column(column)
+        for one in found:
+            changed = sum(h.get("changed", 0) for h in one.get("hosts", {}).values())
+            table.add_row(*(shown(str(one.get(k, ""))) for k in ("run", "started", "verb", "technician", "status")), str(changed))
+        voice.out.print(table if found else f"no run on {office} yet")
+
+    voice.result({"office": office, "runs": found}, human)
+    return 0
+
+
+@verb(runs, "show")
+@office_argument
+@click.argument("run", metavar="[RUN]", default="")
+@lab_option
+def show(voice: Voice, office: str, run: str, lab: bool) -> int:
+    """One run, the last one unless named: its counts, its changes with diffs, its failures."""
+    from provisioner.cli.apply import show_run
+    from provisioner.runs import fold, read_journal, summaries, summary
+
+    target = _target(voice, office, lab)
+    kept = {_read(path)["run"]: path for path in summaries(target.summaries)}
+    journals = {path.stem: path for path in target.journals.glob("*.jsonl")}
+    name = run or max({*kept, *journals}, default="")
+    if name not in kept and name not in journals:
+        raise Missing(
+            f"no run {name!r} on {office}" if run else f"no run on {office} yet", hint=f"provisioner runs list {office}"
+        )
+    if name not in journals:  # done from another laptop: the audit knows it, the journal is theirs
+        data = _read(kept[name])
+        voice.result(data, lambda: voice.out.print(shown(json.dumps(data, ensure_ascii=False, indent=1)), soft_wrap=True))
+        return 0
+    folded = fold(read_journal(journals[name]))
+
+    def human() -> None:
+        from rich.text import Text
+
+        voice.out.print(Text(f"run {folded.id} by {shown(folded.technician)}", "bold"))
+        for host_name, host in sorted(folded.hosts.items()):
+            for change in host.changes:
+                voice.out.print(Text(shown(f"  {host_name}  {change.task}"), "yellow"), soft_wrap=True)
+                for line in change.diff.splitlines():
+                    style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "dim")
+                    voice.out.print(Text(f"      {shown(line)}", style), soft_wrap=True)
+        show_run(voice, folded)
+        voice.out.print(Text(f"journal: {journals[name]}", "dim"), soft_wrap=True)
+
+    voice.result(summary(folded) | {"journal": str(journals[name])}, human)
+    return 0
+
+
+@verb(runs, "check")
+@office_argument
+@lab_option
+def check(voice: Voice, office: str, lab: bool) -> int:
+    """Whether the audit of OFFICE is whole: nothing edited, deleted, reordered or torn. Exits 7 when it is not."""
+    from provisioner.inventory import git
+    from provisioner.runs import check as judge
+    from provisioner.runs import summaries
+
+    target = _target(voice, office, lab)
+    remembered = {} if lab else git.remembered(target.inventory, target.summaries)
+    problems = judge(target.summaries, remembered)
+    count = len(summaries(target.summaries))
+
+    def human() -> None:
+        for problem in problems:
+            voice.out.print(shown(f"✗ {problem}"), style="red", soft_wrap=True)
+        voice.out.print(f"{count} runs, {f'{len(problems)} problems' if problems else 'nothing altered'}")
+
+    voice.result({"office": office, "runs": count, "problems": problems}, human)
+    return 7 if problems else 0

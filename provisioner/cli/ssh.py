@@ -1,0 +1,39 @@
+"""`ssh`: into a host with its pinned key."""
+
+import os
+import subprocess
+
+import click
+
+from provisioner.cli.common import Voice, lab_option, office_argument, plug, verb
+from provisioner.errors import BadInput, Unreachable
+
+
+@verb("ssh", context_settings={"ignore_unknown_options": True})
+@office_argument
+@click.argument("host", metavar="HOST")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- CMD]")
+@lab_option
+def ssh(voice: Voice, office: str, host: str, command: tuple[str, ...], lab: bool) -> int | None:
+    """Log in to HOST of OFFICE, or run CMD there; its exit code becomes ours (255: no connection becomes 5)."""
+    from provisioner.apply import prepare, reach
+
+    target = voice.target(office, lab)
+    plug(target)
+    work = prepare(target, [host])
+    reach(work, lambda _: None)
+    found = work.found[host]
+    if not found.address:
+        raise Unreachable(found.problem, hint=f"is {host} switched on and plugged in?")
+    words = work.door.command(host, found.address, command, batch=False)
+    if voice.as_json:
+        if not command:
+            raise BadInput("--json needs a command to run", hint=f"provisioner --json ssh {office} {host} -- CMD")
+        done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False)
+        voice.result(
+            {"office": office, "host": host, "exit": done.returncode, "stdout": done.stdout, "stderr": done.stderr},
+            lambda: None,
+        )
+        return 5 if done.returncode == 255 else done.returncode
+    os.execvp(words[0], words)  # noqa: S606 - the person now talks to ssh itself
+    return None
