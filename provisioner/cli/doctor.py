@@ -1,0 +1,47 @@
+"""`provisioner doctor`: what this laptop lacks, one repair command a line."""
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from provisioner.cli.common import Voice, verb
+
+if TYPE_CHECKING:
+    from provisioner.lab.requirements import Lack
+
+
+@verb("doctor", help="Say what this laptop lacks, one repair command a line. Exit code 7 when something is missing.")
+@click.option("--repair", is_flag=True, help="Run the repair commands, with sudo when you are not root.")
+def doctor(voice: Voice, repair: bool) -> None:
+    """Look at this laptop."""
+    from provisioner import doctor as doctors
+
+    found = doctors.diagnose()
+    if repair and not found.healthy:
+        doctors.repair(found, voice.say)
+        found = doctors.diagnose()
+
+    def plain(lacks: "list[Lack]") -> list[dict[str, Any]]:
+        return [{"what": lack.what, "why": lack.why, "repair": [doctors.pasteable(c) for c in lack.repair]} for lack in lacks]
+
+    def human() -> None:
+        for title, lacks in (("For a lab", found.lab), ("For real offices", found.work)):
+            voice.out.print(f"{title}: {'nothing is missing.' if not lacks else ''}", soft_wrap=True)
+            for lack in lacks:
+                voice.out.print(f"  {lack.what}: {lack.why}", soft_wrap=True)
+        if not found.healthy:
+            voice.out.print("Repair:")
+            for command in found.repair:
+                voice.out.print(doctors.pasteable(command), soft_wrap=True)
+
+    voice.result(
+        {
+            "healthy": found.healthy,
+            "lab": plain(found.lab),
+            "work": plain(found.work),
+            "repair": [doctors.pasteable(command) for command in found.repair],
+        },
+        human,
+    )
+    sys.exit(0 if found.healthy else 7)

@@ -1,0 +1,92 @@
+"""`provisioner lab`: the virtual office on this laptop."""
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from provisioner.cli.common import Voice, office_argument, verb
+from provisioner.errors import BadInput
+
+if TYPE_CHECKING:
+    from provisioner.lab import Lab
+
+lab = click.Group("lab", help="The virtual office on this laptop: the dossier's hosts as real blank Debian systems.")
+
+
+def _data(found: "Lab") -> dict[str, Any]:
+    return {
+        "office": found.office,
+        "suite": found.suite,
+        "login": {"user": found.login[0], "password": found.login[1]},
+        "proxy": found.proxy,
+        "hosts": [{"name": name, "state": state, "mac": mac} for name, state, mac in found.hosts],
+        "started_s": found.started_s,
+    }
+
+
+@verb(lab, "up", help="Start the office's hosts and wait until each answers. A lab that is up stays as it is.")
+@office_argument
+@click.option("--suite", type=click.Choice(["trixie", "bookworm"]), default="trixie", help="Debian 13 or Debian 12.")
+def up(voice: Voice, office: str, suite: str) -> None:
+    """Bring a lab up."""
+    from provisioner import lab as labs
+    from provisioner.inventory import open_inventory
+
+    found = labs.up(open_inventory(voice.inventory).office(office), voice.target(office, lab=True), suite=suite, say=voice.say)
+
+    def human() -> None:
+        user, password = found.login
+        voice.out.print(f"Login of the blank machines: {user}, password {password}", soft_wrap=True)
+        voice.out.print(f"Go in:  provisioner lab exec {office} -- bash", soft_wrap=True)
+        voice.out.print(f"End it: provisioner lab down {office}", soft_wrap=True)
+
+    voice.result(_data(found), human)
+
+
+@verb(lab, "down", help="Remove the office's lab: its hosts, disks and network. The base system and packages stay.")
+@office_argument
+def down(voice: Voice, office: str) -> None:
+    """Remove a lab; an office that has since left the inventory can still be removed."""
+    from provisioner import lab as labs
+
+    was_up = labs.down(voice.target(office, lab=True))
+    line = f"The lab of {office} is gone." if was_up else f"{office} has no lab up."
+    voice.result({"office": office, "removed": was_up}, lambda: voice.out.print(line, soft_wrap=True))
+
+
+@verb(lab, "list", help="The labs that are up, with their hosts.")
+def listing(voice: Voice) -> None:
+    """List the labs of this user."""
+    from provisioner import lab as labs
+
+    found = labs.every()
+
+    def human() -> None:
+        if not found:
+            voice.out.print("No lab is up.")
+        for one in found:
+            voice.out.print(f"{one.office} ({one.suite})", soft_wrap=True)
+            for name, state, mac in one.hosts:
+                voice.out.print(f"  {name:<20} {state:<9} {mac}", soft_wrap=True)
+
+    voice.result({"labs": [_data(one) for one in found]}, human)
+
+
+@verb(
+    lab,
+    "exec",
+    help="Run COMMAND plugged into the office's virtual LAN, as yourself; its exit code is passed on.",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@office_argument
+@click.argument("command", nargs=-1, required=True, metavar="-- COMMAND…", type=click.UNPROCESSED)
+def execute(voice: Voice, office: str, command: tuple[str, ...]) -> None:
+    """Become the command, so that its signals, terminal and exit code are its own."""
+    from provisioner import lab as labs
+
+    words = list(command[1:] if command[0] == "--" else command)
+    if not words:
+        raise BadInput("no command given", hint=f"provisioner lab exec {office} -- bash")
+    argv = labs.plugged(voice.target(office, lab=True), words)
+    os.execvp(argv[0], argv)  # noqa: S606 - a list, no shell

@@ -1,0 +1,83 @@
+"""What this laptop lacks, for labs and for real work, each with the command that mends it."""
+
+import importlib.util
+import os
+import shlex
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from provisioner.errors import HostFailed
+from provisioner.lab import requirements
+from provisioner.lab.base import lab_home
+from provisioner.lab.requirements import Lack, Program
+
+# The largest office of the network's clients: 30 people are some 15 hosts per lab at most on one laptop.
+HOSTS = 15
+
+PROGRAMS = (
+    Program("ssh", "openssh-client", "reaches the hosts"),
+    Program("ssh-keygen", "openssh-client", "reads and makes keys"),
+    Program("git", "git", "keeps the inventory"),
+    Program("apt-cacher-ng", "apt-cacher-ng", "keeps packages, each fetched once"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What is missing: for a lab, and for work on real offices; the same thing may be in both."""
+
+    lab: list[Lack]
+    work: list[Lack]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether all is there."""
+        return not self.lab and not self.work
+
+    @property
+    def repair(self) -> list[list[str]]:
+        """The commands that mend it, in order, as root; packages in one installation, ready to run."""
+        commands: list[list[str]] = []
+        packages: list[str] = []
+        for lack in (*self.lab, *self.work):
+            for command in lack.repair:
+                if command[: len(requirements.INSTALL)] == requirements.INSTALL:
+                    packages += [name for name in command[len(requirements.INSTALL) :] if name not in packages]
+                elif list(command) not in commands:
+                    commands.append(list(command))
+        install = [["apt-get", "update"], [*requirements.INSTALL, *packages]] if packages else []
+        return [*commands, *install]
+
+
+def diagnose(hosts: int = HOSTS) -> Diagnosis:
+    """Look at this laptop; changes nothing. `hosts` is the size of the largest lab it should bear."""
+    work = [Lack(p.name, p.why, requirements.install(p.package)) for p in PROGRAMS if not requirements.have(p.name)]
+    if importlib.util.find_spec("ensurepip") is None:
+        work.append(Lack("python3-venv", "installs this tool", requirements.install("python3-venv")))
+    return Diagnosis(requirements.lacking(hosts, lab_home()), work)
+
+
+def pasteable(command: list[str] | tuple[str, ...]) -> str:
+    """One command as a line for a shell, with sudo when we are not root."""
+    return shlex.join(command if os.geteuid() == 0 else ["sudo", *command])
+
+
+def repair(diagnosis: Diagnosis, say: Callable[[str], None]) -> None:
+    """Run the repair commands, with sudo when we are not root; their output goes to stderr.
+
+    Raises:
+        HostFailed: one failed; the hint is that command.
+    """
+    for command in diagnosis.repair:
+        say(f"$ {pasteable(command)}")
+        argv = list(command) if os.geteuid() == 0 else ["sudo", *command]
+        if subprocess.run(argv, stdout=2, check=False).returncode:
+            raise HostFailed(f"{command[0]} failed on this laptop", hint=pasteable(command))
+
+
+def service_masked() -> bool:
+    """Whether Debian's public apt-cacher-ng service is kept from starting (a link to /dev/null, systemd.unit(5))."""
+    unit = Path("/etc/systemd/system/apt-cacher-ng.service")
+    return unit.is_symlink() and str(unit.readlink()) == "/dev/null"

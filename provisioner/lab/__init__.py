@@ -1,0 +1,363 @@
+"""The lab: a virtual office on this laptop, the dossier's hosts as real blank Debian systems on a LAN of their own.
+
+The whole command line runs plugged into that LAN (`plugged`), so everything that works at a client's works here
+unchanged. What a lab has made is written down before it is made; `down` removes it all, whatever was killed before.
+"""
+
+import concurrent.futures
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from provisioner import packages
+from provisioner.errors import BadInput, HostFailed, Missing
+from provisioner.inventory.models import Office
+from provisioner.inventory.target import Target, runtime_home
+from provisioner.lab import base, machines, network, requirements
+from provisioner.lab.machines import File, Machine
+from provisioner.lab.remove import mounts_below, remove_tree
+from provisioner.processes import as_root, last_lines, run
+
+BOOT_TIMEOUT_S = 120
+
+
+def _quiet(line: str) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """A lab that is up.
+
+    `login` is (user, password) of the blank machines, `proxy` the package cache as hosts reach it, `hosts` a list of
+    (name, state, MAC) with the states `up`, `off` and `starting`, `started_s` how long `up` took, in seconds.
+    """
+
+    office: str
+    suite: str
+    login: tuple[str, str]
+    proxy: str
+    hosts: list[tuple[str, str, str]]
+    started_s: float
+
+
+@dataclass(slots=True)
+class _State:
+    """What lab.json holds: all names of what the lab makes, written before anything is made."""
+
+    office: str
+    inventory: str
+    id: str
+    suite: str
+    login: tuple[str, str]
+    network: network.Network
+    forward: packages.Forward | None = None
+    ready: bool = False
+    started_s: float = 0.0
+
+    @property
+    def folder(self) -> Path:
+        return _folder(self.id)
+
+    @property
+    def machines(self) -> dict[str, Machine]:
+        return {
+            cable.host: Machine(cable.host, self.id, self.folder / "hosts" / cable.host, cable.namespace)
+            for cable in self.network.cables
+        }
+
+    def write(self) -> None:
+        path = self.folder / "lab.json"
+        new = path.with_suffix(".new")
+        new.touch(mode=0o600)
+        new.write_text(json.dumps(asdict(self), default=str, indent=1), encoding="utf-8")
+        new.replace(path)
+
+    @property
+    def lab(self) -> Lab:
+        hosts = []
+        for name, machine in self.machines.items():
+            state = "off" if machine.process is None else "up" if self.ready else "starting"
+            hosts.append((name, state, self.network.cable(name).mac))
+        proxy = f"http://{network.INTERNET.ip}:{network.PROXY_PORT}"
+        return Lab(self.office, self.suite, self.login, proxy, hosts, self.started_s)
+
+
+def _folder(lab_id: str) -> Path:
+    return base.lab_home() / lab_id
+
+
+def _id(target: Target) -> str:
+    return Target(target.inventory, target.office, lab=True).id
+
+
+def _read(lab_id: str) -> _State | None:
+    """The lab's state; None when there is none. A torn or older file is an error, never "no lab"."""
+    path = _folder(lab_id) / "lab.json"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    cables = tuple(network.Cable(**cable) for cable in data["network"].pop("cables"))
+    forward = data.pop("forward")
+    return _State(
+        **data
+        | {
+            "login": (data["login"][0], data["login"][1]),
+            "network": network.Network(**data["network"], cables=cables),
+            "forward": packages.Forward(Path(forward["record"]), tuple(forward["argv"])) if forward else None,
+        }
+    )
+
+
+@contextlib.contextmanager
+def _locked(lab_id: str) -> Iterator[None]:
+    """One `up` or `down` of a lab at a time. The lock lies in memory: `down` leaves nothing on disk."""
+    path = runtime_home() / f"lab-{lab_id}.lock"
+    with path.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def up(office: Office, target: Target, *, suite: str = "trixie", say: Callable[[str], None] = _quiet) -> Lab:
+    """Bring the office's lab up and wait until the sshd of every host answers.
+
+    A lab that is up stays as it is; hosts that died in it are started again. What a killed `up` left is removed first.
+
+    Raises:
+        Missing: this laptop lacks something; nothing was touched.
+        BadInput: the lab is up with another suite or other hosts.
+        HostFailed, Unreachable: a host did not come up; the message shows its console, the lab has been removed.
+    """
+    lab_id = _id(target)
+    base.path_of(suite)
+    with _locked(lab_id):
+        state = _read(lab_id)
+        plan = network.plan(office, lab_id)
+        if state and state.ready and _stands(state):
+            return _again(state, plan, suite, say)
+        requirements.check(len(plan.cables), base.lab_home())
+        if state or _folder(lab_id).exists():
+            say("Removing what an interrupted lab left.")
+            _remove(lab_id, state)
+        try:
+            return _create(office, target, plan, suite, say)
+        except BaseException:
+            _remove(lab_id, _read(lab_id))
+            raise
+
+
+def _stands(state: _State) -> bool:
+    """Whether the lab's namespaces and disks are still there: after the laptop's reboot they are not."""
+    return all((network.NAMESPACES / name).exists() for name in state.network.namespaces) and all(
+        machine.root.is_mount() for machine in state.machines.values()
+    )
+
+
+def _again(state: _State, plan: network.Network, suite: str, say: Callable[[str], None]) -> Lab:
+    if (state.suite, state.network) != (suite, plan):
+        what = f"with {state.suite}" if state.suite != suite else "with other hosts than the dossier has now"
+        raise BadInput(f"the lab of {state.office} is up {what}", hint=f"provisioner lab down {state.office}")
+    say(f"The lab of {state.office} is up.")
+    _ensure_forward(state)
+    dead = {name: machine for name, machine in state.machines.items() if machine.process is None}
+    for name, machine in dead.items():
+        say(f"Starting {name} again.")
+        machines.power_on(machine)
+    if dead:
+        machines.wait(dead, state.network, say, BOOT_TIMEOUT_S)
+    return state.lab
+
+
+def _create(office: Office, target: Target, plan: network.Network, suite: str, say: Callable[[str], None]) -> Lab:
+    began = time.monotonic()
+    login = (base.USER, "-".join(secrets.token_hex(2) for _ in range(3)))
+    inventory = str(target.inventory.resolve())
+    state = _State(office.name, inventory, _id(target), suite, login, plan)
+    state.folder.mkdir(mode=0o700)
+    state.write()
+    system = base.ensure(suite, say)
+    say(f"Starting {len(plan.cables)} hosts of {office.name}.")
+    network.build(plan)
+    _write_resolver(state, office)
+    shadow = _shadow(system, login)
+    with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
+        # The gateway first: a host that asks DHCP before the gateway listens asks again only seconds later.
+        order = sorted(state.machines.values(), key=lambda machine: machine.name != plan.router)
+        for done in [pool.submit(_start, machine, system, plan, shadow) for machine in order]:
+            done.result()
+    _ensure_forward(state)
+    machines.wait(state.machines, plan, say, BOOT_TIMEOUT_S)
+    state.ready, state.started_s = True, round(time.monotonic() - began, 1)
+    state.write()
+    say(f"The lab of {office.name} is up: {len(plan.cables)} hosts in {state.started_s} s.")
+    return state.lab
+
+
+def _start(machine: Machine, system: Path, plan: network.Network, shadow: str) -> None:
+    files = {path: File(content) for path, content in network.files(plan, machine.name).items()}
+    files |= machines.host_keys()
+    files["etc/machine-id"] = File(f"{secrets.token_hex(16)}\n", 0o444)
+    files["etc/shadow"] = File(shadow, 0o640, gid=42)  # group shadow, base-passwd
+    machines.create(machine, system, files)
+    machines.power_on(machine)
+
+
+def _shadow(system: Path, login: tuple[str, str]) -> str:
+    """The base's /etc/shadow with the lab's password (crypt(5), SHA-512; perl is on every Debian, crypt not in 3.13)."""
+    code = 'my ($p, $s) = map { chomp; $_ } <STDIN>; print crypt($p, "\\$6\\$$s")'
+    salted = f"{login[1]}\n{secrets.token_hex(8)}\n"
+    made = subprocess.run(["perl", "-e", code], input=salted, capture_output=True, text=True, check=True).stdout
+    lines = run(["cat", str(system / "etc/shadow")]).splitlines()
+    user, day = login[0], int(time.time() // 86400)
+    return "".join(f"{user}:{made}:{day}:0:99999:7:::\n" if line.startswith(f"{user}:") else f"{line}\n" for line in lines)
+
+
+def _write_resolver(state: _State, office: Office) -> None:
+    """What a laptop plugged in would be told by DHCP: the office's names live on its server, else on its router."""
+    order = {"server": 0, "router": 1}
+    found = sorted((order[host.kind], host.address) for host in office.hosts.values() if host.kind in order)
+    lines = [f"nameserver {address}" for _, address in found[:3]]
+    lines += [f"search {office.lan.domain}", "options timeout:1 attempts:1"]
+    (state.folder / "resolv.conf").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _ensure_forward(state: _State) -> None:
+    if state.forward and state.forward.process:
+        return
+    with packages.in_use() as cache:
+        state.forward = packages.forward(
+            str(network.NAMESPACES / state.network.internet),
+            str(network.INTERNET.ip),
+            network.PROXY_PORT,
+            cache.port,
+            record=state.folder / "forward",
+            while_exists=state.folder / "lab.json",
+        )
+    state.write()
+
+
+def down(target: Target, *, say: Callable[[str], None] = _quiet) -> bool:
+    """Remove the office's lab and all it made, whatever state it is in; False when there was nothing."""
+    lab_id = _id(target)
+    with _locked(lab_id):
+        state = _read(lab_id)
+        there = state is not None or _folder(lab_id).exists()
+        if there:
+            _remove(lab_id, state)
+            say(f"The lab of {target.office} is gone.")
+    with contextlib.suppress(FileNotFoundError):
+        (runtime_home() / f"lab-{lab_id}.lock").unlink()
+    return there
+
+
+def _remove(lab_id: str, state: _State | None) -> None:
+    folder = _folder(lab_id)
+    if state:
+        if state.forward:
+            packages.stop_forward(state.forward)
+        machines.power_off(state.machines.values())
+        for machine in state.machines.values():
+            machines.unmount(machine)
+            machines.remove_groups(machine)
+        network.remove(state.network.namespaces)
+    base.sweep()
+    if mounts_below(folder):
+        raise HostFailed(f"{mounts_below(folder)[0]} is still mounted", hint=f"fuser -vm {mounts_below(folder)[0]}")
+    remove_tree(folder)
+    packages.stop_cache()
+
+
+def find(target: Target) -> Lab | None:
+    """The office's lab; None when it is not up."""
+    state = _read(_id(target))
+    return state.lab if state else None
+
+
+def every() -> list[Lab]:
+    """All labs of this user, by office."""
+    states = (_read(path.parent.name) for path in base.lab_home().glob("*/lab.json"))
+    return sorted((state.lab for state in states if state), key=lambda lab: lab.office)
+
+
+def _up(target: Target) -> _State:
+    state = _read(_id(target))
+    if state is None or not state.ready:
+        raise Missing(f"the lab of {target.office} is not up", hint=f"provisioner lab up {target.office}")
+    return state
+
+
+# /etc/resolv.conf may be a link into /run (systemd-resolved): mount(8) follows it. Where nss-resolve asks the laptop's
+# own resolver by its socket, that folder is hidden too: no name of the lab may leave it.
+_PLUG = """
+resolver=$1; shift
+if [ -d /run/systemd/resolve ]; then
+  mount -t tmpfs -o mode=755 provisioner /run/systemd/resolve
+  cp "$resolver" /run/systemd/resolve/stub-resolv.conf && cp "$resolver" /run/systemd/resolve/resolv.conf
+fi
+if [ -d /run/nscd ]; then mount -t tmpfs provisioner /run/nscd; fi
+mount --bind "$resolver" /etc/resolv.conf && exec "$@"
+"""
+
+
+def plugged(target: Target, command: list[str]) -> list[str]:
+    """The argv that runs `command` plugged into the lab's LAN, as the calling user, with the lab's own resolv.conf.
+
+    Not `ip netns exec`: that one remounts /sys, and cgroups vanish.
+
+    Raises:
+        Missing: the lab is not up; the hint says how to bring it up.
+    """
+    state = _up(target)
+    enter = ["nsenter", f"--net={network.NAMESPACES / state.network.lan}", "--"]
+    enter += ["unshare", "--mount", "--propagation", "private", "--"]
+    enter += ["sh", "-c", _PLUG, "plug", str(state.folder / "resolv.conf")]
+    if os.geteuid() == 0:
+        return [*enter, *command]
+    # sudo gave us root and a path of its own: back to the caller with his environment (values never in arguments).
+    back = ["setpriv", f"--reuid={os.getuid()}", f"--regid={os.getgid()}", "--init-groups", "--inh-caps=-all", "--"]
+    kept = [name for name in os.environ if name not in ("PATH", "HOME")]
+    own = [f"{name}={os.environ[name]}" for name in ("PATH", "HOME") if name in os.environ]
+    return as_root([*enter, *back, "env", *own, *command], keep=kept)
+
+
+def _machine(target: Target, host: str) -> tuple[_State, Machine]:
+    state = _up(target)
+    if host not in state.machines:
+        raise Missing(f"the lab of {target.office} has no host {host}", hint=f"one of {', '.join(state.machines)}")
+    return state, state.machines[host]
+
+
+def power_off(target: Target, host: str) -> None:
+    """Cut the host's power: SIGKILL to its whole system."""
+    machines.power_off([_machine(target, host)[1]])
+
+
+def power_on(target: Target, host: str) -> None:
+    """Boot a host that is off and wait until its sshd answers; one that runs stays as it is."""
+    state, machine = _machine(target, host)
+    if machine.process is None:
+        machines.power_on(machine)
+        machines.wait({host: machine}, state.network, _quiet, BOOT_TIMEOUT_S)
+
+
+def cut(target: Target, host: str) -> None:
+    """Pull the host's cable."""
+    network.unplug(_machine(target, host)[0].network, host, plugged=False)
+
+
+def mend(target: Target, host: str) -> None:
+    """Plug the host's cable in again."""
+    network.unplug(_machine(target, host)[0].network, host, plugged=True)
+
+
+def console(target: Target, host: str, count: int = 20) -> list[str]:
+    """The last lines of a host's console."""
+    return last_lines(_machine(target, host)[1].console, count)

@@ -1,0 +1,192 @@
+"""The base: one blank Debian per suite, as a shop sells it, that every host of every lab starts from.
+
+Its folder is named by the suite and a digest of its recipe, made under another name and renamed when whole: what bears
+the name is a base, and a killed build is swept by the next one.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import secrets
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from provisioner import packages
+from provisioner.errors import BadInput, HostFailed
+from provisioner.inventory.target import state_home
+from provisioner.lab.remove import remove_tree
+from provisioner.processes import as_root, run
+
+SUITES = {"trixie": "Debian 13", "bookworm": "Debian 12"}
+USER = "installer"  # the one ordinary sudo login of a blank machine
+
+# What a fresh installation with "SSH server" and "standard system utilities" has of this; python3-apt comes there with
+# apt-listchanges, and Ansible's apt module needs it in check mode.
+_PACKAGES = [
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "libpam-systemd",
+    "openssh-server",
+    "sudo",
+    "python3",
+    "python3-apt",
+    "iproute2",
+    "iputils-ping",
+    "procps",
+    "netbase",
+    "kmod",
+    "less",
+    "nano",
+    "tzdata",
+]
+
+_OF_SUITE = {"trixie": ["linux-sysctl-defaults"], "bookworm": ["libcap2-bin"]}  # they let a user ping
+
+_SOURCES = """\
+deb http://deb.debian.org/debian {suite} main
+deb http://deb.debian.org/debian {suite}-updates main
+deb http://deb.debian.org/debian-security {suite}-security main
+"""
+
+# Runs inside, last. resolv.conf and hostname came from this laptop; the two 99mmdebstrap hold our build options.
+_BLANK = f"""
+useradd --create-home --shell /bin/bash --groups sudo {USER}
+systemctl --quiet enable systemd-networkd.service
+systemctl --quiet disable systemd-networkd-wait-online.service
+rm -f /etc/ssh/ssh_host_* /etc/apt/apt.conf.d/99mmdebstrap /etc/dpkg/dpkg.cfg.d/99mmdebstrap
+: > /etc/machine-id
+: > /etc/resolv.conf
+echo debian > /etc/hostname
+printf '127.0.0.1 localhost\\n127.0.1.1 debian\\n::1 localhost ip6-localhost ip6-loopback\\n' > /etc/hosts
+"""
+
+# mmdebstrap's own words -> ours, for the person who waits
+_STEPS = {
+    "running apt-get update": "reading the package lists",
+    "downloading packages": "downloading packages",
+    "extracting archives": "extracting",
+    "installing essential": "installing the essential packages",
+    "installing remaining": "installing the rest",
+    "cleaning package": "cleaning",
+}
+
+
+def lab_home() -> Path:
+    """The folder of all labs and bases: `$PROVISIONER_LAB_DIR`, else `lab-hosts` in our state folder; made 0700.
+
+    Raises:
+        BadInput: its name holds a character that mount(8) would read as syntax.
+    """
+    path = Path(os.environ.get("PROVISIONER_LAB_DIR") or state_home() / "lab-hosts").absolute()
+    if set(str(path)) & set(" ,:\\\n\t"):
+        raise BadInput(f"a lab cannot lie in {path}: no blank, comma, colon or backslash", hint="PROVISIONER_LAB_DIR")
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+def path_of(suite: str) -> Path:
+    """Where the base of `suite` lies once it is built: `bases/<suite>-<digest of its recipe>`.
+
+    Raises:
+        BadInput: no such suite.
+    """
+    if suite not in SUITES:
+        raise BadInput(f"no suite {suite!r}", hint=f"one of {', '.join(SUITES)}")
+    recipe = "\0".join([suite, *_PACKAGES, *_OF_SUITE[suite], _SOURCES, _BLANK])
+    return lab_home() / "bases" / f"{suite}-{hashlib.sha256(recipe.encode()).hexdigest()[:10]}"
+
+
+@contextlib.contextmanager
+def _building(*, wait: bool = True) -> Iterator[bool]:
+    """The right to build; False when somebody else builds and `wait` is."""
+    bases = lab_home() / "bases"
+    bases.mkdir(mode=0o700, exist_ok=True)
+    with (bases / ".lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def sweep() -> None:
+    """Remove what a killed build left; nothing while somebody builds."""
+    with _building(wait=False) as free:
+        if free:
+            _sweep()
+
+
+def _sweep() -> None:
+    for partial in (lab_home() / "bases").glob("*.partial"):
+        remove_tree(partial)
+
+
+def ensure(suite: str, say: Callable[[str], None]) -> Path:
+    """The base of `suite`, built through the package cache when it is not there yet (about 20 s, a cold cache 60 s).
+
+    Raises:
+        HostFailed: mmdebstrap failed; the message holds its last words.
+        Missing: apt-cacher-ng is not on this laptop.
+    """
+    base = path_of(suite)
+    if base.is_dir():
+        return base
+    with _building() as _:
+        if base.is_dir():  # somebody built it while we waited
+            return base
+        _sweep()
+        partial = base.with_name(f"{base.name}.{secrets.token_hex(4)}.partial")
+        say(f"Building the base system {SUITES[suite]} ({suite}), once for all labs: about half a minute.")
+        began = time.monotonic()
+        with packages.in_use() as cache:
+            try:
+                _build(suite, partial, f"http://127.0.0.1:{cache.port}", say)
+            except BaseException:
+                remove_tree(partial)
+                raise
+        run(["mv", "--no-target-directory", str(partial), str(base)])
+        say(f"The base system {SUITES[suite]} is ready: {time.monotonic() - began:.0f} s.")
+    return base
+
+
+def _build(suite: str, partial: Path, proxy: str, say: Callable[[str], None]) -> None:
+    # A process namespace of its own: when the first process in it is killed, the kernel ends all of the build. That
+    # first process dies with us (pdeathsig), so a killed `lab up` does not leave a build behind. The proxy comes by
+    # environment, which leaves nothing in the base.
+    command = ["env", f"http_proxy={proxy}", "setpriv", "--pdeathsig", "KILL"]
+    command += ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]
+    command += ["mmdebstrap", "--variant=minbase", "--mode=root", "--format=directory", "--dpkgopt=force-unsafe-io"]
+    command += [
+        f"--include={','.join([*_PACKAGES, *_OF_SUITE[suite]])}",
+        f'--customize-hook=chroot "$1" sh -euc {_quoted(_BLANK)}',
+    ]
+    command += [suite, str(partial), "-"]
+    process = subprocess.Popen(
+        as_root(command), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    heard: list[str] = []
+    try:
+        assert process.stdin and process.stderr
+        with contextlib.suppress(BrokenPipeError), process.stdin as sources:
+            sources.write(_SOURCES.format(suite=suite))
+        for line in process.stderr:
+            heard.append(line.strip())
+            for theirs, ours in _STEPS.items():
+                if line.startswith(f"I: {theirs}"):
+                    say(f"  {ours}")
+        if process.wait():
+            wrong = [line for line in heard if line.startswith("E:")] or heard
+            raise HostFailed(f"building the base {suite} failed: {' / '.join(wrong[-4:])}", hint="provisioner doctor")
+    finally:
+        if process.poll() is None:
+            run(["kill", "-KILL", str(process.pid)], check=False)  # our own child, not yet waited for: its pid is its
+            process.wait()
+
+
+def _quoted(script: str) -> str:
+    return "'" + script.replace("'", "'\\''") + "'"

@@ -1,0 +1,176 @@
+"""The virtual LAN: a namespace per host, their cables into one bridge, and a way out that ends at a package cache.
+
+Everything is made inside namespaces of the lab's own: no link, address or rule ever appears in the laptop's network.
+"""
+
+import contextlib
+import hashlib
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv4Network
+from pathlib import Path
+
+from provisioner.errors import BadInput
+from provisioner.inventory.models import Host, Kind, Office
+from provisioner.lab.remove import mounts_below
+from provisioner.processes import run
+
+NAMESPACES = Path("/run/netns")
+
+# TEST-NET-2 (RFC 5737) stands for the Internet; it exists inside the lab's namespaces only.
+INTERNET = IPv4Interface("198.51.100.1/24")
+OUTSIDE = IPv4Interface("198.51.100.2/24")
+PROXY_PORT = 3142
+
+
+@dataclass(frozen=True, slots=True)
+class Cable:
+    """A host's link into the LAN: its name and MAC inside the host, and its port on the bridge."""
+
+    host: str
+    namespace: str
+    link: str
+    mac: str
+    port: str
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The plan of one lab's network; pure, nothing is made yet."""
+
+    lan: str
+    internet: str
+    gateway: str
+    router: str
+    laptop: str
+    pool_offset: int
+    pool_size: int
+    cables: tuple[Cable, ...]
+
+    @property
+    def namespaces(self) -> list[str]:
+        """The names of all its namespaces."""
+        return [self.lan, self.internet, *(cable.namespace for cable in self.cables)]
+
+    def cable(self, host: str) -> Cable:
+        """The cable of one host.
+
+        Raises:
+            KeyError: the lab has no such host.
+        """
+        return {cable.host: cable for cable in self.cables}[host]
+
+
+def _mac(text: str) -> str:
+    """A stable, locally administered MAC (IEEE 802, second bit of the first octet)."""
+    return "02:" + ":".join(f"{octet:02x}" for octet in hashlib.sha256(text.encode()).digest()[:5])
+
+
+def plan(office: Office, lab_id: str) -> Network:
+    """Lay out the network of `office`; a gateway stands in when the dossier has no router.
+
+    The laptop gets the highest address that is neither a host's nor in the DHCP pool.
+
+    Raises:
+        BadInput: the LAN has no address left for the gateway or the laptop, or the pool is not in it.
+    """
+    lan: IPv4Network = office.lan.network
+    first, last = office.lan.dhcp_first, office.lan.dhcp_last
+    taken = {host.address for host in office.hosts.values()}
+    free = [a for a in lan.hosts() if a not in taken and not first <= a <= last] if lan.num_addresses <= 65536 else []
+    if len(free) < 2 or first not in lan or last not in lan or last < first:
+        raise BadInput(f"{office.name}: no room for a lab in {lan} beside its pool {first} to {last}")
+    routers = [name for name, host in office.hosts.items() if host.kind is Kind.ROUTER]
+    hosts: dict[str, Host | None] = dict(office.hosts)
+    if routers:
+        router, gateway = routers[0], office.hosts[routers[0]].address
+    else:
+        router, gateway = next(n for n in ("gateway", "lab-gateway", "gateway-of-the-lab") if n not in hosts), free[0]
+        hosts[router] = None
+    cables = [
+        Cable(
+            host=name,
+            namespace=f"pv-{lab_id}-{name}",
+            link="lan0" if name == router else "eth0",
+            mac=host.mac if host else _mac(f"{lab_id} {name}"),
+            port=f"port{number}",
+        )
+        for number, (name, host) in enumerate(hosts.items(), start=1)
+    ]
+    return Network(
+        # A host's name has no dot, so these two never meet a host called "lan" or "net".
+        lan=f"pv-{lab_id}-lan." if "lan" in hosts else f"pv-{lab_id}-lan",
+        internet=f"pv-{lab_id}-net." if "net" in hosts else f"pv-{lab_id}-net",
+        gateway=f"{gateway}/{lan.prefixlen}",
+        router=router,
+        laptop=f"{free[-1]}/{lan.prefixlen}",
+        pool_offset=int(first) - int(lan.network_address),
+        pool_size=int(last) - int(first) + 1,
+        cables=tuple(cables),
+    )
+
+
+def _ip(namespace: str | None, *lines: str) -> None:
+    inside = ["-netns", namespace] if namespace else []
+    run(["ip", *inside, "-batch", "-"], stdin="\n".join(lines).encode())
+
+
+def build(network: Network) -> None:
+    """Make the namespaces, the bridge and the cables.
+
+    Raises:
+        HostFailed: iproute2 refused; the message says what.
+    """
+    _ip(None, *(f"netns add {name}" for name in network.namespaces))
+    lines = [
+        "link set lo up",
+        f"link add lan address {_mac(network.lan)} type bridge",
+        f"address add {network.laptop} dev lan",
+        "link set lan up",
+    ]
+    for cable in network.cables:
+        peer = f"peer name {cable.link} address {cable.mac} netns {cable.namespace}"
+        lines += [f"link add {cable.port} type veth {peer}", f"link set {cable.port} master lan up alias {cable.host}"]
+    lines.append(f"route add default via {network.gateway.split('/')[0]}")
+    _ip(network.lan, *lines)
+    out = f"peer name wan0 address {_mac(network.internet)} netns {network.cable(network.router).namespace}"
+    _ip(
+        network.internet,
+        "link set lo up",
+        f"link add internet type veth {out}",
+        f"address add {INTERNET} dev internet",
+        "link set internet up",
+    )
+
+
+def unplug(network: Network, host: str, *, plugged: bool) -> None:
+    """Take the host's port on the bridge down, or up again."""
+    _ip(network.lan, f"link set {network.cable(host).port} {'up' if plugged else 'down'}")
+
+
+def remove(namespaces: list[str]) -> None:
+    """Remove the namespaces that exist, and all links in them."""
+    there = [name for name in namespaces if (NAMESPACES / name).exists()]
+    if there:
+        run(["ip", "-batch", "-"], stdin="\n".join(f"netns delete {name}" for name in there).encode())
+    with contextlib.suppress(OSError):
+        if not any(NAMESPACES.iterdir()):  # `ip netns add` mounted this folder on itself; it does so again at need
+            while mounts_below(NAMESPACES) == [NAMESPACES]:
+                run(["umount", str(NAMESPACES)])
+            run(["rmdir", str(NAMESPACES)], check=False)
+
+
+def files(network: Network, host: str) -> dict[str, str]:
+    """What the host's systemd-networkd needs: path below / -> content. Hosts ask DHCP; the gateway gives it."""
+    if host != network.router:
+        # By MAC, not by DUID: a machine set up anew keeps its lease, as with the routers offices have.
+        return {
+            "etc/systemd/network/50-eth0.network": "[Match]\nName=eth0\n\n[Network]\nDHCP=ipv4\n\n"
+            "[DHCPv4]\nClientIdentifier=mac\n"
+        }
+    return {
+        "etc/systemd/network/50-lan0.network": f"[Match]\nName=lan0\n\n[Network]\nAddress={network.gateway}\n"
+        "DHCPServer=yes\nIPMasquerade=ipv4\n\n"
+        f"[DHCPServer]\nPoolOffset={network.pool_offset}\nPoolSize={network.pool_size}\nEmitDNS=no\nEmitNTP=no\n",
+        "etc/systemd/network/50-wan0.network": f"[Match]\nName=wan0\n\n[Network]\nAddress={OUTSIDE}\nGateway={INTERNET.ip}\n",
+        "etc/sysctl.d/50-gateway.conf": "net.ipv4.ip_forward=1\n",
+    }
