@@ -58,11 +58,12 @@ def init(voice: Voice, folder: Path, passphrase_stdin: bool, generate_passphrase
             "address": address,
         }
         me = founding.Technician(given["technician"], given["technician_name"], _public_key(given["key"]))
-    has_passphrase = (folder / "network.key").exists()
-    said = "" if has_passphrase else _new_passphrase(voice, passphrase_stdin, generate_passphrase)
+    said = None if (folder / "network.key").exists() else _new_passphrase(voice, passphrase_stdin, generate_passphrase)
+    if said is not None:
+        vault.refuse_weak(said)  # before anything is made
     if not joining:
         founding.found(folder, given["reseller"], organisation, me)
-    if said:
+    if said is not None:
         vault.found(folder, said)
         vault.unlock(folder, said)
     founding.commit(folder, "init: a new inventory" if not joining else "init: a passphrase for this inventory")

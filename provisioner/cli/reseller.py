@@ -29,11 +29,12 @@ def list_(voice: Voice) -> None:
     def human() -> None:
         from rich.table import Table
 
-        table = Table("member", "organisation", "city", "territory", "technicians", "offices")
+        table = Table()
+        for word in ("member", "organisation", "city", "technicians", "offices"):
+            table.add_column(word, no_wrap=word == "member", justify="right" if word in ("technicians", "offices") else "left")
         for one in members:
-            city, territory = shown(one.organisation.address.city), shown(", ".join(one.territory))
             counts = str(len(one.technicians)), str(len(served[one.name]))
-            table.add_row(one.name, shown(one.organisation.name), city, territory, *counts)
+            table.add_row(one.name, shown(one.organisation.name), shown(one.organisation.address.city), *counts)
         voice.out.print(table)
 
     voice.result({"resellers": [_summary(one, served[one.name]) for one in members]}, human)

@@ -146,7 +146,9 @@ class Inventory:
         try:
             noun, found = self._noun(model, folder, name)
         except Missing as error:
-            document.complain((folder.removesuffix("s"),), str(error), error.hint)
+            word = folder.removesuffix("s")
+            if not any(problem.field == word for problem in document.problems):
+                document.complain((word,), str(error), error.hint)
             return None
         elsewhere += found
         return noun

@@ -163,7 +163,7 @@ def _timezone(value: str) -> str:
             raise ValueError
         ZoneInfo(value)
     except (ValueError, OSError, ZoneInfoNotFoundError):
-        raise _wrong(f"{quoted(value)} is not a time zone", "a name as in Europe/Paris (timedatectl list-timezones)") from None
+        raise _wrong(f"{quoted(value)} is not a time zone", "a name as in Europe/Paris") from None
     return value
 
 

@@ -8,6 +8,8 @@ from datetime import date
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, NamedTuple
 
+from provisioner.errors import BadInput
+from provisioner.inventory.fields import network_of
 from provisioner.inventory.models import Kind, Pack, Reseller
 from provisioner.inventory.strict_yaml import Place, quoted
 
@@ -45,9 +47,10 @@ def _address(value: object) -> IPv4Address | None:
 
 
 def _network(value: object) -> IPv4Network | None:
+    """The LAN, if it is one an office can have; otherwise the model says so and nothing is measured against it."""
     try:
-        return IPv4Network(value) if isinstance(value, str) and "/" in value else None
-    except ValueError:
+        return network_of(value) if isinstance(value, str) else None
+    except BadInput:
         return None
 
 

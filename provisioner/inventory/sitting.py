@@ -23,6 +23,7 @@ _REVOKE, _SETPERM, _SEARCH, _READ, _SET_TIMEOUT = 3, 5, 10, 11, 15
 _PERMISSIONS = 0x3F3F0000
 # add_key and keyctl by machine: <asm/unistd.h>; glibc has no wrapper, libkeyutils is not everywhere.
 _CALLS = {"x86_64": (248, 250), "aarch64": (217, 219), "riscv64": (217, 219), "armv7l": (309, 311), "i686": (286, 288)}
+_SECONDS = 60  # of a minute
 _TMPFS, _RAMFS = 0x01021994, 0x858458F6  # statfs(2)
 
 
@@ -36,7 +37,7 @@ def remember(root: Path, passphrase: str, minutes: int) -> str:
     content = passphrase.encode()
     key = _add_key(_name(root).encode(), content)
     if key is not None:
-        if _keyctl(_SETPERM, key, _PERMISSIONS) == 0 and _keyctl(_SET_TIMEOUT, key, minutes * 60) == 0:
+        if _keyctl(_SETPERM, key, _PERMISSIONS) == 0 and _keyctl(_SET_TIMEOUT, key, minutes * _SECONDS) == 0:
             return "kernel keyring"
         _keyctl(_REVOKE, key)
     path = _file(root)
@@ -45,7 +46,7 @@ def remember(root: Path, passphrase: str, minutes: int) -> str:
             f"nowhere in memory to keep the passphrase: no kernel keyring, and {path.parent} is no tmpfs",
             hint="XDG_RUNTIME_DIR on a tmpfs, as systemd-logind gives it",
         )
-    until = time.clock_gettime(time.CLOCK_BOOTTIME) + minutes * 60  # this clock also counts while the laptop sleeps
+    until = time.clock_gettime(time.CLOCK_BOOTTIME) + minutes * _SECONDS  # this clock also counts while the laptop sleeps
     disk.write(path, json.dumps({"until": until, "passphrase": passphrase}), mode=0o600)
     return "file in memory"
 

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 SIZE_LIMIT = 1_000_000  # bytes; a dossier of 30 people is about 10,000
-VALUE_LIMIT = 50_000  # values in one file; keeps the worst file under a second
+VALUE_LIMIT = 20_000  # values in one file; a dossier of 30 people has about 700, and the worst file takes a second
 SYNTAX_LIMIT = 10  # lines of broken YAML that are named at once
 DEPTH_LIMIT = 12  # the deepest thing of ours is at 5; a pack's settings may go further
 
@@ -24,8 +24,6 @@ Place = tuple[str | int, ...]  # where in a file: ("hosts", "server", "address")
 
 _INTEGER = re.compile(r"-?[1-9][0-9]{0,17}|0")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-# Control, format and bidirectional characters: in a message they would hide or reorder what it says.
-_INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -79,10 +77,17 @@ def dotted(place: Place) -> str:
     return text
 
 
+def visible(sign: str) -> str:
+    """One character; what a terminal hides or obeys (control, format, bidirectional, unassigned) as its number."""
+    if sign.isprintable():
+        return sign
+    return f"\\u{ord(sign):04x}" if ord(sign) < 0x10000 else f"\\U{ord(sign):08x}"
+
+
 def escaped(text: str, length: int = 60) -> str:
     """`text` on one line and cut, whatever is in it."""
-    visible = _INVISIBLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text[: length + 1])
-    return visible if len(text) <= length else visible[: length - 1] + "…"
+    cut = text if len(text) <= length else text[: length - 1] + "…"
+    return "".join(map(visible, cut))
 
 
 def quoted(value: object) -> str:
@@ -129,10 +134,12 @@ def _parse(content: bytes, document: Document) -> None:
         document.complain((), "a NUL byte", "deleting it", line=text.count("\n", 0, nul) + 1)
         return
     lines = text.split("\n")
+    count = 0
     for _ in range(SYNTAX_LIMIT):
         attempt = Document(document.file)
+        builder = _Builder(attempt, count)
         try:
-            _Builder(attempt).read("\n".join(lines))
+            builder.read("\n".join(lines))
         except yaml.reader.ReaderError as error:
             line = "\n".join(lines).encode()[: error.position].count(b"\n") + 1
             what = f"the character U+{int(error.character):04X} cannot stand in YAML"
@@ -145,8 +152,10 @@ def _parse(content: bytes, document: Document) -> None:
         else:
             document.value, document.lines, document.spoiled = attempt.value, attempt.lines, attempt.spoiled
             document.problems += attempt.problems
+            document.holes = document.holes or attempt.holes
             return
         document.holes = True
+        count = builder.count  # the limit is one for all attempts: ten times the work is a second too
         if not line or not lines[line - 1]:
             return
         lines[line - 1] = ""  # read the rest without it, to name the other problems too
@@ -186,9 +195,9 @@ class _TooMuch(Exception):
 class _Builder:
     """Turns events into values, noting the line of each place."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, count: int) -> None:
         self.document = document
-        self.count = 0
+        self.count = count
 
     def read(self, text: str) -> None:
         events: Iterator[Any] = yaml.parse(text, Loader=yaml.CSafeLoader)
@@ -222,12 +231,12 @@ class _Builder:
             raise _TooMuch
         self.document.lines.setdefault(place, _line(event))
         if isinstance(event, yaml.AliasEvent):
-            self.spoil(place, event, f"the alias *{escaped(event.anchor or '')}", "writing the value out")
+            self.spoil(place, event, f"aliases are not taken (*{escaped(event.anchor or '')})", "writing the value out")
             return None
         if event.anchor is not None:
-            self.complain(place, event, f"the anchor &{escaped(event.anchor)}", "deleting it")
+            self.complain(place, event, f"anchors are not taken (&{escaped(event.anchor)})", "deleting it")
         if event.tag is not None:
-            self.spoil(place, event, f"the tag {escaped(event.tag)}", "deleting it")
+            self.spoil(place, event, f"tags are not taken ({escaped(event.tag)})", "deleting it")
         if isinstance(event, yaml.ScalarEvent):
             return self.scalar(event, place)
         if isinstance(event, yaml.SequenceStartEvent):
@@ -245,13 +254,15 @@ class _Builder:
                 # The key's own content is read to stay in step, under a place nobody asks for.
                 self.node(event, events, (*place, "?"))
                 self.spoil((*place, "?"), event, "a name must be plain text", "a word before the ':'")
+                self.document.holes = True
                 self.node(next(events), events, (*place, "?"))
                 continue
             key = event.value
             at = _line(event)
             where = (*place, key)
             if key == "<<" and not event.style:
-                self.complain(where, event, "the merge key <<", "writing the values out")
+                self.complain(where, event, "merge keys are not taken (<<)", "writing the values out")
+                self.document.holes = True
                 self.node(next(events), events, (*place, "?"))
             elif "\0" in key:
                 self.complain(place, event, "a NUL character in a name", "deleting it")

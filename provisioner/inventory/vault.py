@@ -66,9 +66,18 @@ def found(root: Path, passphrase: str) -> None:
     path = root / "network.key"
     if path.exists():
         raise BadInput(f"{path.name} is there already: this inventory has its passphrase", hint="provisioner unlock")
+    refuse_weak(passphrase)
+    disk.write(path, ansible_vault.encrypt(secrets.token_hex(32) + "\n", passphrase, NETWORK), mode=0o644)
+
+
+def refuse_weak(passphrase: str) -> None:
+    """Let a new passphrase through only if it is long enough.
+
+    Raises:
+        BadInput: it is not.
+    """
     if len(passphrase) < PASSPHRASE_MIN or "\n" in passphrase:
         raise BadInput(f"the passphrase needs {PASSPHRASE_MIN} characters or more, on one line", hint="a longer one")
-    disk.write(path, ansible_vault.encrypt(secrets.token_hex(32) + "\n", passphrase, NETWORK), mode=0o644)
 
 
 def unlock(root: Path, passphrase: str, minutes: int = MINUTES) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from provisioner.errors import BadInput
 from provisioner.inventory import disk
-from provisioner.inventory.strict_yaml import Place, escaped, parse
+from provisioner.inventory.strict_yaml import Place, escaped, parse, visible
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory
@@ -49,11 +49,7 @@ def scalar(value: object) -> str:
 
 
 def _escaped(sign: str) -> str:
-    if sign in '"\\':
-        return "\\" + sign
-    if sign.isprintable():
-        return sign
-    return f"\\u{ord(sign):04x}" if ord(sign) < 0x10000 else f"\\U{ord(sign):08x}"
+    return "\\" + sign if sign in '"\\' else visible(sign)  # YAML's own escapes in double quotes
 
 
 def render(data: Mapping[str, Any], comments: Mapping[Place, str], heading: list[str]) -> str:

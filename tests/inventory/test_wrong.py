@@ -1,0 +1,132 @@
+"""Wrong dossiers: each file of wrong/ gets exactly the message beside it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from provisioner.errors import BadInput, Missing
+from provisioner.inventory import open_inventory
+from tests import network
+
+WRONG = Path(__file__).parent / "wrong"
+CASES = sorted(path.stem for path in WRONG.glob("*.yml"))
+
+# The worst that fits into a file, made here instead of stored: name -> text.
+HEAVY = {
+    "flow": "a: [" + "a," * 480_000 + "]",
+    "hosts": "hosts:\n" + "".join(f"  h{n}: {{}}\n" for n in range(60_000)),
+    "people": "people:\n" + "".join(f"  h{n}: {{groups: [a, b]}}\n" for n in range(30_000)),
+    "same key": "a: 1\n" * 190_000,
+    "anchors": "- &a 1\n" * 140_000,
+    "broken lines": "a: b: c\n" * 120_000,
+    "late break": "".join(f"k{n}: 1\n" for n in range(19_000)) + "x: y: z\n" * 9,
+    "tabs": "\ta: b\n" * 160_000,
+    "nested": "{a: " * 240_000,
+    "long text": "a: " + "x" * 990_000,
+    "long name": "k" * 990_000 + ": 1",
+    "empty lines": "\n" * 990_000,
+    "bomb": "a: &a [x, x]\n" + "".join(f"a{n}: &a{n} [*a, *a, *a, *a, *a, *a, *a, *a]\n" for n in range(99)),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_wrong_dossier_gets_its_message(case: str, tmp_path: Path) -> None:
+    """A wrong dossier is refused with file, line and what to try, and stays as it is."""
+    root = network.empty(tmp_path / "net")
+    content = (WRONG / f"{case}.yml").read_bytes()
+    dossier = root / "offices" / "shop" / "dossier.yml"
+    dossier.parent.mkdir()
+    dossier.write_bytes(content)
+
+    with pytest.raises(BadInput) as refused:
+        open_inventory(root).office("shop")
+
+    assert str(refused.value) + "\n" == (WRONG / f"{case}.txt").read_text(encoding="utf-8")
+    assert dossier.read_bytes() == content
+    assert sorted(str(problem) for problem in open_inventory(root).check()) == sorted(str(refused.value).split("\n"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../demo", "..", ".", "", "/etc", "demo/", "a[1:3]", "-oProxyCommand=x", "demo\n", "démo", "a" * 300, "de\0mo", "DEMO"],
+)
+def test_no_name_leaves_the_offices_folder(name: str, tmp_path: Path) -> None:
+    """A name that is no office's is missing, whatever path or option it spells."""
+    inventory = open_inventory(network.with_office(tmp_path / "net"))
+
+    for read in (inventory.office, inventory.reseller, inventory.pack):
+        with pytest.raises(Missing):
+            read(name)
+
+
+def test_near_name_is_suggested(tmp_path: Path) -> None:
+    """A typing error in an office's name gets the name that was meant."""
+    with pytest.raises(Missing) as missing:
+        open_inventory(network.with_office(tmp_path / "net")).office("dmo")
+
+    assert missing.value.hint == "demo"
+
+
+def test_errors_of_all_files_at_once(tmp_path: Path) -> None:
+    """`check` names the wrong entries of members, packs and offices in one go."""
+    root = network.with_office(tmp_path / "net")
+    member, pack = root / "resellers" / "scop-lumiere.yml", root / "packs" / "standard-2026.1.yml"
+    member.write_text(member.read_text().replace("skills:", "skils:").replace("ssh-ed25519 ", 'command=\\"id\\" ssh-ed25519 ', 1))
+    pack.write_text(pack.read_text().replace("port: 445", "port: 0445").replace("hours: 3", "hours: 300", 1))
+    (root / "offices" / "bare").mkdir()
+
+    said = [str(problem) for problem in open_inventory(root).check()]
+
+    assert [line.split(":")[0] for line in said] == [
+        "offices/bare",
+        "packs/standard-2026.1.yml",
+        "packs/standard-2026.1.yml",
+        "resellers/scop-lumiere.yml",
+        "resellers/scop-lumiere.yml",
+    ]
+    assert "port: '0445' where a whole number is wanted" in said[1]
+    assert "is not a public key" in said[4] or "is not a public key" in said[3]
+    with pytest.raises(BadInput, match=r"resellers/scop-lumiere\.yml:\d+: skils"):
+        open_inventory(root).office("demo")
+
+
+def test_worst_files_cost_two_seconds_and_300_mb_at_most(tmp_path: Path) -> None:
+    """Bombs, 100 MB and a megabyte of nonsense are refused within 2 s and 300 MB each."""
+    root = network.empty(tmp_path / "net")
+    for n, text in enumerate(HEAVY.values()):
+        (root / "offices" / f"heavy-{n:02d}").mkdir()
+        (root / "offices" / f"heavy-{n:02d}" / "dossier.yml").write_text(text)
+    huge = root / "offices" / "huge"
+    huge.mkdir()
+    (huge / "dossier.yml").touch()
+    os.truncate(huge / "dossier.yml", 100_000_000)
+    pipe = root / "offices" / "pipe"
+    pipe.mkdir()
+    os.mkfifo(pipe / "dossier.yml")
+    script = """
+import json, resource, sys, time
+from pathlib import Path
+from provisioner.errors import BadInput
+from provisioner.inventory import open_inventory
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+inventory, spent = open_inventory(Path(sys.argv[1])), {}
+for name in inventory.office_names():
+    begun = time.process_time()
+    try:
+        inventory.office(name)
+    except BadInput as error:
+        spent[name] = [time.process_time() - begun, str(error)[:200]]
+print(json.dumps([spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(root)], capture_output=True, text=True, timeout=60, check=True)
+
+    spent, peak_mb = json.loads(done.stdout)
+
+    assert len(spent) == len(HEAVY) + 2, "every one is refused, the pipe without waiting for its other end"
+    assert max(seconds for seconds, _ in spent.values()) < 2, spent
+    assert peak_mb < 300
+    assert "100000000 bytes" in spent["huge"][1]
