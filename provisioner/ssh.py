@@ -68,7 +68,7 @@ class Door:
         ]  # fmt: skip
 
     def command(self, host: str, address: str, words: Sequence[str] = (), *, batch: bool = True) -> list[str]:
-        """The whole `ssh` command line that runs `words` (one shell word each) on a host, or a login shell."""
+        """The whole `ssh` command line for a host: one word is a line for its shell, several are quoted, none is a login."""
         return [
             "ssh",
             *self.options(host),
@@ -76,7 +76,7 @@ class Door:
             *(["-o", "BatchMode=yes"] if batch else []),
             "-l", self.user,
             "--", address,
-            *([shlex.join(words)] if words else []),
+            *([words[0] if len(words) == 1 else shlex.join(words)] if words else []),
         ]  # fmt: skip
 
     def run(

@@ -84,8 +84,7 @@ def hosts(dossier: Path) -> dict[str, tuple[str, dict[str, Any]]]:
     data = _office(office)
     reseller = inventory.reseller(office.reseller)
     data["technicians"] = [
-        {"login": login, "name": technician.name, "keys": technician.keys}
-        for login, technician in reseller.technicians.items()
+        {"login": login, "name": technician.name, "keys": technician.keys} for login, technician in reseller.technicians.items()
     ]
     data["lab"] = target.lab
     data["secrets"] = {}

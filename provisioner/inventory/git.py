@@ -59,7 +59,23 @@ def commit(root: Path, paths: Sequence[Path], message: str, *, name: str = "", e
         root, *identity, "commit", "-q", "--no-gpg-sign", "--only", "-m", message, "--", *map(str, paths)
     )  # fmt: skip
     if done.returncode:
-        raise BadInput(
-            f"git did not take the commit: {done.stderr.strip() or done.stdout.strip()}", hint=f"git -C {root} status"
-        )
+        raise BadInput(f"git did not take the commit: {done.stderr.strip() or done.stdout.strip()}", hint=f"git -C {root} status")
     return head(root)
+
+
+def remembered(root: Path, folder: Path) -> dict[str, str]:
+    """Every file that any commit ever held directly in `folder`: name -> SHA-256 of its first version.
+
+    Files that are only ever added, such as an audit's, must still be there as they were added.
+    """
+    import hashlib
+
+    done = _git(root, "log", "--diff-filter=A", "--format=", "--raw", "--no-abbrev", "-z", "--", str(folder))
+    found: dict[str, str] = {}
+    words = done.stdout.split("\0")
+    for meta, name in zip(words[::2], words[1::2], strict=False):
+        blob = meta.split()[3] if meta.startswith(":") else ""
+        if blob:  # git log runs from new to old: the last one seen is the first version
+            raw = subprocess.run(["git", "-C", str(root), "cat-file", "blob", blob], capture_output=True, check=False)
+            found[Path(name).name] = hashlib.sha256(raw.stdout).hexdigest()
+    return found
