@@ -1,0 +1,55 @@
+# The two commands of the README are `make demo` and `make test`; each sets up all it needs by itself.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench clean
+
+OFFICE := demo
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+# the newest Python we support that this machine has
+PYTHON := $(shell for v in 3.13 3.12 3.11; do p=$$(command -v python$$v) && $$p -c '' 2>/dev/null && { echo $$p; break; }; done || true)
+RUN := .venv/bin/provisioner
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
+
+.venv/ready: requirements.lock pyproject.toml
+	@[ -n "$(PYTHON)" ] || { echo "Python 3.11, 3.12 or 3.13 is missing: $(SUDO) apt-get install -y python3" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "Installing python3-venv"; $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends python3-venv; }
+	@echo "Making the environment .venv with $(PYTHON)"
+	@$(PYTHON) -m venv --clear .venv
+	@.venv/bin/pip --disable-pip-version-check install --require-hashes -r requirements.lock \
+	  | awk '/^(Collecting|Installing)/ { printf "  %s\n", substr($$0, 1, 110); fflush() }'
+	@.venv/bin/pip --disable-pip-version-check install -q --no-deps --no-build-isolation -e .
+	@touch .venv/ready
+
+demo: .venv/ready ## a virtual office of real Debian systems, from its dossier to installed machines
+	@$(RUN) doctor --repair
+	$(RUN) lab up $(OFFICE)
+	$(RUN) adopt $(OFFICE) --lab --yes
+	$(RUN) plan $(OFFICE) --lab || [ $$? = 3 ]
+	$(RUN) apply $(OFFICE) --lab --yes
+	@echo
+	@echo "The office stands. Look around:"
+	@echo "  $(RUN) ssh $(OFFICE) server --lab"
+	@echo "  $(RUN) runs show $(OFFICE) --lab"
+	@echo "  $(RUN) lab down $(OFFICE)        when you have seen enough"
+
+test: .venv/ready lint ## everything, on real Debian systems too
+	@$(RUN) doctor --repair
+	@.venv/bin/pytest
+
+lint: .venv/ready ## style, types, directions of imports, roles
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check -q .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-logo 2>/dev/null || .venv/bin/lint-imports
+	@.venv/bin/yamllint -s .
+	@cd playbooks && ../.venv/bin/ansible-lint -q --offline
+
+bench: .venv/ready ## the README's numbers, as ratios measured in one run
+	@$(RUN) doctor --repair
+	@.venv/bin/python tests/bench.py
+
+clean: ## remove the environment
+	@rm -rf --one-file-system .venv
