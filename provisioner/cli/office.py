@@ -191,12 +191,12 @@ def list_(voice: Voice, reseller: str | None) -> None:
         form = "{:<32} {:<32} {:<20} {:>5} {:>6}  {}"
         rows = [form.format("office", "organisation", "city", "hosts", "people", "reseller")]
         for line in lines:
-            text = shown(line.organisation)[:32], shown(line.city)[:20]
             end = line.reseller if not line.trouble else f"unreadable: {line.trouble}"
-            rows.append(form.format(shown(line.name), *text, line.hosts, line.people, shown(end)))
+            row = form.format(line.name, line.organisation[:32], line.city[:20], line.hosts, line.people, end)
+            rows.append(row if row.isprintable() else shown(row))
         click.echo("\n".join(rows))
 
-    voice.result({"offices": [line._asdict() for line in lines]}, human)
+    voice.result({"offices": [line._asdict() for line in lines]} if voice.as_json else {}, human)
 
 
 @verb(office, "show")

@@ -8,9 +8,9 @@ import difflib
 import os
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from provisioner.errors import Missing
 
@@ -42,12 +42,14 @@ class Inventory:
     """One network's files. Every reader raises `BadInput` with every problem of the files it read, or `Missing`."""
 
     root: Path
+    _read: dict[Path, Any] | None = field(default=None, repr=False, compare=False)  # kept during one sweep only
 
     def office(self, name: str) -> "Office":
         """Read one office: its dossier, its reseller and its pack, nothing else."""
         from provisioner.inventory.files import report
 
-        office, problems = self._office(name)
+        office, document, elsewhere = self._office(name)
+        problems = document.problems + elsewhere
         if office is None or problems:
             raise report(problems)
         return office
@@ -84,20 +86,26 @@ class Inventory:
         return [self.pack(name) for name in self._files("packs")]
 
     def check(self) -> "list[Problem]":
-        """Every problem of every file, in the order of files and lines."""
+        """Every problem of every file, in the order of files and lines; two offices with one ULA prefix are one too."""
         from provisioner.inventory.models import Pack, Reseller
         from provisioner.inventory.strict_yaml import Problem
 
+        sweep = Inventory(self.root, {})
         found: set[Problem] = set()
+        prefixes: dict[object, str] = {}
         for name in self._files("resellers"):
-            found.update(self._noun(Reseller, "resellers", name)[1])
+            found.update(sweep._noun(Reseller, "resellers", name)[1])
         for name in self._files("packs"):
-            found.update(self._noun(Pack, "packs", name)[1])
+            found.update(sweep._noun(Pack, "packs", name)[1])
         for name in self.office_names():
             try:
-                found.update(self._office(name)[1])
+                office, document, elsewhere = sweep._office(name)
             except Missing as error:
                 found.add(Problem(f"offices/{name}", 0, "", str(error), error.hint))
+                continue
+            if office and (first := prefixes.setdefault(office.ula, name)) != name:
+                document.complain(("ula",), f"{office.ula} is also the prefix of {first}", "a new random one")
+            found.update(document.problems, elsewhere)
         return sorted(found)
 
     def whoami(self) -> tuple[str, str] | None:
@@ -109,8 +117,8 @@ class Inventory:
             said.append(done.stdout.strip())
         return (said[0], said[1]) if all(said) else None
 
-    def _office(self, name: str) -> "tuple[Office | None, list[Problem]]":
-        """The office and every problem that keeps it from being read."""
+    def _office(self, name: str) -> "tuple[Office | None, Document, list[Problem]]":
+        """The office, its dossier with every problem of it, and the problems of its reseller's and pack's files."""
         from provisioner.inventory.files import read
         from provisioner.inventory.models import Office
 
@@ -118,8 +126,7 @@ class Inventory:
         if not _NAME.fullmatch(name) or not path.is_file():
             raise self._missing("office", name, self.office_names())
         office, document = read(Office, path, f"offices/{name}/dossier.yml", name)
-        elsewhere = self.misfits(document)
-        return office, document.problems + elsewhere
+        return office, document, self.misfits(document)
 
     def misfits(self, document: "Document") -> "list[Problem]":
         """Judge a dossier against itself, its reseller and its pack; the problems of their files are returned.
@@ -165,9 +172,14 @@ class Inventory:
         from provisioner.inventory.files import read
 
         path = self.root / folder / f"{name}.yml"
+        if self._read is not None and path in self._read:
+            known: tuple[N | None, list[Problem]] = self._read[path]
+            return known
         if not _NAME.fullmatch(name) or not path.is_file():
             raise self._missing(folder.removesuffix("s"), name, self._files(folder))
         noun, document = read(model, path, f"{folder}/{name}.yml", name)
+        if self._read is not None:
+            self._read[path] = noun, document.problems
         return noun, document.problems
 
     def _files(self, folder: str) -> list[str]:

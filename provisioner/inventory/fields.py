@@ -189,7 +189,9 @@ _LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 
 NAME = Shape("[a-z][a-z0-9-]{0,30}[a-z0-9]", "a name of 2 to 32 characters", _SMALL, RESERVED_NAMES)
 GROUP = Shape(NAME.pattern, "a group name of 2 to 32 characters", _SMALL, RESERVED_LOGINS)
-LOGIN = Shape("[a-z][a-z0-9._-]{0,30}", "a login", "small letters, digits, dot and hyphen, as in m.durand", RESERVED_LOGINS)
+LOGIN = Shape(
+    "[a-z]([a-z0-9._-]{0,30}[a-z0-9])?", "a login", "small letters, digits, dot and hyphen, as in m.durand", RESERVED_LOGINS
+)
 PACK = Shape("[a-z][a-z0-9.-]{0,38}[a-z0-9]", "a pack's name", "a form as in standard-2026.1")
 ROLE = Shape("[a-z][a-z0-9_]{0,40}", "a role", "small letters, digits and underscores")
 MAC = Shape("[0-9a-f]{2}(:[0-9a-f]{2}){5}", "a MAC address", "six pairs as in 02:00:5e:10:00:01, small letters")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from provisioner.errors import BadInput
 from provisioner.inventory import disk
-from provisioner.inventory.strict_yaml import Place, escaped, parse, visible
+from provisioner.inventory.strict_yaml import Place, Problem, escaped, parse, visible
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory
@@ -151,7 +151,7 @@ def create_office(inventory: "Inventory", name: str, data: Mapping[str, Any], co
     text = render(data, DOSSIER_COMMENTS | dict(comments), heading)
     office, document = build(Office, parse(text.encode("utf-8", "backslashreplace")), name)
     elsewhere = inventory.misfits(document)
-    said = [f"{problem.field}: {problem.what}; try {problem.hint}" for problem in document.problems]
+    said = [str(Problem("", 0, p.field, p.what, p.hint)) for p in document.problems]  # there is no file yet
     if office is None or said or elsewhere:
         raise BadInput("\n".join([*dict.fromkeys(said), *map(str, elsewhere)]))
     if document.value != dict(data):

@@ -94,6 +94,17 @@ def test_errors_of_all_files_at_once(tmp_path: Path) -> None:
         open_inventory(root).office("demo")
 
 
+def test_two_offices_share_a_lan_but_no_prefix(tmp_path: Path) -> None:
+    """Every office may be 192.168.1.0/24; the ULA prefix is one office's own."""
+    root = network.generate(tmp_path / "net", 3)
+    copied = root / "offices" / "office-00002" / "dossier.yml"
+    copied.write_text(copied.read_text().replace("ula: fd00:0:2::/48", "ula: fd00:0:1::/48"))
+
+    assert [str(problem) for problem in open_inventory(root).check()] == [
+        "offices/office-00002/dossier.yml:16: ula: fd00:0:1::/48 is also the prefix of office-00001; try a new random one"
+    ]
+
+
 def test_worst_files_cost_two_seconds_and_300_mb_at_most(tmp_path: Path) -> None:
     """Bombs, 100 MB and a megabyte of nonsense are refused within 2 s and 300 MB each."""
     root = network.empty(tmp_path / "net")
