@@ -113,7 +113,8 @@ def cache() -> CacheInfo | None:
 def ensure_cache() -> CacheInfo:
     """The package cache, started if it is not running; one per user.
 
-    When Debian's mirror cannot be reached it serves what it has (apt-cacher-ng's Offlinemode) instead of failing.
+    When Debian's mirror cannot be reached it serves what it has (apt-cacher-ng's Offlinemode) instead of failing, and
+    is started anew, on the same port, when that changes: forwarders do not notice.
 
     Raises:
         Missing: apt-cacher-ng is not on this laptop.
@@ -121,18 +122,23 @@ def ensure_cache() -> CacheInfo:
     """
     with _locked(_runtime(".lock")):
         found = cache()
-        if found and not found.offline:
+        if found and not _same_network(found.pid):
+            return found  # we are plugged into a lab: what we can reach says nothing
+        offline = not _reachable()
+        if found and found.offline == offline:
             return found
-        reachable = _reachable()
-        if found and not (reachable and _stop_unused()):
-            return found  # still offline, or somebody installs from it right now
-        return _start(offline=not reachable)
+        if found:
+            _stop()
+        return _start(found.port if found else _free_port(), offline)
 
 
-def _start(offline: bool) -> CacheInfo:
+def _same_network(pid: int) -> bool:
+    return Path("/proc/self/ns/net").readlink() == Path(f"/proc/{pid}/ns/net").readlink()
+
+
+def _start(port: int, offline: bool) -> CacheInfo:
     if not Path(PROGRAM).exists():
         raise Missing("apt-cacher-ng is not on this laptop", hint="provisioner doctor")
-    port = _free_port()
     via = os.environ.get("http_proxy", "")  # how this laptop itself gets out
     conf = _runtime("-conf")
     conf.mkdir(mode=0o700, exist_ok=True)
@@ -184,15 +190,19 @@ def _stop_unused() -> bool:
             fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        process = recorded(_runtime(".pid"), _argv())
-        if process:
-            process.end(signal.SIGTERM)
-            if not process.gone(3):
-                process.end()
-                process.gone(2)
-        for left in (".pid", ".json", ".log"):
-            _runtime(left).unlink(missing_ok=True)
+        _stop()
         return True
+
+
+def _stop() -> None:
+    process = recorded(_runtime(".pid"), _argv())
+    if process:
+        process.end(signal.SIGTERM)
+        if not process.gone(3):
+            process.end()
+            process.gone(2)
+    for left in (".pid", ".json", ".log"):
+        _runtime(left).unlink(missing_ok=True)
 
 
 def stop_cache() -> bool:

@@ -172,7 +172,7 @@ def _again(state: _State, plan: network.Network, suite: str, say: Callable[[str]
         say(f"Starting {name} again.")
         machines.power_on(machine)
     if dead:
-        machines.wait(dead, state.network, say, BOOT_TIMEOUT_S)
+        machines.wait(dead, state.network, say, BOOT_TIMEOUT_S, before=len(state.machines) - len(dead))
     return state.lab
 
 
@@ -188,26 +188,33 @@ def _create(office: Office, target: Target, plan: network.Network, suite: str, s
     network.build(plan)
     _write_resolver(state, office)
     shadow = _shadow(system, login)
+    hosts = state.machines
+    gateway = {plan.router: hosts.pop(plan.router)}
     with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
-        # The gateway first: a host that asks DHCP before the gateway listens asks again only seconds later.
-        order = sorted(state.machines.values(), key=lambda machine: machine.name != plan.router)
-        for done in [pool.submit(_start, machine, system, plan, shadow) for machine in order]:
-            done.result()
-    _ensure_forward(state)
-    machines.wait(state.machines, plan, say, BOOT_TIMEOUT_S)
+        # The gateway boots while the others are made: a host that asks DHCP in vain asks again only seconds later.
+        first = pool.submit(_make, gateway[plan.router], system, plan, shadow)
+        rest = [pool.submit(_make, machine, system, plan, shadow) for machine in hosts.values()]
+        first.result()
+        machines.power_on(gateway[plan.router])
+        _ensure_forward(state)
+        machines.wait(gateway, plan, say, BOOT_TIMEOUT_S)
+        for made in rest:
+            made.result()
+        for _ in pool.map(machines.power_on, hosts.values()):
+            pass
+    machines.wait(hosts, plan, say, BOOT_TIMEOUT_S, before=1)
     state.ready, state.started_s = True, round(time.monotonic() - began, 1)
     state.write()
     say(f"The lab of {office.name} is up: {len(plan.cables)} hosts in {state.started_s} s.")
     return state.lab
 
 
-def _start(machine: Machine, system: Path, plan: network.Network, shadow: str) -> None:
+def _make(machine: Machine, system: Path, plan: network.Network, shadow: str) -> None:
     files = {path: File(content) for path, content in network.files(plan, machine.name).items()}
     files |= machines.host_keys()
     files["etc/machine-id"] = File(f"{secrets.token_hex(16)}\n", 0o444)
     files["etc/shadow"] = File(shadow, 0o640, gid=42)  # group shadow, base-passwd
     machines.create(machine, system, files)
-    machines.power_on(machine)
 
 
 def _shadow(system: Path, login: tuple[str, str]) -> str:

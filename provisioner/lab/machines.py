@@ -194,13 +194,17 @@ def unmount(machine: Machine) -> None:
         run(["rmdir", str(folder)], check=False)
 
 
-def wait(machines: Mapping[str, Machine], network: net.Network, say: Callable[[str], None], timeout_s: float) -> None:
-    """Wait until the sshd of each of these hosts answers over the LAN.
+def wait(
+    machines: Mapping[str, Machine], network: net.Network, say: Callable[[str], None], timeout_s: float, *, before: int = 0
+) -> None:
+    """Wait until the sshd of each of these hosts answers over the LAN; `before` of the lab's hosts do already.
 
     Raises:
         HostFailed: a host ended; the message shows the last lines of its console.
         Unreachable: a host did not answer within `timeout_s`; the same.
     """
+    if not machines:
+        return
     asked = {
         "lan": str(net.NAMESPACES / network.lan),
         "timeout_s": timeout_s,
@@ -216,7 +220,7 @@ def wait(machines: Mapping[str, Machine], network: net.Network, say: Callable[[s
     assert watcher.stdin and watcher.stdout
     json.dump(asked, watcher.stdin)
     watcher.stdin.close()
-    began, waiting = time.monotonic(), dict(machines)
+    waiting = dict(machines)
     try:
         while waiting:
             if not select.select([watcher.stdout], [], [], 0.5)[0]:
@@ -229,8 +233,7 @@ def wait(machines: Mapping[str, Machine], network: net.Network, say: Callable[[s
                 raise Unreachable(*_blame(f"does not answer after {timeout_s:.0f} s", next(iter(waiting.values()))))
             name, address = line.split()
             del waiting[name]
-            done = len(machines) - len(waiting)
-            say(f"  {name} answers at {address} ({done} of {len(machines)}, {time.monotonic() - began:.1f} s)")
+            say(f"  {name} answers at {address} ({before + len(machines) - len(waiting)} of {len(network.cables)})")
     finally:
         with contextlib.suppress(ProcessLookupError):
             watcher.terminate()

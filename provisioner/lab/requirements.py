@@ -8,7 +8,7 @@ from pathlib import Path
 from provisioner.errors import Missing
 
 # RUNLEVEL=1 is for machines without systemd: their invoke-rc.d starts nothing in single-user mode.
-INSTALL = tuple(["env", "RUNLEVEL=1", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "--yes", "--no-install-recommends"])
+INSTALL = ("env", "RUNLEVEL=1", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "--yes", "--no-install-recommends")
 INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
 # Measured: 17 hosts under the kernel's default of 128, and a desktop session of the laptop wants some too (FACTS, Lab).
 INOTIFY_PER_HOST, INOTIFY_SPARE = 7, 8
