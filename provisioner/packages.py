@@ -211,6 +211,41 @@ def stop_cache() -> bool:
         return cache() is None or _stop_unused()
 
 
+def plan_forward(
+    namespace: str | None,
+    bind: str,
+    port: int,
+    to_port: int,
+    *,
+    record: Path,
+    network: str = "",
+    while_exists: Path | None = None,
+) -> Forward:
+    """What `forward` with the same arguments will run; pure. For those who write it down before they start it."""
+    argv = [sys.executable, "-P", "-m", "provisioner.packages", "forward", bind, str(port), str(to_port)]
+    argv += ["--use", str(_runtime(".use")), "--network", network]
+    argv += ["--namespace", namespace] if namespace else []
+    argv += ["--while-exists", str(while_exists)] if while_exists else []
+    return Forward(record, tuple(argv))
+
+
+def start_forward(planned: Forward) -> None:
+    """Leave a planned forwarder running.
+
+    Raises:
+        HostFailed: the address cannot be listened on.
+    """
+    log = planned.record.with_suffix(".log")
+    process = start(planned.argv, planned.record, log, root="--namespace" in planned.argv)
+    until = time.monotonic() + 10
+    while process.alive and time.monotonic() < until:
+        if last_lines(log, 1) == ["listening"]:
+            return
+        time.sleep(0.01)
+    process.end()
+    raise HostFailed(f"no package cache for the office: {' / '.join(last_lines(log, 2)) or 'no answer'}")
+
+
 def forward(
     namespace: str | None,
     bind: str,
@@ -235,19 +270,9 @@ def forward(
     Raises:
         HostFailed: the address cannot be listened on.
     """
-    argv = [sys.executable, "-P", "-m", "provisioner.packages", "forward", bind, str(port), str(to_port)]
-    argv += ["--use", str(_runtime(".use")), "--network", network]
-    argv += ["--namespace", namespace] if namespace else []
-    argv += ["--while-exists", str(while_exists)] if while_exists else []
-    log = record.with_suffix(".log")
-    process = start(argv, record, log, root=namespace is not None)
-    until = time.monotonic() + 10
-    while process.alive and time.monotonic() < until:
-        if last_lines(log, 1) == ["listening"]:
-            return Forward(record, process.argv)
-        time.sleep(0.01)
-    process.end()
-    raise HostFailed(f"cannot listen on {bind}:{port}: {' / '.join(last_lines(log, 2)) or 'no answer'}")
+    planned = plan_forward(namespace, bind, port, to_port, record=record, network=network, while_exists=while_exists)
+    start_forward(planned)
+    return planned
 
 
 def stop_forward(running: Forward) -> None:
@@ -277,7 +302,10 @@ def _listener(namespace: str | None, bind: str, port: int) -> socket.socket:
         _enter(namespace)
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((bind, port))
+    try:
+        listener.bind((bind, port))
+    except OSError as error:
+        sys.exit(f"cannot listen on {bind}:{port}: {error.strerror}")
     listener.listen(64)
     if namespace:
         _enter(f"/proc/self/fd/{outside.fileno()}")

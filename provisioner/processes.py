@@ -66,12 +66,20 @@ class Process:
     def alive(self) -> bool:
         """Whether this very process still runs; another one under the same pid is not it, nor is a zombie."""
         try:
-            stat = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8", errors="replace")
             argv = Path(f"/proc/{self.pid}/cmdline").read_bytes()
         except OSError:
             return False
+        return self._there and tuple(argv.decode(errors="replace").split("\0")[:-1]) == self.argv
+
+    @property
+    def _there(self) -> bool:
+        """Whether it still holds anything; one that is ending has no command line any more but its files and locks."""
+        try:
+            stat = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return False
         state, start = _state_and_start(stat)
-        return state not in "ZX" and start == self.start and tuple(argv.decode().split("\0")[:-1]) == self.argv
+        return state not in "ZX" and start == self.start
 
     def end(self, how: signal.Signals = signal.SIGKILL) -> None:
         """Send `how` if it is still this process."""
@@ -81,7 +89,7 @@ class Process:
     def gone(self, timeout_s: float) -> bool:
         """Wait up to `timeout_s` until it has ended."""
         until = time.monotonic() + timeout_s
-        while self.alive:
+        while self._there:
             if time.monotonic() > until:
                 return False
             time.sleep(0.01)

@@ -183,6 +183,8 @@ def _create(office: Office, target: Target, plan: network.Network, suite: str, s
     state = _State(office.name, inventory, _id(target), suite, login, plan)
     state.folder.mkdir(mode=0o700)
     state.write()
+    for former in (target.known_hosts, target.state / "addresses.json"):  # what was known of machines that are no more
+        former.unlink(missing_ok=True)
     system = base.ensure(suite, say)
     say(f"Starting {len(plan.cables)} hosts of {office.name}.")
     network.build(plan)
@@ -240,7 +242,7 @@ def _ensure_forward(state: _State) -> None:
     if state.forward and state.forward.process:
         return
     with packages.in_use() as cache:
-        state.forward = packages.forward(
+        state.forward = packages.plan_forward(
             str(network.NAMESPACES / state.network.internet),
             str(network.INTERNET.ip),
             network.PROXY_PORT,
@@ -248,7 +250,8 @@ def _ensure_forward(state: _State) -> None:
             record=state.folder / "forward",
             while_exists=state.folder / "lab.json",
         )
-    state.write()
+        state.write()  # first: whoever cleans up after us must know its command line
+        packages.start_forward(state.forward)
 
 
 def down(target: Target, *, say: Callable[[str], None] = _quiet) -> bool:
@@ -273,7 +276,6 @@ def _remove(lab_id: str, state: _State | None) -> None:
         machines.power_off(state.machines.values())
         for machine in state.machines.values():
             machines.unmount(machine)
-            machines.remove_groups(machine)
         network.remove(state.network.namespaces)
     base.sweep()
     if mounts_below(folder):

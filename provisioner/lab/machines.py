@@ -144,6 +144,20 @@ def power_on(machine: Machine) -> None:
     start(machine.argv, machine.folder / "process", machine.console, groups=machine.groups)
 
 
+def _remove_groups(machine: Machine) -> None:
+    """Remove the host's empty cgroups, deepest first.
+
+    One that was killed cannot be used again: Linux 6.18 also kills what systemd 257 later clones from it into a new
+    cgroup below it (CLONE_INTO_CGROUP; both sides' kill_seq differ), and services die at their start with 9/KILL [M].
+    """
+    for group in machine.groups:
+        for _ in range(100):  # what was killed leaves its cgroup a moment later
+            if not group.exists():
+                break
+            run(["find", str(group), "-depth", "-type", "d", "-exec", "rmdir", "{}", "+"], check=False)
+            time.sleep(0.02 if group.exists() else 0)
+
+
 def power_off(machines: Iterable[Machine]) -> None:
     """Cut the power of these hosts: SIGKILL to all their processes at once, and wait until they are gone.
 
@@ -165,16 +179,8 @@ def power_off(machines: Iterable[Machine]) -> None:
     left = [process for process in running if not process.gone(3)]
     if left:
         raise HostFailed(f"process {left[0].pid} survived SIGKILL", hint=f"ps -o pid,stat,wchan,args {left[0].pid}")
-
-
-def remove_groups(machine: Machine) -> None:
-    """Remove the host's empty cgroups, deepest first."""
-    for group in machine.groups:
-        for _ in range(100):  # what was killed leaves its cgroup a moment later
-            if not group.exists():
-                break
-            run(["find", str(group), "-depth", "-type", "d", "-exec", "rmdir", "{}", "+"], check=False)
-            time.sleep(0.02 if group.exists() else 0)
+    for machine in machines:
+        _remove_groups(machine)
 
 
 def unmount(machine: Machine) -> None:

@@ -1,0 +1,174 @@
+"""The package cache is one process of ours, survives what it should, and serves only whom it should."""
+
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from provisioner import packages
+from provisioner.errors import HostFailed
+from provisioner.processes import Process, recorded, start
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[packages.CacheInfo]:
+    """A cache of the test's own, which believes that the mirror is there."""
+    runtime = tmp_path / "run"
+    runtime.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(packages, "_reachable", lambda: True)
+    yield packages.ensure_cache()
+    packages.stop_cache()
+    assert packages.cache() is None
+
+
+def echo() -> int:
+    """A server that answers `heard` once to each connection; its port."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            client, _ = server.accept()
+            with client:
+                client.sendall(b"heard " + client.recv(100))
+
+    threading.Thread(target=serve, daemon=True).start()
+    return int(server.getsockname()[1])
+
+
+def ask(port: int) -> bytes:
+    """What a connection to `port` answers to one word."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        try:
+            client.sendall(b"word")
+            return client.recv(100)
+        except ConnectionError:
+            return b""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def test_one_cache_for_all(cache: packages.CacheInfo) -> None:
+    """Whoever asks for the cache gets the one that runs."""
+    assert packages.ensure_cache() == cache
+    assert packages.cache() == cache
+
+
+def test_cache_listens_to_this_laptop_only(cache: packages.CacheInfo) -> None:
+    """The cache is no service: it listens on 127.0.0.1 and nowhere else."""
+    listening = Path("/proc/net/tcp").read_text() + Path("/proc/net/tcp6").read_text()
+    bound = [line.split()[1] for line in listening.splitlines() if line.split()[3] == "0A"]
+
+    assert [b for b in bound if b.endswith(f":{cache.port:04X}")] == [f"0100007F:{cache.port:04X}"]
+
+
+def test_killed_cache_is_started_again(cache: packages.CacheInfo) -> None:
+    """A cache that died is no longer the cache; the next who asks gets a new one."""
+    os.kill(cache.pid, 9)
+    process = recorded(packages._runtime(".pid"), packages._argv())
+    assert process is not None and process.gone(5)
+
+    assert packages.cache() is None
+    assert packages.ensure_cache().pid != cache.pid
+
+
+@pytest.mark.usefixtures("cache")
+def test_cache_in_use_is_not_stopped() -> None:
+    """Nobody ends the cache while somebody installs from it."""
+    with packages.in_use() as used:
+        assert not packages.stop_cache()
+        assert used == packages.cache()
+    assert packages.stop_cache()
+    assert packages.folder().is_dir()
+
+
+def test_cache_notices_that_the_mirror_is_gone(cache: packages.CacheInfo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the Internet the cache serves what it has, on the same port, and notices when the mirror is back."""
+    monkeypatch.setattr(packages, "_reachable", lambda: False)
+    offline = packages.ensure_cache()
+    assert (offline.port, offline.offline) == (cache.port, True)
+
+    monkeypatch.setattr(packages, "_reachable", lambda: True)
+    assert packages.ensure_cache().offline is False
+
+
+@pytest.mark.usefixtures("cache")
+def test_forwarder_carries_both_ways(tmp_path: Path) -> None:
+    """What is asked at the forwarder is answered by what lies behind it; while it runs, the cache stays."""
+    port = free_port()
+    forward = packages.forward(None, "127.0.0.1", port, echo(), record=tmp_path / "forward")
+    assert ask(port) == b"heard word"
+    assert not packages.stop_cache()
+
+    packages.stop_forward(forward)
+    assert forward.process is None
+    assert packages.stop_cache()
+    with pytest.raises(ConnectionRefusedError):
+        ask(port)
+
+
+@pytest.mark.usefixtures("cache")
+def test_forwarder_serves_only_its_network(tmp_path: Path) -> None:
+    """A peer from outside the office's network gets nothing."""
+    port = free_port()
+    forward = packages.forward(None, "127.0.0.1", port, echo(), record=tmp_path / "forward", network="192.168.1.0/24")
+    assert ask(port) == b""
+    packages.stop_forward(forward)
+
+
+@pytest.mark.usefixtures("cache")
+def test_forwarder_ends_with_its_lab(tmp_path: Path) -> None:
+    """A forwarder whose lab is gone ends by itself."""
+    lab = tmp_path / "lab.json"
+    lab.touch()
+    forward = packages.forward(None, "127.0.0.1", free_port(), 9, record=tmp_path / "forward", while_exists=lab)
+    process = forward.process
+    lab.unlink()
+
+    assert process is not None and process.gone(5)
+
+
+@pytest.mark.usefixtures("cache")
+def test_taken_address_is_said(tmp_path: Path) -> None:
+    """A port somebody else listens on is a clear message, and no process stays."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(HostFailed, match=rf"cannot listen on 127\.0\.0\.1:{port}: .*Address already in use"):
+            packages.forward(None, "127.0.0.1", port, 9, record=tmp_path / "forward")
+
+
+def test_another_process_under_a_recorded_pid_is_never_ended(tmp_path: Path) -> None:
+    """Pids come round: a record whose start time or command line does not match ends nobody."""
+    innocent = subprocess.Popen(["sleep", "60"])
+    try:
+        ours = start(["/bin/sleep", "61"], tmp_path / "record", tmp_path / "log")
+        assert ours.alive
+        for forged in (
+            Process(innocent.pid, ours.start, ours.argv),
+            Process(innocent.pid, ours.start - 100, ("sleep", "60")),
+            Process(ours.pid, ours.start + 1, ours.argv),
+            Process(ours.pid, ours.start, ("/bin/sleep", "62")),
+        ):
+            assert not forged.alive
+            forged.end()
+        assert innocent.poll() is None
+        assert ours.alive
+        ours.end()
+        assert ours.gone(5)
+    finally:
+        innocent.kill()
+        innocent.wait()
+
+
+def test_program_that_cannot_start_is_said(tmp_path: Path) -> None:
+    """A program that cannot be run is reported with its last words."""
+    with pytest.raises(HostFailed, match=r"/no/such did not start: .*not found"):
+        start(["/no/such", "word"], tmp_path / "record", tmp_path / "log")
