@@ -290,6 +290,7 @@ def test_show_makes_hidden_characters_visible(run: Run, tmp_path: Path) -> None:
     root = network.with_office(tmp_path / "net")
     dossier = root / "offices" / "demo" / "dossier.yml"
     dossier.write_text(dossier.read_text().replace("L'Épicerie", "\\e[31m\\u202eL'[bold]"))
+    dossier.write_text(dossier.read_text().replace("name: Côme Lévêque", 'name: "\\e[31m\\u202eC"'))
 
     for words in (("office", "show", "demo"), ("office", "list")):
         out = run(*words, "--inventory", root).out

@@ -40,8 +40,10 @@ def test_unchanged_offices_are_not_read_again(root: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(strict_yaml, "load", noted)
 
+    written = cache().stat()
     assert inventory.lines() == first
     assert read == []
+    assert (cache().stat().st_ino, cache().stat().st_mtime_ns) == (written.st_ino, written.st_mtime_ns)
     changed = root / "offices" / "office-00001" / "dossier.yml"
     changed.write_text(changed.read_text().replace("Lyon", "Sète"))
     (root / "offices" / "office-00002").rename(root / "offices" / "autre")
@@ -107,3 +109,16 @@ def test_one_office_reads_three_files(root: Path, monkeypatch: pytest.MonkeyPatc
         open_inventory(root).office("office-00003")
 
     assert opened == ["offices/office-00003/dossier.yml", "resellers/breizh-libre.yml", "packs/standard-2026.1.yml"]
+
+
+def test_a_pipe_is_listed_as_trouble(root: Path) -> None:
+    """A dossier that is no file is not waited for."""
+    dossier = root / "offices" / "office-00000" / "dossier.yml"
+    dossier.unlink()
+    os.mkfifo(dossier)
+    writer = os.open(dossier, os.O_RDWR)  # so that a reader that opens it gets an answer instead of hanging this test
+    os.write(writer, b"a: 1\n" * 10)
+    try:
+        assert open_inventory(root).lines()[0].trouble == "offices/office-00000/dossier.yml: is not a file"
+    finally:
+        os.close(writer)

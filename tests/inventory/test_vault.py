@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,12 @@ PASSPHRASE = "une phrase à deux accents, é et è"
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A network with the office demo and a passphrase, locked."""
+def root(tmp_path: Path) -> Iterator[Path]:
+    """A network with the office demo and a passphrase, locked; nothing stays in the kernel's keyring."""
     root = network.with_office(tmp_path / "net")
     vault.found(root, PASSPHRASE)
-    return root
+    yield root
+    vault.lock(root)
 
 
 @pytest.fixture
@@ -106,10 +108,11 @@ def test_locked_until_unlocked_and_after_lock(root: Path) -> None:
 
 
 def test_unlocked_for_other_processes_of_the_same_user(root: Path) -> None:
-    """One `unlock` serves every command of the sitting, in another session too."""
+    """One `unlock` serves every command of the sitting, in another session with a keyring of its own too."""
     secrets = made(root)
     script = (
-        "import sys; from pathlib import Path; from provisioner.inventory import vault;"
+        "import sys; from pathlib import Path; from provisioner.inventory import sitting, vault;"
+        "sitting._keyctl(1, None);"  # KEYCTL_JOIN_SESSION_KEYRING: an empty new one, as a new login has
         "from provisioner.inventory.target import Target;"
         "print(vault.read(Target(Path(sys.argv[1]), 'demo')).people['zoe'])"
     )

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import BadInput, Missing
-from provisioner.inventory import open_inventory
+from provisioner.inventory import open_inventory, writing
+from provisioner.inventory.strict_yaml import parse
 from tests import network
 
 WRONG = Path(__file__).parent / "wrong"
+# A throw-away key nobody has the private half of.
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43
 CASES = sorted(path.stem for path in WRONG.glob("*.yml"))
 
 # The worst that fits into a file, made here instead of stored: name -> text.
@@ -92,6 +95,33 @@ def test_errors_of_all_files_at_once(tmp_path: Path) -> None:
     assert "is not a public key" in said[4] or "is not a public key" in said[3]
     with pytest.raises(BadInput, match=r"resellers/scop-lumiere\.yml:\d+: skils"):
         open_inventory(root).office("demo")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "ssh-ed25519",
+        f'command="id" {KEY}',
+        f"{KEY}\n{KEY}",
+        f"{KEY} comment\n{KEY}",
+        KEY.replace("ssh-ed25519", "ssh-rsa"),
+        KEY.replace("ssh-ed25519", "ssh-dss"),
+        KEY[:-3],
+        KEY + " \u202eme",
+        "-----BEGIN OPENSSH PRIVATE KEY-----",
+    ],
+)
+def test_technicians_key_is_one_bare_public_key(key: str, tmp_path: Path) -> None:
+    """What is no bare public key on one line never reaches an authorized_keys."""
+    root = network.empty(tmp_path / "net")
+    member = root / "resellers" / "scop-lumiere.yml"
+    value = parse(member.read_bytes()).value
+    value["technicians"]["n.petit"]["keys"] = [KEY, KEY + " n.petit@laptop", key]
+    member.write_text(writing.render(value, {}, []))
+
+    with pytest.raises(BadInput, match=r"\A.*technicians\.n\.petit\.keys\[2\]: .* is not a public key.*\Z"):
+        open_inventory(root).reseller("scop-lumiere")
 
 
 def test_two_offices_share_a_lan_but_no_prefix(tmp_path: Path) -> None:
