@@ -18,7 +18,7 @@ from provisioner.inventory import disk
 from provisioner.inventory.target import runtime_home
 
 _USER_KEYRING = -4  # KEY_SPEC_USER_KEYRING, <linux/keyctl.h>
-_REVOKE, _SETPERM, _SEARCH, _READ, _SET_TIMEOUT = 3, 5, 10, 11, 15
+_SETPERM, _SEARCH, _READ, _SET_TIMEOUT, _INVALIDATE = 5, 10, 11, 15, 21
 # All rights for whoever holds it and for the same user from another session: `lock` there must work as well.
 _PERMISSIONS = 0x3F3F0000
 # add_key and keyctl by machine: <asm/unistd.h>; glibc has no wrapper, libkeyutils is not everywhere.
@@ -39,7 +39,7 @@ def remember(root: Path, passphrase: str, minutes: int) -> str:
     if key is not None:
         if _keyctl(_SETPERM, key, _PERMISSIONS) == 0 and _keyctl(_SET_TIMEOUT, key, minutes * _SECONDS) == 0:
             return "kernel keyring"
-        _keyctl(_REVOKE, key)
+        _keyctl(_INVALIDATE, key)
     path = _file(root)
     if not _in_memory(path.parent):
         raise BadInput(
@@ -74,7 +74,7 @@ def forget(root: Path) -> None:
     """Forget the passphrase of this inventory, wherever it was kept."""
     key = _find(root)
     if key is not None:
-        _keyctl(_REVOKE, key)
+        _keyctl(_INVALIDATE, key)
     with contextlib.suppress(FileNotFoundError):
         _file(root).unlink()
 
