@@ -510,7 +510,7 @@ def apply(
         if not work.met:
             status = "unreachable"
         else:
-            moved = {host: str(work.office.hosts[host].address) for host in work.met}
+            moved = {h: str(work.office.hosts[h].address) for h in work.met if work.office.hosts[h].kind != "router"}
             lease = Lease(work.door, work.met, work.run_id, work.door.user, lost=lambda _: None, moved=moved)
             lease.__enter__()
             recorder(Event("lease_taken", detail={"hosts": sorted(work.met)}))
@@ -575,6 +575,7 @@ def _leave(work: Work, run: Run, lease: Lease | None, *, commit: bool) -> None:
         return
     done = [h for h, v in run.hosts.items() if v.counts["ok"] and not v.counts["failed"] and not v.counts["unreachable"]]
     remember(target, {host: str(office.hosts[host].address) for host in done if office.hosts[host].kind != "router"})
+    lease.settled(done)
     lease.mark(
         {
             "office": target.office,

@@ -11,7 +11,7 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -145,6 +145,7 @@ class Lease:
     moved: dict[str, str] = field(default_factory=dict)
     _token: str = field(default_factory=lambda: secrets.token_hex(16))
     _taken: list[str] = field(default_factory=list)
+    _at: dict[str, str] = field(default_factory=dict)
     _done: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -187,14 +188,21 @@ class Lease:
         self.release()
 
     def _ask(self, host: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """At the address where the host was met, or the one the play moved it to."""
-        addresses = list(dict.fromkeys(filter(None, (self.met[host], self.moved.get(host, "")))))
-        for address in addresses[:-1]:
-            try:
-                return ask(self.door, host, address, request)
-            except (Unreachable, HostKeyChanged):
-                continue
-        return ask(self.door, host, addresses[-1], request)
+        """At the address where the host last answered, else at the one the play may have moved it to meanwhile."""
+        known = self._at.setdefault(host, self.met[host])
+        other = self.moved.get(host, known)
+        try:
+            return ask(self.door, host, known, request)
+        except (Unreachable, HostKeyChanged):
+            if other == known:
+                raise
+            answer = ask(self.door, host, other, request)
+            self._at[host] = other
+            return answer
+
+    def settled(self, hosts: Iterable[str]) -> None:
+        """Tell where hosts are for certain once the play has moved them: asking the old address costs a time-out."""
+        self._at |= {host: self.moved[host] for host in hosts if host in self.moved}
 
     def _renew(self) -> None:
         """Every fifth of the lease; a host that could not be asked for three fifths of it, or says no, ends the run."""
