@@ -372,8 +372,9 @@ def _total_key(work: Work, verb: str) -> str:
 
 
 def expected_tasks(work: Work, verb: str) -> int | None:
-    """How many tasks the same work took last time; None when it is new."""
-    return runs.learnt(work.target.state / "totals.json").get(_total_key(work, verb))
+    """How many tasks the same work took last time, or its plan; None when all is new."""
+    totals, key = runs.learnt(work.target.state / "totals.json"), " ".join(sorted(work.hosts))
+    return totals.get(f"{verb} {key}") or totals.get(f"plan {key}")
 
 
 def plan(work: Work, *, watch: Listener, say: Callable[[str], None], force: bool = False) -> "Plan":
@@ -519,6 +520,7 @@ def apply(
             if saved is not None:
                 say("comparing with the saved plan")
                 _compare(work, saved, say)
+            vault.complete(work.target, work.office)
             begun = True
             _play(work, recorder, say, check=False, lease=lease)
             status = runs.verdict(fold(recorder.events).hosts)

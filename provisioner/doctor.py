@@ -59,6 +59,12 @@ def diagnose(hosts: int = HOSTS) -> Diagnosis:
     return Diagnosis(requirements.lacking(hosts, lab_home()), work)
 
 
+def lines(diagnosis: Diagnosis) -> list[str]:
+    """What to paste, one command a line, in order."""
+    advice = [lack.advice for lack in (*diagnosis.lab, *diagnosis.work) if lack.advice]
+    return [*(pasteable(command) for command in diagnosis.repair), *advice]
+
+
 def pasteable(command: list[str] | tuple[str, ...]) -> str:
     """One command as a line for a shell, with sudo when we are not root."""
     return shlex.join(command if os.geteuid() == 0 else ["sudo", *command])

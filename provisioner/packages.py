@@ -222,7 +222,10 @@ def plan_forward(
     while_exists: Path | None = None,
 ) -> Forward:
     """What `forward` with the same arguments will run; pure. For those who write it down before they start it."""
-    argv = [sys.executable, "-P", "-m", "provisioner.packages", "forward", bind, str(port), str(to_port)]
+    # By our own path: root has neither this user's PYTHONPATH nor his site packages, and needs no more than this file.
+    here = "import sys; sys.path.insert(0, sys.argv.pop(1)); from provisioner.packages import main; main()"
+    argv = [sys.executable, "-I", "-c", here, str(Path(__file__).parents[1])]
+    argv += ["forward", bind, str(port), str(to_port)]
     argv += ["--use", str(_runtime(".use")), "--network", network]
     argv += ["--namespace", namespace] if namespace else []
     argv += ["--while-exists", str(while_exists)] if while_exists else []
@@ -353,7 +356,7 @@ def _forward(options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """`python -m provisioner.packages forward …`: what `forward()` leaves running."""
+    """What `forward()` leaves running."""
     parser = argparse.ArgumentParser(prog="provisioner.packages")
     command = parser.add_subparsers(required=True).add_parser("forward")
     command.add_argument("bind")
@@ -364,7 +367,3 @@ def main() -> None:
     command.add_argument("--namespace")
     command.add_argument("--while-exists")
     _forward(parser.parse_args())
-
-
-if __name__ == "__main__":
-    main()

@@ -78,6 +78,10 @@ class Play:
         raw: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         result: list[Any] = []
 
+        def hand_over(event: dict[str, Any]) -> bool:
+            raw.put(event)
+            return False  # runner need not keep it as a file
+
         def work() -> None:
             try:
                 result.append(
@@ -93,7 +97,7 @@ class Play:
                         quiet=True,
                         suppress_env_files=True,
                         # Only hands the event over: a slow or raising handler makes ansible-runner drop the play.
-                        event_handler=lambda event: (raw.put(event), False)[1],
+                        event_handler=hand_over,
                         cancel_callback=self._abort.is_set,
                     )
                 )

@@ -1,4 +1,4 @@
-"""A stage for tests on real hosts: a copy of the example network, a lab of one of its offices, and the verbs as a person calls them."""
+"""A stage for tests on real hosts: a copy of the example network, a lab of one office, the verbs as a person calls them."""
 
 import json
 import os

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def shown(text: str) -> str:
     """`text` fit for a terminal: control, bidirectional and other format characters become visible escapes."""
     return "".join(
-        c if c == "\n" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp") else f"\\u{ord(c):04x}" for c in text
+        c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp") else f"\\u{ord(c):04x}" for c in text
     )
 
 

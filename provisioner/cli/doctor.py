@@ -23,7 +23,14 @@ def doctor(voice: Voice, repair: bool) -> None:
         found = doctors.diagnose()
 
     def plain(lacks: "list[Lack]") -> list[dict[str, Any]]:
-        return [{"what": lack.what, "why": lack.why, "repair": [doctors.pasteable(c) for c in lack.repair]} for lack in lacks]
+        return [
+            {
+                "what": lack.what,
+                "why": lack.why,
+                "repair": [*map(doctors.pasteable, lack.repair), *([lack.advice] if lack.advice else [])],
+            }
+            for lack in lacks
+        ]
 
     def human() -> None:
         for title, lacks in (("For a lab", found.lab), ("For real offices", found.work)):
@@ -32,15 +39,15 @@ def doctor(voice: Voice, repair: bool) -> None:
                 voice.out.print(f"  {lack.what}: {lack.why}", soft_wrap=True)
         if not found.healthy:
             voice.out.print("Repair:")
-            for command in found.repair:
-                voice.out.print(doctors.pasteable(command), soft_wrap=True)
+            for line in doctors.lines(found):
+                voice.out.print(line, soft_wrap=True)
 
     voice.result(
         {
             "healthy": found.healthy,
             "lab": plain(found.lab),
             "work": plain(found.work),
-            "repair": [doctors.pasteable(command) for command in found.repair],
+            "repair": doctors.lines(found),
         },
         human,
     )

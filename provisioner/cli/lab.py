@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Voice, office_argument, verb
+from provisioner.cli.common import Voice, complete_office, office_argument, verb
 from provisioner.errors import BadInput
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def _data(found: "Lab") -> dict[str, Any]:
         "proxy": found.proxy,
         "hosts": [{"name": name, "state": state, "mac": mac} for name, state, mac in found.hosts],
         "started_s": found.started_s,
+        "inventory": str(found.inventory),
     }
 
 
@@ -45,14 +46,24 @@ def up(voice: Voice, office: str, suite: str) -> None:
 
 
 @verb(lab, "down", help="Remove the office's lab: its hosts, disks and network. The base system and packages stay.")
-@office_argument
-def down(voice: Voice, office: str) -> None:
-    """Remove a lab; an office that has since left the inventory can still be removed."""
+@click.argument("office", metavar="OFFICE", required=False, shell_complete=complete_office)
+@click.option("--all", "all_labs", is_flag=True, help="Remove all your labs, of every inventory.")
+def down(voice: Voice, office: str | None, all_labs: bool) -> None:
+    """Remove a lab, also one whose inventory is gone."""
     from provisioner import lab as labs
 
-    was_up = labs.down(voice.target(office, lab=True))
-    line = f"The lab of {office} is gone." if was_up else f"{office} has no lab up."
-    voice.result({"office": office, "removed": was_up}, lambda: voice.out.print(line, soft_wrap=True))
+    if all_labs == bool(office):
+        raise BadInput("say which lab: an office, or --all", hint="provisioner lab list")
+    targets = [one.target for one in labs.every()] if all_labs else [voice.target(office or "", lab=True)]
+    removed = [target.office for target in targets if labs.down(target)]
+
+    def human() -> None:
+        for name in removed:
+            voice.out.print(f"The lab of {name} is gone.", soft_wrap=True)
+        if not removed:
+            voice.out.print("No lab is up." if all_labs else f"{office} has no lab up.", soft_wrap=True)
+
+    voice.result({"office": office, "removed": removed if all_labs else bool(removed)}, human)
 
 
 @verb(lab, "list", help="The labs that are up, with their hosts.")
@@ -66,7 +77,7 @@ def listing(voice: Voice) -> None:
         if not found:
             voice.out.print("No lab is up.")
         for one in found:
-            voice.out.print(f"{one.office} ({one.suite})", soft_wrap=True)
+            voice.out.print(f"{one.office} ({one.suite}), of {one.inventory}", soft_wrap=True)
             for name, state, mac in one.hosts:
                 voice.out.print(f"  {name:<20} {state:<9} {mac}", soft_wrap=True)
 

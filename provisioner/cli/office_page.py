@@ -34,19 +34,17 @@ def print_office(out: "Console", office: "Office", today: date) -> None:
         facts.add_row("website", shown(f"https://{site.domain} {site.title}" + (f" ({site.motto})" if site.motto else "")))
     out.print(facts)
 
-    rows = [
-        (name, host.kind.value, str(host.address), host.mac, host.person, host.model, host.serial, warranty(host, today))
-        for name, host in office.hosts.items()
-    ]
-    words = ("host", "kind", "address", "MAC", "person", "model", "serial", "warranty ends")
-    out.print(_table("Hosts", words, rows, whole=("host", "address", "MAC")))
+    hosts = [(name, h.kind.value, str(h.address), h.mac, h.person) for name, h in office.hosts.items()]
+    out.print(_table("Hosts", ("host", "kind", "address", "MAC", "person"), hosts, whole=("host", "address", "MAC")))
+    hardware = [(name, h.model, h.serial, warranty(h, today)) for name, h in office.hosts.items()]
+    out.print(_table("Hardware", ("host", "model", "serial", "warranty ends"), hardware, whole=("host", "serial")))
     people = [(login, p.name, ", ".join(p.groups), p.phone, p.email) for login, p in office.people.items()]
     out.print(_table("People", ("login", "name", "groups", "phone", "email"), people, whole=("login",)))
 
 
 def _table(title: str, words: Sequence[str], rows: Sequence[Sequence[str]], whole: Sequence[str]) -> Table:
     """A table without the columns nobody filled; the `whole` ones are never folded: they get copied."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=f"\n{title}", title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
     filled = [n for n in range(len(words)) if any(row[n] for row in rows)]
     for n in filled:
         table.add_column(words[n], no_wrap=words[n] in whole)

@@ -44,7 +44,7 @@ def list_(voice: Voice, office: str, lab: bool) -> int:
 
         table = Table(box=None, pad_edge=False, header_style="dim")
         for column in ("run", "started", "verb", "by", "status", "changed"):
-            table.add_column(column)
+            table.add_column(column, no_wrap=True)
         for one in found:
             changed = sum(h.get("changed", 0) for h in one.get("hosts", {}).values())
             table.add_row(*(shown(str(one.get(k, ""))) for k in ("run", "started", "verb", "technician", "status")), str(changed))

@@ -37,7 +37,8 @@ class Lab:
     """A lab that is up.
 
     `login` is (user, password) of the blank machines, `proxy` the package cache as hosts reach it, `hosts` a list of
-    (name, state, MAC) with the states `up`, `off` and `starting`, `started_s` how long `up` took, in seconds.
+    (name, state, MAC) with the states `up`, `off` and `starting`, `started_s` how long `up` took, in seconds,
+    `inventory` the folder whose office it is; that folder may be gone.
     """
 
     office: str
@@ -46,6 +47,12 @@ class Lab:
     proxy: str
     hosts: list[tuple[str, str, str]]
     started_s: float
+    inventory: Path
+
+    @property
+    def target(self) -> Target:
+        """What `down` and the others take."""
+        return Target(self.inventory, self.office, lab=True)
 
 
 @dataclass(slots=True)
@@ -87,7 +94,7 @@ class _State:
             state = "off" if machine.process is None else "up" if self.ready else "starting"
             hosts.append((name, state, self.network.cable(name).mac))
         proxy = f"http://{network.INTERNET.ip}:{network.PROXY_PORT}"
-        return Lab(self.office, self.suite, self.login, proxy, hosts, self.started_s)
+        return Lab(self.office, self.suite, self.login, proxy, hosts, self.started_s, Path(self.inventory))
 
 
 def _folder(lab_id: str) -> Path:

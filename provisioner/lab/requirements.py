@@ -16,11 +16,15 @@ INOTIFY_PER_HOST, INOTIFY_SPARE = 7, 8
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """Something this laptop lacks, why it matters, and the commands that mend it (as root, ready to paste)."""
+    """Something this laptop lacks, why it matters, and the commands that mend it, as root.
+
+    `advice` stands where only the technician can choose: a line to paste, with what to put in.
+    """
 
     what: str
     why: str
-    repair: tuple[tuple[str, ...], ...]
+    repair: tuple[tuple[str, ...], ...] = ()
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ def lacking(hosts: int, folder: Path | None = None) -> list[Lack]:
     kind = file_system(folder) if folder else ""
     if kind in ("overlay", "nfs", "nfs4", "vfat", "exfat", "ntfs3", "fuse", "ecryptfs", "9p", "virtiofs"):
         what, why = f"a folder that overlayfs can use ({folder} is on {kind})", "each host's disk is an overlay"
-        found.append(Lack(what, why, (("export", "PROVISIONER_LAB_DIR=a folder on ext4, xfs, btrfs or tmpfs"),)))
+        found.append(Lack(what, why, advice="export PROVISIONER_LAB_DIR=FOLDER  # on ext4, xfs, btrfs or tmpfs"))
     return found
 
 
