@@ -39,12 +39,19 @@ options:
     type: list
     elements: path
     default: []
+  pending:
+    description:
+      - A name under which the host remembers what was written until the handlers have run, in
+        /var/lib/provisioner/pending-NAME; the last handler removes that file.
+      - A run killed in between would otherwise leave a new file and an old service, and the next run would see no change.
+    type: str
+    default: ""
 author: the provisioner authors
 """
 
 RETURN = """
 written:
-  description: the files that were written, or would be
+  description: the files that were written, or would be, and those whose handlers a killed run still owes
   type: list
   returned: always
 """
@@ -97,12 +104,32 @@ def candidate(module: AnsibleModule, file: dict[str, Any]) -> str:
     return path
 
 
+def owed(path: str) -> list[str]:
+    """The files whose handlers have not run yet."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read().splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def owe(path: str, dests: list[str]) -> None:
+    """Remember them, on disk, before the first is written."""
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    with open(path + ".part", "w", encoding="utf-8") as file:
+        file.write("\n".join(dests))
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(path + ".part", path)
+
+
 def main() -> None:
     """Compare, validate all, then write what differs."""
     module = AnsibleModule(
         argument_spec={
             "files": {"type": "list", "elements": "dict", "required": True, "options": FILE},
             "exactly": {"type": "list", "elements": "path", "default": []},
+            "pending": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -129,6 +156,11 @@ def main() -> None:
         if os.path.join(folder, name) not in named
     ]
     diffs += [{"before_header": path, "after_header": "/dev/null", "before": "present\n", "after": ""} for path in surplus]
+    ledger = f"/var/lib/provisioner/pending-{module.params['pending']}" if module.params["pending"] else ""
+    written = [file["dest"] for file, *_ in due] + surplus
+    before = [dest for dest in owed(ledger) if dest not in written] if ledger else []
+    if ledger and written and not module.check_mode:
+        owe(ledger, written + before)
     for file, new, uid, gid in due:
         if module.check_mode:
             if new:
@@ -144,7 +176,7 @@ def main() -> None:
     if not module.check_mode:
         for path in surplus:
             os.unlink(path)
-    module.exit_json(changed=bool(due or surplus), written=[f["dest"] for f, *_ in due] + surplus, diff=diffs)
+    module.exit_json(changed=bool(written or before), written=written + before, diff=diffs)
 
 
 if __name__ == "__main__":
