@@ -7,18 +7,20 @@ the name is a base, and a killed build is swept by the next one.
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import secrets
+import shlex
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from provisioner import packages
 from provisioner.errors import BadInput, HostFailed
 from provisioner.inventory.target import state_home
 from provisioner.lab.remove import remove_tree
-from provisioner.processes import as_root, run
+from provisioner.processes import as_root, recorded, run
 
 SUITES = {"trixie": "Debian 13", "bookworm": "Debian 12"}
 USER = "installer"  # the one ordinary sudo login of a blank machine
@@ -122,8 +124,21 @@ def sweep() -> None:
 
 
 def _sweep() -> None:
-    for partial in (lab_home() / "bases").glob("*.partial"):
+    bases = lab_home() / "bases"
+    for argv in bases.glob("*.argv"):  # through sudo a killed `lab up` does not take its build along
+        builder = recorded(argv.with_suffix(".process"), json.loads(argv.read_text(encoding="utf-8") or "[]"))
+        if builder:
+            builder.end()
+            builder.gone(5)
+    for partial in bases.glob("*.partial"):
         remove_tree(partial)
+    _forget(bases.glob("*.argv"))
+
+
+def _forget(records: Iterable[Path]) -> None:
+    for argv in records:
+        argv.with_suffix(".process").unlink(missing_ok=True)
+        argv.unlink(missing_ok=True)
 
 
 def ensure(suite: str, say: Callable[[str], None]) -> Path:
@@ -147,8 +162,9 @@ def ensure(suite: str, say: Callable[[str], None]) -> Path:
             try:
                 _build(suite, partial, f"http://127.0.0.1:{cache.port}", say)
             except BaseException:
-                remove_tree(partial)
+                _sweep()
                 raise
+            _forget([partial.with_suffix(".argv")])
         run(["mv", "--no-target-directory", str(partial), str(base)])
         say(f"The base system {SUITES[suite]} is ready: {time.monotonic() - began:.0f} s.")
     return base
@@ -156,37 +172,35 @@ def ensure(suite: str, say: Callable[[str], None]) -> Path:
 
 def _build(suite: str, partial: Path, proxy: str, say: Callable[[str], None]) -> None:
     # A process namespace of its own: when the first process in it is killed, the kernel ends all of the build. That
-    # first process dies with us (pdeathsig), so a killed `lab up` does not leave a build behind. The proxy comes by
+    # first process dies with us (pdeathsig), or, where sudo stands between, is known by its record. The proxy comes by
     # environment, which leaves nothing in the base.
+    include = ",".join([*_PACKAGES, *_OF_SUITE[suite]])
+    build = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]
+    build += ["mmdebstrap", "--variant=minbase", "--mode=root", "--format=directory", "--dpkgopt=force-unsafe-io"]
+    build += [f"--include={include}", f'--customize-hook=chroot "$1" sh -euc {shlex.quote(_BLANK)}']
+    build += [suite, str(partial), "-"]
+    argv = partial.with_suffix(".argv")
+    argv.write_text(json.dumps(build), encoding="utf-8")
+    record = 'cat /proc/$$/stat > "$1"; shift; exec "$@"'
     command = ["env", f"http_proxy={proxy}", "setpriv", "--pdeathsig", "KILL"]
-    command += ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]
-    command += ["mmdebstrap", "--variant=minbase", "--mode=root", "--format=directory", "--dpkgopt=force-unsafe-io"]
-    command += [
-        f"--include={','.join([*_PACKAGES, *_OF_SUITE[suite]])}",
-        f'--customize-hook=chroot "$1" sh -euc {_quoted(_BLANK)}',
-    ]
-    command += [suite, str(partial), "-"]
+    command += ["sh", "-c", record, "sh", str(argv.with_suffix(".process")), *build]
     process = subprocess.Popen(
         as_root(command), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     heard: list[str] = []
-    try:
+    with process:
         assert process.stdin and process.stderr
         with contextlib.suppress(BrokenPipeError), process.stdin as sources:
             sources.write(_SOURCES.format(suite=suite))
-        for line in process.stderr:
-            heard.append(line.strip())
-            for theirs, ours in _STEPS.items():
-                if line.startswith(f"I: {theirs}"):
-                    say(f"  {ours}")
-        if process.wait():
-            wrong = [line for line in heard if line.startswith("E:")] or heard
-            raise HostFailed(f"building the base {suite} failed: {' / '.join(wrong[-4:])}", hint="provisioner doctor")
-    finally:
-        if process.poll() is None:
-            run(["kill", "-KILL", str(process.pid)], check=False)  # our own child, not yet waited for: its pid is its
-            process.wait()
-
-
-def _quoted(script: str) -> str:
-    return "'" + script.replace("'", "'\\''") + "'"
+        try:
+            for line in process.stderr:
+                heard.append(line.strip())
+                for theirs, ours in _STEPS.items():
+                    if line.startswith(f"I: {theirs}"):
+                        say(f"  {ours}")
+        except BaseException:  # interrupted: end it now, or leaving this block would wait for it
+            _sweep()
+            raise
+    if process.returncode:
+        wrong = [line for line in heard if line.startswith("E:")] or heard
+        raise HostFailed(f"building the base {suite} failed: {' / '.join(wrong[-4:])}", hint="provisioner doctor")

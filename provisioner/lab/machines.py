@@ -23,6 +23,7 @@ from provisioner.lab.remove import mounts_below
 from provisioner.processes import Process, as_root, last_lines, recorded, run, start
 
 CGROUPS = Path("/sys/fs/cgroup")
+NSPAWN = Path("/run/systemd/nspawn")
 
 # A reboot inside ends nspawn with 133 (systemd-nspawn(1), --keep-unit): start it again, as long as the lab is there.
 _LOOP = 'lab=$1; shift; while [ -e "$lab" ]; do "$@"; [ $? -eq 133 ] || break; done'
@@ -139,6 +140,8 @@ def power_on(machine: Machine) -> None:
     Raises:
         HostFailed: nspawn did not start.
     """
+    _remove_groups(machine)
+    _sweep_run(machine)
     for group in machine.groups:
         run(["mkdir", "-p", str(group)])
     start(machine.argv, machine.folder / "process", machine.console, groups=machine.groups)
@@ -171,8 +174,9 @@ def power_off(machines: Iterable[Machine]) -> None:
     for process in running:
         process.end()
     if systemd():
-        for machine in machines:
-            run(["systemctl", "kill", "--signal=KILL", f"{machine.unit}.scope"], check=False)
+        scopes = [f"{machine.unit}.scope" for machine in machines]
+        run(["systemctl", "kill", "--signal=KILL", *scopes], check=False)
+        run(["systemctl", "stop", *scopes], check=False)  # waits until they are gone: their names are needed again
     else:
         kills = [str(group / "cgroup.kill") for m in machines for group in m.groups if (group / "cgroup.kill").exists()]
         run(["sh", "-c", 'for kill; do echo 1 > "$kill"; done', "sh", *kills], check=False)
@@ -183,21 +187,28 @@ def power_off(machines: Iterable[Machine]) -> None:
         _remove_groups(machine)
 
 
+def _sweep_run(machine: Machine) -> None:
+    """Remove what nspawn keeps under /run and leaves there after a SIGKILL; it would refuse to start again."""
+    for folder in (NSPAWN / sort / machine.unit for sort in ("unix-export", "propagate")):
+        _unmount(folder)
+        run(["rmdir", str(folder)], check=False)  # only root may look whether it is there
+
+
+def _unmount(point: Path) -> None:
+    for _ in range(100):  # the last process of a killed host lets go a moment later
+        if point not in mounts_below(point):
+            return
+        run(["umount", str(point)], check=False)
+        time.sleep(0.02 if point in mounts_below(point) else 0)
+
+
 def unmount(machine: Machine) -> None:
-    """Unmount the host's disk, and what nspawn left of its own under /run after a SIGKILL."""
-    nspawn = Path("/run/systemd/nspawn")
-    folders = [nspawn / sort / machine.unit for sort in ("unix-export", "propagate")]
+    """Unmount the host's disk, and remove what nspawn left of its own under /run."""
     if machine.root.is_dir():
         disk = machine.root.stat()
-        run(["rm", "-f", str(nspawn / "locks" / f"inode-{disk.st_dev}:{disk.st_ino}")])
-    for point in (machine.root, *folders):
-        for _ in range(100):  # the last process of a killed host lets go a moment later
-            if point not in mounts_below(point):
-                break
-            run(["umount", str(point)], check=False)
-            time.sleep(0.02 if point.is_mount() else 0)
-    for folder in folders:
-        run(["rmdir", str(folder)], check=False)
+        run(["rm", "-f", str(NSPAWN / "locks" / f"inode-{disk.st_dev}:{disk.st_ino}")])
+    _unmount(machine.root)
+    _sweep_run(machine)
 
 
 def wait(

@@ -82,6 +82,10 @@ def lacking(hosts: int, folder: Path | None = None) -> list[Lack]:
     if kind in ("overlay", "nfs", "nfs4", "vfat", "exfat", "ntfs3", "fuse", "ecryptfs", "9p", "virtiofs"):
         what, why = f"a folder that overlayfs can use ({folder} is on {kind})", "each host's disk is an overlay"
         found.append(Lack(what, why, advice="export PROVISIONER_LAB_DIR=FOLDER  # on ext4, xfs, btrfs or tmpfs"))
+    logind = Path("/run/systemd/system").is_dir()
+    if folder and logind and folder.resolve().is_relative_to("/dev/shm"):  # noqa: S108 - named to be refused
+        what, why = "a folder outside /dev/shm", "systemd-logind empties it when you log out (RemoveIPC, logind.conf(5))"
+        found.append(Lack(what, why, advice="export PROVISIONER_LAB_DIR=FOLDER  # on ext4, xfs, btrfs or another tmpfs"))
     return found
 
 

@@ -392,6 +392,20 @@ def test_killed_build_is_never_taken_for_a_base(tmp_path: Path) -> None:
 
 
 @pytest.mark.lab
+def test_interrupted_build_stops_at_once(tmp_path: Path) -> None:
+    """Ctrl-C while the base is built ends the build, leaves nothing and exits as interrupted."""
+    stage = make(tmp_path, hosts=("router",))
+    bases = tmp_path / "labs/bases"
+    running = stage.start("lab", "up", "demo", PROVISIONER_LAB_DIR=str(tmp_path / "labs"))
+    assert soon(lambda: list(bases.glob("*.partial/usr/bin")))
+    running.send_signal(signal.SIGINT)
+    running.communicate(timeout=20)
+
+    assert running.returncode == 130
+    assert [path.name for path in (tmp_path / "labs").glob("**/*")] == ["bases", ".lock"]
+
+
+@pytest.mark.lab
 def test_host_that_cannot_boot_is_blamed_with_its_console(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When a host does not come up, the message shows what its console said, and the lab is removed."""
     stage = make(tmp_path, hosts=("router", "server"))
