@@ -1,0 +1,246 @@
+"""What a run amounts to, its journal and its audit: never better than what happened, never altered unseen."""
+
+import hashlib
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioner import runs
+from provisioner.cli.apply import exit_code
+from provisioner.runs import Event, HostRun, Run, fold
+
+
+def began(verb: str = "apply") -> Event:
+    """The first event of every run."""
+    detail = {
+        "run": "20260101T000000Z-0001",
+        "office": "demo",
+        "verb": verb,
+        "technician": "c.lefevre",
+        "lab": False,
+        "forced": True,
+    }
+    return Event("run_started", detail=detail, at=1000.0)
+
+
+def ended(status: str, error: str = "") -> Event:
+    """The last event of a run that was not killed."""
+    return Event("run_finished", detail={"status": status, "error": error}, at=1010.0)
+
+
+def host(**counts: int) -> HostRun:
+    """One host's part with these counts."""
+    return HostRun(counts={**dict.fromkeys(runs.COUNTS, 0), **counts})
+
+
+# ---------------------------------------------------------------------------------------------- fold
+
+
+def test_a_run_without_its_end_was_interrupted() -> None:
+    """A killed run never says that it worked, however well its hosts did until then."""
+    run = fold([began(), Event("host_ok", "server"), Event("host_changed", "server", "a task", {"diff": "+x"})])
+
+    assert (run.status, run.finished) == ("interrupted", 0.0)
+    assert (run.hosts["server"].counts["ok"], run.changed) == (2, 1)
+    assert exit_code(run, planning=False) == 130
+
+
+def test_counts_are_added_up_where_the_play_could_not() -> None:
+    """Every outcome of a task is counted once; the last problem of a host is the one told."""
+    run = fold(
+        [
+            began(),
+            Event("task_started", task="one"),
+            Event("host_ok", "a", "one"),
+            Event("host_skipped", "a", "one"),
+            Event("host_ignored", "a", "one", {"problem": "no matter"}),
+            Event("host_failed", "a", "two", {"problem": "disk full"}),
+            Event("host_unreachable", "b", "", {"problem": "no answer"}),
+            ended("failed"),
+        ]
+    )
+
+    assert run.hosts["a"].counts == {**dict.fromkeys(runs.COUNTS, 0), "ok": 2, "skipped": 1, "ignored": 1, "failed": 1}
+    assert (run.hosts["a"].problem_task, run.hosts["a"].problem) == ("two", "disk full")
+    assert run.hosts["b"].counts["unreachable"] == 1
+    assert (run.tasks, run.status, run.detail) == (1, "failed", {"forced": True})
+
+
+def test_ansibles_own_count_wins_and_forgets_no_unreachable_host() -> None:
+    """The play's count replaces ours for its hosts; a host that never got into the play stays unreachable."""
+    counted = {"a": {"ok": 9, "changed": 1, "failed": 0, "unreachable": 0, "skipped": 2, "rescued": 0, "ignored": 0}}
+    run = fold(
+        [
+            began(),
+            Event("host_unreachable", "b", detail={"problem": "no answer"}),
+            Event("host_ok", "a"),
+            Event("play_counted", detail={"hosts": counted}),
+        ]
+    )
+
+    assert run.hosts["a"].counts["ok"] == 9
+    assert runs.verdict(run.hosts) == "unreachable"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "verdict"),
+    [
+        ({}, "unreachable"),
+        ({"a": host()}, "unreachable"),
+        ({"a": host(skipped=9)}, "unreachable"),
+        ({"a": host(unreachable=1)}, "unreachable"),
+        ({"a": host(ok=9, changed=3), "b": host(unreachable=1)}, "unreachable"),
+        ({"a": host(unreachable=1), "b": host(failed=1)}, "failed"),
+        ({"a": host(ok=9, changed=3), "b": host(ok=1, failed=1)}, "failed"),
+        ({"a": host(ok=9), "b": host(ok=9, changed=1)}, "changed"),
+        ({"a": host(ok=9)}, "unchanged"),
+    ],
+)
+def test_the_verdict_is_that_of_the_worst_host(hosts: dict[str, HostRun], verdict: str) -> None:
+    """Nobody reached is never a success, and one bad host spoils the verdict of all."""
+    assert runs.verdict(hosts) == verdict
+
+
+@pytest.mark.parametrize(
+    ("run", "planning", "code"),
+    [
+        (Run(status="interrupted", hosts={"a": host(failed=1), "b": host(unreachable=1)}), False, 130),
+        (Run(status="failed", hosts={"a": host(failed=1), "b": host(unreachable=1)}), False, 4),
+        (Run(status="failed"), False, 4),
+        (Run(status="unreachable", hosts={"a": host(ok=3, changed=3), "b": host(unreachable=1)}), True, 5),
+        (Run(status="unreachable"), False, 5),
+        (Run(status="changed", hosts={"a": host(ok=3, changed=3)}), True, 3),
+        (Run(status="changed", hosts={"a": host(ok=3, changed=3)}), False, 0),
+        (Run(status="unchanged", hosts={"a": host(ok=3)}), True, 0),
+    ],
+)
+def test_of_several_exit_codes_the_worst_is_given(run: Run, planning: bool, code: int) -> None:
+    """130 before 4 before 5 before 3; a change is an exit code of its own only for a plan."""
+    assert exit_code(run, planning=planning) == code
+
+
+# ------------------------------------------------------------------------------------------- journal
+
+
+def test_a_journal_torn_by_a_kill_is_read_up_to_the_tear(tmp_path: Path) -> None:
+    """Cut at any byte, a journal gives the events that were whole, and an interrupted run."""
+    journal = runs.Journal(tmp_path / "run.jsonl")
+    for event in (began(), Event("host_ok", "server", "é"), ended("unchanged")):
+        journal.write(event)
+    journal.close()
+    whole = (tmp_path / "run.jsonl").read_bytes()
+    lines = whole.splitlines(keepends=True)
+
+    for cut in range(len(whole)):
+        (tmp_path / "torn").write_bytes(whole[:cut])
+        events = list(runs.read_journal(tmp_path / "torn"))
+        # a line that lacks nothing but its end of line is whole
+        assert len(events) == sum(cut >= len(b"".join(lines[: n + 1])) - 1 for n in range(3))
+        assert len(events) == 3 or fold(events).status == "interrupted"
+
+
+def test_a_journal_is_private_numbered_and_never_overwritten(tmp_path: Path) -> None:
+    """Mode 0600, numbers from 1 without a hole, and a second journal of the same name is refused."""
+    journal = runs.Journal(tmp_path / "run.jsonl")
+    for _ in range(5):
+        journal.write(Event("host_ok", "server"))
+    journal.close()
+
+    assert (tmp_path / "run.jsonl").stat().st_mode & 0o777 == 0o600
+    assert [json.loads(line)["seq"] for line in (tmp_path / "run.jsonl").read_text().splitlines()] == [1, 2, 3, 4, 5]
+    with pytest.raises(FileExistsError):
+        runs.Journal(tmp_path / "run.jsonl")
+
+
+# --------------------------------------------------------------------------------------------- audit
+
+
+def entry(number: int) -> dict[str, Any]:
+    """A summary as `keep` takes it."""
+    return {"run": f"20260101T00{number:02d}00Z-{number:04x}", "started": f"2026-01-01T00:{number:02d}:00Z", "status": "changed"}
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> Iterator[Path]:
+    """Eight runs."""
+    folder = tmp_path / "runs"
+    for number in range(1, 9):
+        runs.keep(folder, entry(number))
+    yield folder
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """What git remembers of an audit."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in runs.summaries(folder)}
+
+
+def chained_again(paths: list[Path]) -> None:
+    """What a careful forger does: every hash after the altered summary is made to fit."""
+    former = None
+    for path in paths:
+        data = json.loads(path.read_text())
+        data["former"] = former
+        path.write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n")
+        former = hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def spoil(folder: Path, chance: random.Random) -> tuple[str, bool]:
+    """Alter the audit in one way; what was done, and whether the chain alone must show it, without git's memory."""
+    paths = runs.summaries(folder)
+    way = chance.choice(("edit", "byte", "delete", "swap", "truncate", "cut", "back-date", "heads", "forge"))
+    at = chance.randrange(len(paths))
+    path = paths[at]
+    said, shows = f"{way} {path.name}", path != paths[-1]
+    if way == "edit":
+        path.write_text(path.read_text().replace('"changed"', '"unchanged"'))
+    elif way == "byte":
+        raw = bytearray(path.read_bytes())
+        raw[chance.randrange(len(raw))] ^= 1 << chance.randrange(7)
+        path.write_bytes(raw)
+    elif way == "delete":
+        path.unlink()
+    elif way == "swap":
+        one, two = path.read_bytes(), paths[at - 1].read_bytes()
+        path.write_bytes(two)
+        paths[at - 1].write_bytes(one)
+        shows = True
+    elif way == "truncate":
+        path.write_bytes(path.read_bytes()[: chance.randrange(path.stat().st_size - 1)])
+        shows = True
+    elif way == "cut":
+        for gone in paths[at:]:
+            gone.unlink()
+        shows = False
+    elif way == "back-date":
+        runs.keep(folder, {**entry(9), "started": "2025-12-31T23:00:00Z"})
+        shows = True
+    elif way == "heads":
+        data = json.loads(path.read_text()) | {"run": "20260101T235900Z-ffff"}
+        (folder / f"{at + 1:05d}-{data['run']}.json").write_text(json.dumps(data))
+        shows = True
+    else:
+        path.write_text(path.read_text().replace('"changed"', '"unchanged"'))
+        chained_again(paths)
+        shows = False
+    return said, shows
+
+
+def test_an_untouched_audit_is_whole(chain: Path) -> None:
+    """Eight runs in a row have no problem, with and without git's memory."""
+    assert runs.check(chain) == []
+    assert runs.check(chain, digests(chain)) == []
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_no_alteration_of_the_audit_goes_unseen(chain: Path, seed: int) -> None:
+    """Edited, deleted, swapped, torn, cut short, back-dated, doubled or forged with fitting hashes: it shows."""
+    remembered = digests(chain)
+    done, alone = spoil(chain, random.Random(seed))
+
+    assert runs.check(chain, remembered), done
+    if alone:
+        assert runs.check(chain), done
