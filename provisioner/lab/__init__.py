@@ -112,25 +112,36 @@ def _read(lab_id: str) -> _State | None:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    cables = tuple(network.Cable(**cable) for cable in data["network"].pop("cables"))
-    forward = data.pop("forward")
-    return _State(
-        **data
-        | {
-            "login": (data["login"][0], data["login"][1]),
-            "network": network.Network(**data["network"], cables=cables),
-            "forward": packages.Forward(Path(forward["record"]), tuple(forward["argv"])) if forward else None,
-        }
-    )
+    try:
+        cables = tuple(network.Cable(**cable) for cable in data["network"].pop("cables"))
+        forward = data.pop("forward")
+        return _State(
+            **data
+            | {
+                "login": (data["login"][0], data["login"][1]),
+                "network": network.Network(**data["network"], cables=cables),
+                "forward": packages.Forward(Path(forward["record"]), tuple(forward["argv"])) if forward else None,
+            }
+        )
+    except (KeyError, TypeError):
+        raise BadInput(f"{path} is of another version of this tool", hint="provisioner lab down, with that one") from None
 
 
 @contextlib.contextmanager
 def _locked(lab_id: str) -> Iterator[None]:
     """One `up` or `down` of a lab at a time. The lock lies in memory: `down` leaves nothing on disk."""
     path = runtime_home() / f"lab-{lab_id}.lock"
-    with path.open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    while True:
+        with path.open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists() or path.stat().st_ino != os.fstat(lock.fileno()).st_ino:
+                continue  # a `down` removed it while we waited
+            try:
+                yield
+            finally:
+                if not _folder(lab_id).exists():
+                    path.unlink()
+            return
 
 
 def up(office: Office, target: Target, *, suite: str = "trixie", say: Callable[[str], None] = _quiet) -> Lab:
@@ -270,8 +281,6 @@ def down(target: Target, *, say: Callable[[str], None] = _quiet) -> bool:
         if there:
             _remove(lab_id, state)
             say(f"The lab of {target.office} is gone.")
-    with contextlib.suppress(FileNotFoundError):
-        (runtime_home() / f"lab-{lab_id}.lock").unlink()
     return there
 
 

@@ -60,9 +60,10 @@ def install(package: str) -> tuple[tuple[str, ...], ...]:
     """The commands that install a package.
 
     apt-cacher-ng's own would start a public service on port 3142: its unit is masked first, which works offline and
-    before the package is there.
+    before the package is there [M: Debian 13, nothing listens afterwards].
     """
-    mask = (("systemctl", "mask", "apt-cacher-ng.service"),) if package == "apt-cacher-ng" else ()
+    service = package == "apt-cacher-ng" and have("systemctl")
+    mask = (("systemctl", "mask", "apt-cacher-ng.service"),) if service else ()
     return (*mask, (*INSTALL, package))
 
 
