@@ -136,6 +136,27 @@ def prepare(target: Target, only: Sequence[str] = ()) -> Work:
     )  # fmt: skip
 
 
+def refuse_lockout(work: Work) -> None:
+    """Stop before hosts are touched whose list of keys would not hold the key in our hand.
+
+    Role base makes `/etc/ssh/technicians/LOGIN` exactly the keys of the reseller's file: whoever applies with another
+    key is out from the next connection on. A lab hands its own key over beside them.
+
+    Raises:
+        BadInput: the key is not there; the hint says where to write it.
+    """
+    if work.target.lab:
+        return
+    known = {" ".join(key.split()[:2]) for key in work.reseller.technicians[work.door.user].keys}
+    mine = public_key(work.door.key)
+    if " ".join(mine.split()[:2]) not in known:
+        raise BadInput(
+            f"the key {work.door.key} is none of {work.door.user}'s in resellers/{work.reseller.name}.yml:"
+            f" {work.target.office} would lock you out",
+            hint=f"add it there, under technicians.{work.door.user}.keys: {mine}",
+        )
+
+
 @contextlib.contextmanager
 def alone(target: Target) -> Iterator[None]:
     """Hold the office on this laptop: the kernel gives the lock back when we die, however we die.
@@ -383,6 +404,7 @@ def plan(work: Work, *, watch: Listener, say: Callable[[str], None], force: bool
     Raises:
         Busy, HostKeyChanged, Unverified, BadInput: before or while asking the hosts.
     """
+    refuse_lockout(work)
     recorder = _begin(work, "plan", watch)
     status, error = "interrupted", ""
     try:
@@ -498,6 +520,7 @@ def apply(
     Raises:
         Busy, HostKeyChanged, Unverified, BadInput: nothing was changed.
     """
+    refuse_lockout(work)
     extra: dict[str, Any] = {"forced": True} if force else {}
     if saved is not None:
         extra["plan"] = saved["digest"]

@@ -13,6 +13,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +158,7 @@ class Lease:
         """
         who = {
             "technician": self.technician, "laptop": laptop(), "run": self.run, "lease_s": LEASE_S,
-            "pid": os.getpid(), "born": _born(os.getpid()),
+            "pid": os.getpid(), "born": _born(os.getpid()), "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
         }  # fmt: skip
         try:
             for host in sorted(self.met):
@@ -169,6 +170,7 @@ class Lease:
                     other = answer["lease"]
                     raise Busy(
                         f"{other['technician']} works on {self.door.target.office} from {other['laptop']}"
+                        f" since {other.get('since', 'an unknown time')}"
                         f" (run {other['run']}, last sign of life {answer['ago_s']:.0f} s ago on {host})",
                         hint=f"wait for them, or until {other['lease_s'] // 60} minutes after their last sign of life",
                     )

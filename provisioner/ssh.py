@@ -27,11 +27,15 @@ PORT = 22
 
 @dataclass(frozen=True)
 class Door:
-    """How one technician gets into the hosts of one target: login, private key file, pins."""
+    """How one technician gets into the hosts of one target: login, private key file, pins.
+
+    `shared` connections are reused over sockets and all end with `close`: a person's own session must not be one of them.
+    """
 
     target: Target
     user: str
     key: Path
+    shared: bool = True
 
     def options(self, host: str) -> list[str]:
         """The words for `ssh` that hold whatever the host's address is; used by us and by Ansible alike.
@@ -72,7 +76,7 @@ class Door:
         return [
             "ssh",
             *self.options(host),
-            *self.sharing(),
+            *(self.sharing() if self.shared else []),
             *(["-o", "BatchMode=yes"] if batch else []),
             "-l", self.user,
             "--", address,

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from dataclasses import replace
 
 import click
 
@@ -21,6 +22,7 @@ def ssh(voice: Voice, office: str, host: str, command: tuple[str, ...], lab: boo
     target = voice.target(office, lab)
     plug(target)
     work = prepare(target, [host])
+    work.door = replace(work.door, shared=False)  # the end of an apply closes the shared ones, under a person's hands
     reach(work, lambda _: None)
     found = work.found[host]
     if not found.address:

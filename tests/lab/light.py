@@ -1,0 +1,193 @@
+"""Light labs for what goes wrong: few hosts, few roles, programs on the hosts that wait or fail when told to."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from provisioner import lab
+from tests.stage import Said, Stage, make
+
+ROOM = Path(__file__).parent
+
+
+def light(folder: Path, roles: Mapping[str, Sequence[str]], hosts: Sequence[str] = ("router", "server")) -> Stage:
+    """A stage whose pack gives each kind these roles alone; none means: reached, repaired, addressed, nothing more."""
+    stage = make(folder, hosts=hosts)
+    path = stage.inventory / "packs/standard-2026.1.yml"
+    pack = yaml.safe_load(path.read_text())
+    for kind, known in pack["kinds"].items():
+        pack["kinds"][kind] = {role: known[role] for role in roles.get(kind, ())}
+    path.write_text(yaml.safe_dump(pack, allow_unicode=True, sort_keys=False))
+    stage.git("commit", "-q", "-a", "-m", "a light pack")
+    return stage
+
+
+def bring_up(stage: Stage) -> Stage:
+    """The stage's lab with every host adopted."""
+    for words in (("lab", "up", "demo"), ("adopt", "demo", "--lab", "--yes")):
+        said = stage.json(*words)
+        assert said.code == 0, said
+        stage.evidence[words[0]] = said
+    return stage
+
+
+def state(stage: Stage) -> Path:
+    """The state folder of the stage's lab."""
+    return stage.home / "provisioner/labs" / f"{stage.office}-{stage.target.id}"
+
+
+def soon(true: Callable[[], object], timeout_s: float = 60) -> bool:
+    """Whether it becomes true in time."""
+    until = time.monotonic() + timeout_s
+    while not true():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+# The first task of every play calls `dpkg --audit`: where that waits, a run waits, in a task that may be cut short.
+_SLOW = r"""#!/bin/sh
+[ ! -e /run/slow ] || { touch /run/waiting; sleep $(cat /run/slow); rm -f /run/waiting; }
+exec /usr/bin/dpkg "$@"
+"""
+
+
+def slow(on: Callable[[str], str], seconds: float) -> None:
+    """Make the first task of a play on a host last that long; `on` runs a line there."""
+    dpkg = shlex.quote(_SLOW)
+    on(f"printf %s {dpkg} | sudo tee /usr/local/sbin/dpkg >/dev/null; sudo chmod 755 /usr/local/sbin/dpkg")
+    on(f"echo {seconds} | sudo tee /run/slow >/dev/null")
+
+
+def fast(on: Callable[[str], str]) -> None:
+    """Take it back."""
+    on("sudo rm -f /run/slow /run/waiting /usr/local/sbin/dpkg")
+
+
+def waits(stage: Stage, host: str) -> bool:
+    """Whether the host is in that task now, seen on its disk from outside: no connection is made."""
+    root = lab.base.lab_home() / stage.target.id / "hosts" / host
+    return any((Path("/proc") / pid / "root/run/waiting").exists() for pid in _inside(stage, host)) if root.exists() else False
+
+
+def _inside(stage: Stage, host: str) -> list[str]:
+    """The host's own PID 1, as the machine numbers it."""
+    unit = f"pv-{stage.target.id}-{host}"
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if unit in (process / "cgroup").read_text() and "systemd\0" in (process / "cmdline").read_bytes().decode(
+                errors="replace"
+            ):
+                found.append(process.name)
+        except OSError:
+            continue
+    return found
+
+
+def kill(process: "subprocess.Popen[str]") -> None:
+    """SIGKILL to the tool and whatever is in its process group, as a closing laptop does; ours alone, by its number."""
+    assert process.poll() is None, "it had ended before it could be killed"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+# --------------------------------------------------------------------------------------------- impostors
+
+
+@dataclass
+class Impostor:
+    """A server of ours that stands at an address of the lab's LAN; `heard` is what it was given."""
+
+    process: "subprocess.Popen[str]"
+    log: Path
+    address: str
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def heard(self) -> list[dict[str, Any]]:
+        """Everything that came in, one entry a thing: `connected`, then any request or credential."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    @property
+    def secrets(self) -> list[dict[str, Any]]:
+        """What no impostor may be given: any step of a login."""
+        return [entry for entry in self.heard if entry["what"] != "connected"]
+
+
+@contextmanager
+def impostor(stage: Stage, address: str, *how: str) -> Iterator[Impostor]:
+    """Stand at `address` in the LAN, before its real owner for whoever is plugged in; `how` goes to `impostor.py`."""
+    log = stage.home / f"impostor-{address}-{time.monotonic_ns()}"
+    log.touch()
+    plugged = lab.plugged(stage.target, ["ip", "address", "add", f"{address}/32", "dev", "lo"])
+    subprocess.run(plugged, check=True, capture_output=True)
+    words = lab.plugged(stage.target, [sys.executable, str(ROOM / "impostor.py"), address, str(log), *how])
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        yield Impostor(process, log, address)
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+        subprocess.run([*plugged[: plugged.index("add")], "del", *plugged[plugged.index("add") + 1 :]], check=True)
+
+
+# ------------------------------------------------------------------------------------- real offices
+
+
+@dataclass
+class Technician:
+    """Somebody with a laptop of their own: a copy of the inventory, a state folder, a key; plugged into a lab's LAN."""
+
+    login: str
+    stage: Stage
+    clone: Path
+    home: Path
+    key: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Their verbs' environment."""
+        return {**self.stage.environment, "PROVISIONER_INVENTORY": str(self.clone), "XDG_STATE_HOME": str(self.home)}
+
+    def start(self, *words: str, **environment: str) -> "subprocess.Popen[str]":
+        """Call a verb on the office's real hosts and do not wait."""
+        argv = lab.plugged(self.stage.target, [sys.executable, "-m", "provisioner.cli", "--json", *words])
+        return subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=self.environment | environment, start_new_session=True,
+        )  # fmt: skip
+
+    def run(self, *words: str, stdin: str = "", timeout_s: float = 300, **environment: str) -> Said:
+        """Call one and wait."""
+        began = time.monotonic()
+        process = self.start(*words, **environment)
+        out, err = process.communicate(stdin, timeout=timeout_s)
+        return Said(process.returncode, out, err, time.monotonic() - began)
+
+    def on(self, host: str, line: str) -> str:
+        """What a shell line printed on a real host; it must succeed."""
+        said = self.run("ssh", "demo", host, "--", line)
+        assert said.code == 0, said
+        assert said.data["exit"] == 0, said.data
+        return str(said.data["stdout"])
+
+    def git(self, *words: str) -> str:
+        """Git in their copy."""
+        identity = ["-c", f"user.name={self.login}", "-c", f"user.email={self.login}@example.org"]
+        done = subprocess.run(["git", *identity, *words], cwd=self.clone, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
