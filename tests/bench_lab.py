@@ -1,0 +1,172 @@
+"""The bench's numbers that need a lab: how soon it stands, our share of a run, the second apply, the whole demo."""
+
+import contextlib
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from provisioner import packages
+from provisioner.lab.remove import remove_tree
+from tests.bench_tools import BIN, ROOT, Broken, Number, at_most, at_most_one_in, at_most_times, cost, environment, in_turn, say
+from tests.stage import Said, Stage, make
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """The demo office in a lab, applied twice: what each of them said."""
+
+    stage: Stage
+    first: Said
+    again: Said
+
+
+@dataclass
+class Place:
+    """Where the bench works; `ending` takes everything down."""
+
+    folder: Path
+    ending: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    @cached_property
+    def installed(self) -> Installed:
+        """The installed office, made once for whoever asks, from a package cache that has all it needs."""
+        while True:
+            stage = make(self.folder / f"office-{time.monotonic_ns()}")
+            self.ending.callback(ran, stage, "lab", "down", stage.office)
+            had = _fetched()
+            ran(stage, "lab", "up", stage.office)
+            ran(stage, "adopt", stage.office, "--lab", "--yes")
+            say("installing the demo office")
+            first = ran(stage, "--json", "apply", stage.office, "--lab", "--yes")
+            if _fetched() - had < 1_000_000:  # package lists move a little
+                break
+            say("the package cache was cold; once more with a warm one")
+            ran(stage, "lab", "down", stage.office)
+        say(f"installed in {first.took_s:.1f} s; applying again")
+        again = ran(stage, "--json", "apply", stage.office, "--lab", "--yes")
+        say(f"applied again in {again.took_s:.1f} s")
+        return Installed(stage, first, again)
+
+
+def ran(stage: Stage, *words: str, **more: str) -> Said:
+    """A verb that must succeed.
+
+    Raises:
+        Broken: it did not.
+    """
+    said = stage.run(*words, timeout_s=900, **more)
+    if said.code:
+        raise Broken(f"provisioner {' '.join(words)} ended with {said.code}: {(said.out + said.err)[-1500:]}")
+    return said
+
+
+def _fetched() -> int:
+    """Bytes of packages that the cache holds."""
+    return sum(path.stat().st_size for path in packages.folder().rglob("*.deb"))
+
+
+def lab(place: Place) -> list[Number]:
+    """A base and labs of three blank hosts, in a folder of their own; the base's packages are on this machine."""
+    folder = place.folder / "lab"
+    folder.mkdir()
+    stage = make(place.folder / "blank")
+    own = {"PROVISIONER_LAB_DIR": str(folder)}
+    place.ending.callback(remove_tree, folder)
+    place.ending.callback(lambda: ran(stage, "lab", "down", stage.office, **own))
+    code = "from provisioner.lab import base; base.ensure('trixie', print)"
+    built: list[float] = []
+    for _ in range(2):  # the first fills the package cache where it is cold
+        for former in (folder / "bases").glob("trixie-*"):
+            remove_tree(former)
+        built.append(cost([sys.executable, "-c", code], stage.environment | own).wall_s)
+        say(f"base built in {built[-1]:.1f} s")
+    ups, downs = [], []
+    for _ in range(3):
+        ups.append(ran(stage, "lab", "up", stage.office, **own).took_s)
+        downs.append(ran(stage, "lab", "down", stage.office, **own).took_s)
+        say(f"lab up in {ups[-1]:.1f} s, down in {downs[-1]:.1f} s")
+    return [
+        at_most("lab: three blank hosts up, the base being there (median of 3)", 10, statistics.median(ups)),
+        at_most("lab: the base built, in a fresh folder, the package cache warm", 90, built[-1]),
+        at_most("lab: down again (median of 3)", 5, statistics.median(downs)),
+    ]
+
+
+def share(place: Place) -> list[Number]:
+    """Our CPU on the laptop for a play that changes nothing, to that of ansible-runner alone; the hosts' own is not in it."""
+    stage = place.installed.stage
+    expected: list[object] = []
+
+    def play(way: str) -> float:
+        said = stage.plugged(sys.executable, str(ROOT / "tests/bench_share.py"), way, str(stage.inventory), stage.office)
+        if said.code:
+            raise Broken(f"bench_share.py {way}: {(said.out + said.err)[-1500:]}")
+        result = json.loads(said.out.splitlines()[-1])
+        expected.append(result["hosts"])
+        if result["hosts"] != expected[0] or any(changed or failed for _, changed, failed in result["hosts"].values()):
+            raise Broken(f"bench_share.py {way}: not the same play without a change: {result['hosts']}")
+        return float(result["cpu_s"])
+
+    play("bare")  # opens the SSH connections that the others share
+    seen = in_turn(7, ours=lambda: play("ours"), bare=lambda: play("bare"))
+    what = "share: events, journal and progress of a no-change play on three lab hosts, to bare ansible-runner (CPU)"
+    return [at_most_times(what, 1.05, seen["ours"], seen["bare"])]
+
+
+def apply(place: Place) -> list[Number]:
+    """The second apply changes nothing and is soon over."""
+    done = place.installed
+    changed = {name: host["changed"] for name, host in done.again.data["hosts"].items()}
+    nothing = not any(changed.values())
+    what = "apply: the demo office again, to its first apply on blank hosts with a warm package cache (wall time)"
+    return [
+        Number("apply: changed on any host by the second apply", "0", str(sum(changed.values())), nothing and len(changed) == 3),
+        at_most_one_in(what, 3, done.again.took_s, done.first.took_s),
+    ]
+
+
+@contextlib.contextmanager
+def _clone(place: Place) -> Iterator[tuple[Path, dict[str, str]]]:
+    """A fresh clone of the last commit and the environment that gives it state, caches and labs of its own."""
+    folder = place.folder / "nothing"
+    own = {
+        "XDG_STATE_HOME": str(folder / "state"),
+        "XDG_CACHE_HOME": str(folder / "cache"),
+        "PROVISIONER_LAB_DIR": str(folder / "lab"),
+    }
+    env = environment(**own)
+    env["PATH"] = env["PATH"].removeprefix(f"{BIN}:")
+    env.pop("VIRTUAL_ENV", None)
+    clone = folder / "provisioner"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+    try:
+        yield clone, env
+    finally:
+        tool = clone / ".venv/bin/provisioner"
+        if tool.exists():
+            subprocess.run([str(tool), "lab", "down", "demo"], cwd=clone, env=env, check=False, capture_output=True)
+        remove_tree(folder)
+
+
+def demo(place: Place) -> list[Number]:
+    """`make demo` where there is nothing, then where all is there."""
+    needed = ("apt-cacher-ng", "mmdebstrap", "systemd-container")
+    asked = ["dpkg-query", "-W", "-f", "${binary:Package} ${db:Status-Status}\n", *needed]
+    states = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+    there = [line.split()[0].split(":")[0] for line in states.splitlines() if line.endswith(" installed")]
+    had = f"this machine had {', '.join(there)}" if there else "this machine had none of its packages"
+    with _clone(place) as (clone, env):
+        first = cost(["make", "demo"], env, clone).wall_s
+        say(f"make demo: {first:.0f} s")
+        again = cost(["make", "demo"], env, clone).wall_s
+        say(f"make demo again: {again:.0f} s")
+    return [
+        at_most(f"demo: `make demo` from a fresh clone, no environment, base or package cache ({had})", 480, first),
+        at_most("demo: `make demo` again", 120, again),
+    ]
