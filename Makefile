@@ -6,17 +6,17 @@ SHELL := /bin/bash
 
 OFFICE := demo
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
-# the newest Python we support that this machine has
-PYTHON := $(shell for v in 3.13 3.12 3.11; do p=$$(command -v python$$v) && $$p -c '' 2>/dev/null && { echo $$p; break; }; done || true)
+# the newest Python we support that this machine has; asked anew by each line, since one of them may install it
+PYTHON := $$(for v in 3.13 3.12 3.11; do p=$$(command -v python$$v) && $$p -c '' 2>/dev/null && { echo $$p; break; }; done || true)
 RUN := .venv/bin/provisioner
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
 
 .venv/ready: requirements.lock pyproject.toml
-	@[ -n "$(PYTHON)" ] || { echo "Python 3.11, 3.12 or 3.13 is missing: $(SUDO) apt-get install -y python3" >&2; exit 2; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	@p=$(PYTHON); { [ -n "$$p" ] && $$p -c 'import ensurepip, venv' 2>/dev/null; } || \
 	  { echo "Installing python3-venv"; $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends python3-venv; }
+	@[ -n "$(PYTHON)" ] || { echo "provisioner needs Python 3.11, 3.12 or 3.13 (Debian 12 or 13)" >&2; exit 2; }
 	@echo "Making the environment .venv with $(PYTHON)"
 	@$(PYTHON) -m venv --clear .venv
 	@.venv/bin/pip --disable-pip-version-check install --require-hashes -r requirements.lock \
