@@ -4,15 +4,21 @@
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 
-if [ -n "$(dpkg --audit)" ] || [ -n "$(ls /var/lib/dpkg/updates 2>/dev/null)" ]; then
+# Runs a command that does not wait for its lock by itself, for five minutes at most; `said` holds its words.
+# dpkg never waits; apt-get waits for dpkg's locks (DPkg::Lock::Timeout), not for that of the lists, which the machine's
+# own apt-daily.timer takes right after it is switched on.
+patiently() {
   tries=0
-  # dpkg does not wait for its lock; apt-get does (DPkg::Lock::Timeout), but refuses half-configured packages
-  until said=$(dpkg --force-confdef --force-confold --configure -a 2>&1); do
+  until said=$("$@" 2>&1); do
     case $said in
-      *lock*) tries=$((tries + 1)); [ "$tries" -lt 60 ] || { echo "$said" >&2; exit 1; }; sleep 5 ;;
-      *) break ;;
+      *'lock was locked'* | *'Could not get lock'*) tries=$((tries + 1)); [ "$tries" -lt 150 ] || return 1; sleep 2 ;;
+      *) return 1 ;;
     esac
   done
+}
+
+if [ -n "$(dpkg --audit)" ] || [ -n "$(ls /var/lib/dpkg/updates 2>/dev/null)" ]; then
+  patiently dpkg --force-confdef --force-confold --configure -a || true  # apt-get mends what dpkg could not
   apt-get -y -q -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold --fix-broken install >&2
   [ -z "$(dpkg --audit)" ] || { dpkg --audit >&2; exit 1; }
   echo repaired
@@ -20,6 +26,6 @@ fi
 
 lists=/var/lib/apt/lists
 if [ -z "$(find $lists -maxdepth 1 -name '*_Packages*' | head -n 1)" ] || [ -z "$(find $lists -maxdepth 0 -mmin -60)" ]; then
-  apt-get update -q -o DPkg::Lock::Timeout=300 -o APT::Update::Error-Mode=any >&2
+  patiently apt-get update -q -o APT::Update::Error-Mode=any || { echo "$said" >&2; exit 1; }
   touch $lists
 fi

@@ -132,6 +132,8 @@ def impostor(stage: Stage, address: str, *how: str) -> Iterator[Impostor]:
     """Stand at `address` in the LAN, before its real owner for whoever is plugged in; `how` goes to `impostor.py`."""
     log = stage.home / f"impostor-{address}-{time.monotonic_ns()}"
     log.touch()
+    # the other hosts must go on reaching the real one: answer ARP for the addresses of the link alone (ip-sysctl.rst)
+    subprocess.run(lab.plugged(stage.target, ["sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=1"]), check=True)
     plugged = lab.plugged(stage.target, ["ip", "address", "add", f"{address}/32", "dev", "lo"])
     subprocess.run(plugged, check=True, capture_output=True)
     words = lab.plugged(stage.target, [sys.executable, str(ROOM / "impostor.py"), address, str(log), *how])
