@@ -78,7 +78,7 @@ class Holding:
 def find(office: "Office", hosts: list[str]) -> dict[str, str]:
     """Where the machines with the dossier's MACs answer on the LAN we are plugged into: host -> address."""
     seen = neighbours(str(office.lan.network))
-    return {host: seen[office.hosts[host].mac] for host in hosts if office.hosts[host].mac in seen}
+    return {host: seen[office.hosts[host].mac][0] for host in hosts if office.hosts[host].mac in seen}
 
 
 def meet(target: Target, host: str, address: str, *, replace: bool = False) -> tuple[FirstContact, bool]:

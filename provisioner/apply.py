@@ -216,10 +216,9 @@ def reach(work: Work, on: Listener) -> None:
     if lost:
         seen = neighbours(str(office.lan.network))
         again = {
-            host: [seen[office.hosts[host].mac]]
-            for host in lost
-            if seen.get(office.hosts[host].mac) and seen[office.hosts[host].mac] not in candidates[host]
+            host: [address for address in seen.get(office.hosts[host].mac, []) if address not in candidates[host]] for host in lost
         }
+        again = {host: more for host, more in again.items() if more}
         better = locate(work.door, again) if again else {}
         work.found |= {host: found for host, found in better.items() if found.address or found.key_changed}
     for host in work.hosts:

@@ -21,7 +21,7 @@ from provisioner.errors import HostKeyChanged, Missing, Unreachable
 from provisioner.inventory.disk import write
 from provisioner.inventory.target import Target
 
-CONNECT_TIMEOUT_S = 10
+CONNECT_TIMEOUT_S = 6
 PORT = 22
 
 
@@ -204,8 +204,10 @@ def pin(target: Target, host: str, keys: Iterable[str] = ()) -> None:
 # ---------------------------------------------------------------------------------------- neighbours
 
 
-def neighbours(network: str) -> dict[str, str]:
-    """Who is on the LAN: MAC -> IPv4 address, from the kernel after one datagram to each address made it ask (ARP).
+def neighbours(network: str) -> dict[str, list[str]]:
+    """Who is on the LAN: MAC -> IPv4 addresses, from the kernel after one datagram to each address made it ask (ARP).
+
+    A machine that was just given another address stands at both for a while; the one that answered now comes first.
 
     No privilege needed; at most a /22, because a larger sweep overflows the kernel's table (1,024 entries).
     """
@@ -227,11 +229,11 @@ def neighbours(network: str) -> dict[str, str]:
                     time.sleep(0.05)  # the kernel queues few unresolved neighbours at once
         time.sleep(1.0)
     shown = subprocess.run(["ip", "-j", "-4", "neigh"], capture_output=True, text=True, check=True).stdout
-    return {
-        entry["lladdr"].lower(): entry["dst"]
-        for entry in json.loads(shown or "[]")
-        if "lladdr" in entry and ipaddress.ip_address(entry["dst"]) in lan
-    }
+    found: dict[str, list[str]] = {}
+    entries = [e for e in json.loads(shown or "[]") if "lladdr" in e and ipaddress.ip_address(e["dst"]) in lan]
+    for entry in sorted(entries, key=lambda e: "REACHABLE" not in e.get("state", [])):
+        found.setdefault(entry["lladdr"].lower(), []).append(entry["dst"])
+    return found
 
 
 # --------------------------------------------------------------------------------------------- keys

@@ -94,6 +94,19 @@ class Stage:
         assert said.code == 0, said.out + said.err
         return str(said.data["stdout"])
 
+    def restart(self, host: str, line: str = "", timeout_s: float = 90) -> None:
+        """Run `line` on a host, restart it, and wait until it answers again in another boot."""
+        ask = "cat /proc/sys/kernel/random/boot_id"
+        former = self.on(host, ask)
+        self.on(host, f"{line}\n(sleep 1; sudo systemctl reboot) >/dev/null 2>&1 &")
+        until = time.monotonic() + timeout_s
+        while time.monotonic() < until:
+            said = self.json("ssh", self.office, host, "--lab", "--", ask)
+            if said.code == 0 and said.data["stdout"] != former:
+                return
+            time.sleep(0.3)
+        raise AssertionError(f"{host} did not come back: {said.out} {said.err}")
+
     def plugged(self, *words: str, stdin: str = "") -> Said:
         """A command plugged into the lab's LAN, as `lab exec` runs it."""
         return self.run("lab", "exec", self.office, "--", *words, stdin=stdin)

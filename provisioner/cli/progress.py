@@ -49,8 +49,8 @@ class Watch:
                     self._bar, completed=self.done, total=total, count=count, description=shown(event.task)[:90]
                 )
             else:
-                total = f"/{max(self.total, self.done)}" if self.total else ""
-                self.voice.say(f"[{self.done}{total}] {event.task}")
+                of = f"/{max(self.total, self.done)}" if self.total else ""
+                self.voice.say(f"[{self.done}{of}] {event.task}")
         elif event.what == "host_reached":
             self.voice.say(f"  {event.host} answers at {event.detail['address']}")
         elif event.what == "host_changed":

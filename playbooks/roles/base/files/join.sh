@@ -13,5 +13,6 @@ if [ -n "$other" ]; then
   echo "$address is already used by $other: free it, or give this host another address in the dossier" >&2
   exit 1
 fi
-ip addr add "$address/$prefix" dev "$link"
+# brd +: as networkd itself would; 252 fails on an address that stands there without ("Numerical result out of range")
+ip addr add "$address/$prefix" brd + dev "$link"
 echo joined

@@ -28,7 +28,6 @@ if [ "$others" != 0 ] || [ "$managed" != /etc/systemd/network/10-office.network 
   done
   systemctl start systemd-networkd
   networkctl reload
-  # systemd 252 sometimes answers "Numerical result out of range" here
   networkctl reconfigure "$link" 2>/dev/null || systemctl restart systemd-networkd
   for old in $(ip -4 -o addr show dev "$link" scope global | awk '{ print $4 }' | grep -v "^$address/"); do
     ip addr del "$old" dev "$link" || true
