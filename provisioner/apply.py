@@ -6,234 +6,33 @@ only it leaves something: the mark on the hosts, the summary in the office's `ru
 """
 
 import contextlib
-import fcntl
 import hashlib
-import json
-import os
 import signal
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provisioner import __version__, packages, plays, runs
-from provisioner.errors import BadInput, Busy, HostKeyChanged, Missing, Unverified
-from provisioner.inventory import git, open_inventory, vault
+from provisioner import __version__, packages, plans, plays, runs
+from provisioner.errors import Busy, Missing, Unverified
+from provisioner.inventory import git, vault
 from provisioner.inventory.ansible import Handover
-from provisioner.inventory.disk import write
-from provisioner.inventory.target import Target, runtime_home
+from provisioner.inventory.target import runtime_home
 from provisioner.lease import Lease, marks, refuse_older_copy
+from provisioner.plans import Plan
 from provisioner.runs import Event, Journal, Run, fold
-from provisioner.ssh import Door, Found, locate, neighbours, pinned, public_key, technician_key
+from provisioner.ssh import public_key
+from provisioner.work import Listener, Work, reach, refuse_lockout, remember, technician
 
 if TYPE_CHECKING:
-    from provisioner.inventory.models import Office, Pack, Reseller
+    pass
 
 PLAYBOOK = "apply.yml"
-Listener = Callable[[Event], None]
 
 
 class Interrupted(Exception):
     """Somebody asked us to stop; the play ended in good order."""
-
-
-@dataclass
-class Work:
-    """All that a plan or an apply needs to know about one office before it begins."""
-
-    target: Target
-    office: "Office"
-    pack: "Pack"
-    reseller: "Reseller"
-    door: Door
-    hosts: list[str]
-    not_adopted: list[str]
-    run_id: str = field(default_factory=runs.new_id)
-    found: dict[str, Found] = field(default_factory=dict)
-
-    @property
-    def met(self) -> dict[str, str]:
-        """Where each reachable host was met: host -> address."""
-        return {host: found.address for host, found in self.found.items() if found.address}
-
-    @cached_property
-    def secrets(self) -> list[str]:
-        """Every secret of the office, to be hidden from whatever is shown or kept."""
-        return list(_leaves(vault.read(self.target).model_dump(mode="json")))
-
-
-def _leaves(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _leaves(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _leaves(inner)
-    elif isinstance(value, str):
-        yield value
-
-
-def technician(target: Target) -> tuple[str, str, str]:
-    """Who works: (login, name, e-mail), from the inventory's `git config`; in a lab, failing that, whoever may serve the office.
-
-    Raises:
-        Missing: nobody said who they are.
-        BadInput: the office's reseller has no such technician.
-    """
-    inventory = open_inventory(target.inventory)
-    reseller = inventory.reseller(inventory.office(target.office).reseller)
-    me = inventory.whoami()
-    if me is None and target.lab:
-        me = (next(iter(reseller.technicians)), reseller.name)
-    if me is None:
-        raise Missing(
-            "nobody said who works here",
-            hint=f"git -C {target.inventory} config provisioner.technician LOGIN (one of {reseller.name}: "
-            f"{', '.join(reseller.technicians)})",
-        )
-    login = me[0]
-    if login not in reseller.technicians:
-        raise BadInput(
-            f"{login} is no technician of {reseller.name}, who serves {target.office}",
-            hint=f"provisioner reseller show {reseller.name}",
-        )
-    person = reseller.technicians[login]
-    return login, person.name, person.email
-
-
-def door(target: Target) -> Door:
-    """The way into the office's hosts for whoever works now."""
-    return Door(target, technician(target)[0], technician_key(target))
-
-
-def prepare(target: Target, only: Sequence[str] = ()) -> Work:
-    """Read the office and choose its hosts; nothing is contacted.
-
-    Raises:
-        BadInput: a wrong dossier, or a host that the office does not have.
-        Missing: no host of the selection is adopted.
-    """
-    inventory = open_inventory(target.inventory)
-    office = inventory.office(target.office)
-    for host in only:
-        if host not in office.hosts:
-            raise BadInput(f"{target.office} has no host {host!r}", hint=f"its hosts: {', '.join(office.hosts)}")
-    chosen = [host for host in office.hosts if not only or host in only]
-    pins = pinned(target)
-    adopted = [host for host in chosen if host in pins]
-    if not adopted:
-        lab = " --lab" if target.lab else ""
-        raise Missing(
-            f"no host of {target.office} is adopted" if not only else f"{', '.join(only)} of {target.office}: not adopted",
-            hint=f"provisioner adopt {target.office}{lab}",
-        )
-    return Work(
-        target, office, inventory.pack(office.pack), inventory.reseller(office.reseller), door(target),
-        adopted, [host for host in chosen if host not in pins],
-    )  # fmt: skip
-
-
-def refuse_lockout(work: Work) -> None:
-    """Stop before hosts are touched whose list of keys would not hold the key in our hand.
-
-    Role base makes `/etc/ssh/technicians/LOGIN` exactly the keys of the reseller's file: whoever applies with another
-    key is out from the next connection on. A lab hands its own key over beside them.
-
-    Raises:
-        BadInput: the key is not there; the hint says where to write it.
-    """
-    if work.target.lab:
-        return
-    known = {" ".join(key.split()[:2]) for key in work.reseller.technicians[work.door.user].keys}
-    mine = public_key(work.door.key)
-    if " ".join(mine.split()[:2]) not in known:
-        raise BadInput(
-            f"the key {work.door.key} is none of {work.door.user}'s in resellers/{work.reseller.name}.yml:"
-            f" {work.target.office} would lock you out",
-            hint=f"add it there, under technicians.{work.door.user}.keys: {mine}",
-        )
-
-
-@contextlib.contextmanager
-def alone(target: Target) -> Iterator[None]:
-    """Hold the office on this laptop: the kernel gives the lock back when we die, however we die.
-
-    Raises:
-        Busy: another process of ours works on it.
-    """
-    with (target.state / "lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            lock.seek(0)
-            raise Busy(
-                f"another provisioner on this laptop works on {target.office} ({lock.read().strip() or 'just started'})",
-                hint="wait for it to end",
-            ) from error
-        lock.seek(0)
-        lock.truncate()
-        lock.write(f"process {os.getpid()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
-        lock.flush()
-        try:
-            yield
-        finally:
-            lock.seek(0)
-            lock.truncate()
-
-
-# ------------------------------------------------------------------------------------------- reaching
-
-
-def addresses(target: Target) -> dict[str, str]:
-    """Where hosts were last met; a file that only saves a search, so a damaged one is an empty one."""
-    try:
-        known = json.loads((target.state / "addresses.json").read_text())
-        return {str(k): str(v) for k, v in known.items()}
-    except (OSError, ValueError, AttributeError):
-        return {}
-
-
-def remember(target: Target, met: Mapping[str, str]) -> None:
-    """Keep where hosts were met."""
-    write(target.state / "addresses.json", json.dumps({**addresses(target), **met}))
-
-
-def reach(work: Work, on: Listener) -> None:
-    """Log in to every chosen host; fills `work.found`. A host that does not answer is an event, not an error.
-
-    Raises:
-        HostKeyChanged: a host shows another key than the pinned one: the whole run stops before anything is sent.
-    """
-    office, last = work.office, addresses(work.target)
-    candidates = {
-        host: list(dict.fromkeys(filter(None, (last.get(host, ""), str(office.hosts[host].address))))) for host in work.hosts
-    }
-    work.found = locate(work.door, candidates)
-    lost = [host for host in work.hosts if not work.found[host].address]
-    if lost:
-        seen = neighbours(str(office.lan.network))
-        again = {
-            host: [address for address in seen.get(office.hosts[host].mac, []) if address not in candidates[host]] for host in lost
-        }
-        again = {host: more for host, more in again.items() if more}
-        better = locate(work.door, again) if again else {}
-        work.found |= {host: found for host, found in better.items() if found.address or found.key_changed}
-    for host in work.hosts:
-        found = work.found[host]
-        if found.key_changed:
-            raise HostKeyChanged(
-                found.problem,
-                hint=f"look at the machine itself; was it reinstalled? then: provisioner adopt {work.target.office} {host}"
-                f"{' --lab' if work.target.lab else ''} --replace-key",
-            )
-        if found.address:
-            on(Event("host_reached", host, detail={"address": found.address}))
-        else:
-            on(Event("host_unreachable", host, detail={"problem": found.problem}))
-    remember(work.target, work.met)
 
 
 # ------------------------------------------------------------------------------------------- playing
@@ -397,7 +196,7 @@ def expected_tasks(work: Work, verb: str) -> int | None:
     return totals.get(f"{verb} {key}") or totals.get(f"plan {key}")
 
 
-def plan(work: Work, *, watch: Listener, say: Callable[[str], None], force: bool = False) -> "Plan":
+def plan(work: Work, *, watch: Listener, say: Callable[[str], None], force: bool = False) -> Plan:
     """What `apply` would change, host by host; nothing on the hosts changes but their package lists.
 
     Raises:
@@ -423,78 +222,7 @@ def plan(work: Work, *, watch: Listener, say: Callable[[str], None], force: bool
         run = _end(recorder, status, error)
     if status in ("changed", "unchanged"):
         runs.learn(work.target.state / "totals.json", _total_key(work, "plan"), run.tasks)
-    return Plan(run, _digest(work, run))
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a check-mode run found, and the digest that names exactly that."""
-
-    run: Run
-    digest: str
-
-    def save(self, path: Path, target: Target) -> None:
-        """Keep it for `apply --plan`."""
-        body = {
-            "office": target.office,
-            "lab": target.lab,
-            "digest": self.digest,
-            "made": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-            "technician": self.run.technician,
-            "hosts": {
-                name: {"counts": host.counts, "changes": [{"task": c.task, "diff": c.diff} for c in host.changes]}
-                for name, host in sorted(self.run.hosts.items())
-            },
-        }
-        write(path, json.dumps(body, ensure_ascii=False, indent=1) + "\n")
-
-
-def _digest(work: Work, run: Run) -> str:
-    """SHA-256 of all that decides: dossier and pack as read, roles, version, and what each host would change."""
-    parts = {
-        "dossier": work.office.model_dump_json(),
-        "pack": work.pack.model_dump_json(),
-        "roles": plays.tree_digest(),
-        "version": __version__,
-        "hosts": {
-            name: [[c.task, c.diff] for c in host.changes] for name, host in sorted(run.hosts.items())
-        },
-    }  # fmt: skip
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def load_plan(path: Path, target: Target) -> dict[str, Any]:
-    """Read a saved plan.
-
-    Raises:
-        BadInput: not a plan, or one of another office.
-    """
-    try:
-        if path.stat().st_size > 50_000_000:
-            raise ValueError("too large")
-        saved = json.loads(path.read_text())
-        office, lab, digest, hosts = saved["office"], saved["lab"], saved["digest"], saved["hosts"]
-        if not isinstance(digest, str) or not isinstance(hosts, dict):
-            raise TypeError("digest")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{path} is not a saved plan: {error}", hint=f"provisioner plan {target.office} --save {path}") from error
-    if (office, lab) != (target.office, target.lab):
-        where = f"{office}{' (lab)' if lab else ''}"
-        raise BadInput(f"{path} is a plan of {where}, not of {target.office}{' (lab)' if target.lab else ''}")
-    return dict(saved)
-
-
-def differences(saved: Mapping[str, Any], now: Plan) -> list[str]:
-    """Where a saved plan and the present one part, one line each."""
-    lines = []
-    was = {h: [(c["task"], c["diff"]) for c in v["changes"]] for h, v in saved["hosts"].items()}
-    new = {h: [(c.task, c.diff) for c in v.changes] for h, v in now.run.hosts.items()}
-    for host in sorted(was.keys() | new.keys()):
-        for task, diff in was.get(host, []):
-            if (task, diff) not in new.get(host, []):
-                lines.append(f"{host}: no longer the same: {task}")
-        lines += [f"{host}: new: {task}" for task, diff in new.get(host, []) if (task, diff) not in was.get(host, [])]
-    return lines or ["the dossier, the pack, the roles or the tool changed"]
+    return Plan(run, plans.digest(work, run))
 
 
 def apply(
@@ -571,10 +299,10 @@ def _compare(work: Work, saved: Mapping[str, Any], say: Callable[[str], None]) -
         events.append(Event("host_reached", host, detail={"address": address}))
     _play(work, events.append, say, check=True)
     now = fold(events)
-    fresh = Plan(now, _digest(work, now))
+    fresh = Plan(now, plans.digest(work, now))
     if fresh.digest != saved["digest"]:
         raise Unverified(
-            "the saved plan no longer holds; nothing was changed:\n  " + "\n  ".join(differences(saved, fresh)[:20]),
+            "the saved plan no longer holds; nothing was changed:\n  " + "\n  ".join(plans.differences(saved, fresh)[:20]),
             hint=f"provisioner plan {work.target.office} --save FILE, and read it again",
         )
 

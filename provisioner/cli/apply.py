@@ -9,8 +9,9 @@ from provisioner.cli.common import Voice, confirm, lab_option, office_argument, 
 from provisioner.errors import BadInput
 
 if TYPE_CHECKING:
-    from provisioner.apply import Plan, Work
+    from provisioner.plans import Plan
     from provisioner.runs import Run
+    from provisioner.work import Work
 
 host_option = click.option("--host", "hosts", multiple=True, metavar="HOST", help="Only this host (may be given again).")
 force_option = click.option("--force", is_flag=True, help="Go on though your copy is older; the audit records it.")
@@ -68,12 +69,12 @@ def plan(voice: Voice, office: str, hosts: tuple[str, ...], save: Path | None, l
 
     Exits 3 when there is something to change, 0 when there is nothing.
     """
-    from provisioner import apply as workflow
+    from provisioner import work as office_work
 
     target = voice.target(office, lab)
     plug(target)
-    work = workflow.prepare(target, hosts)
-    with workflow.alone(target):
+    work = office_work.prepare(target, hosts)
+    with office_work.alone(target):
         found = _plan(voice, work, force)
     if save:
         found.save(save, target)
@@ -126,18 +127,20 @@ def apply(
     Without --yes or --plan, shows the plan first and asks.
     """
     from provisioner import apply as workflow
+    from provisioner import plans
+    from provisioner import work as office_work
     from provisioner.cli.progress import Watch
 
     target = voice.target(office, lab)
-    known = workflow.load_plan(saved, target) if saved else None
+    known = plans.load(saved, target) if saved else None
     if not yes and not saved and (voice.as_json or not terminal()):
         raise BadInput(
             "apply would ask before it changes anything, and nobody is there to answer",
             hint="give --yes, or --plan FILE",
         )
     plug(target)
-    work = workflow.prepare(target, hosts)
-    with workflow.alone(target):
+    work = office_work.prepare(target, hosts)
+    with office_work.alone(target):
         if not yes and not saved:
             found = _plan(voice, work, force)
             show_plan(voice, found, work)
@@ -147,7 +150,7 @@ def apply(
             if not confirm(f"Apply these {found.run.changed} changes?"):
                 voice.say("nothing was changed")
                 return 3
-            work = workflow.prepare(target, hosts)
+            work = office_work.prepare(target, hosts)
         watch = Watch(voice, f"apply {office}", workflow.expected_tasks(work, "apply"))
         with watch.showing():
             run = workflow.apply(work, watch=watch, say=voice.say, saved=known, force=force, commit=not no_commit)

@@ -1,0 +1,87 @@
+"""A plan: what a check-mode run found, the digest that names exactly that, and the file it is kept in."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from provisioner import __version__, plays
+from provisioner.errors import BadInput
+from provisioner.inventory.disk import write
+from provisioner.inventory.target import Target
+from provisioner.runs import Run
+from provisioner.work import Work
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a check-mode run found, and the digest that names exactly that."""
+
+    run: Run
+    digest: str
+
+    def save(self, path: Path, target: Target) -> None:
+        """Keep it for `apply --plan`."""
+        body = {
+            "office": target.office,
+            "lab": target.lab,
+            "digest": self.digest,
+            "made": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            "technician": self.run.technician,
+            "hosts": {
+                name: {"counts": host.counts, "changes": [{"task": c.task, "diff": c.diff} for c in host.changes]}
+                for name, host in sorted(self.run.hosts.items())
+            },
+        }
+        write(path, json.dumps(body, ensure_ascii=False, indent=1) + "\n")
+
+
+def digest(work: Work, run: Run) -> str:
+    """SHA-256 of all that decides: dossier and pack as read, roles, version, and what each host would change."""
+    parts = {
+        "dossier": work.office.model_dump_json(),
+        "pack": work.pack.model_dump_json(),
+        "roles": plays.tree_digest(),
+        "version": __version__,
+        "hosts": {
+            name: [[c.task, c.diff] for c in host.changes] for name, host in sorted(run.hosts.items())
+        },
+    }  # fmt: skip
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def load(path: Path, target: Target) -> dict[str, Any]:
+    """Read a saved plan.
+
+    Raises:
+        BadInput: not a plan, or one of another office.
+    """
+    try:
+        if path.stat().st_size > 50_000_000:
+            raise ValueError("too large")
+        saved = json.loads(path.read_text())
+        office, lab, digest, hosts = saved["office"], saved["lab"], saved["digest"], saved["hosts"]
+        if not isinstance(digest, str) or not isinstance(hosts, dict):
+            raise TypeError("digest")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{path} is not a saved plan: {error}", hint=f"provisioner plan {target.office} --save {path}") from error
+    if (office, lab) != (target.office, target.lab):
+        where = f"{office}{' (lab)' if lab else ''}"
+        raise BadInput(f"{path} is a plan of {where}, not of {target.office}{' (lab)' if target.lab else ''}")
+    return dict(saved)
+
+
+def differences(saved: Mapping[str, Any], now: Plan) -> list[str]:
+    """Where a saved plan and the present one part, one line each."""
+    lines = []
+    was = {h: [(c["task"], c["diff"]) for c in v["changes"]] for h, v in saved["hosts"].items()}
+    new = {h: [(c.task, c.diff) for c in v.changes] for h, v in now.run.hosts.items()}
+    for host in sorted(was.keys() | new.keys()):
+        for task, diff in was.get(host, []):
+            if (task, diff) not in new.get(host, []):
+                lines.append(f"{host}: no longer the same: {task}")
+        lines += [f"{host}: new: {task}" for task, diff in new.get(host, []) if (task, diff) not in was.get(host, [])]
+    return lines or ["the dossier, the pack, the roles or the tool changed"]
