@@ -114,7 +114,7 @@ def share(place: Place) -> list[Number]:
         return float(result["cpu_s"])
 
     play("bare")  # opens the SSH connections that the others share
-    seen = in_turn(7, ours=lambda: play("ours"), bare=lambda: play("bare"))
+    seen = in_turn(5, ours=lambda: play("ours"), bare=lambda: play("bare"))
     what = "share: events, journal and progress of a no-change play on three lab hosts, to bare ansible-runner (CPU)"
     return [at_most_times(what, 1.05, seen["ours"], seen["bare"])]
 

@@ -11,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from provisioner import apply, runs
+from provisioner import apply, runs, work
 from provisioner.inventory.ansible import Handover
 from provisioner.inventory.target import Target
 from provisioner.plays import Play, playbooks
@@ -26,19 +26,21 @@ def spent() -> float:
 
 def prepared(target: Target) -> Play:
     """The play that `apply` would play."""
-    work = apply.prepare(target)
-    apply.reach(work, lambda _: None)
+    chosen = work.prepare(target)
+    work.reach(chosen, lambda _: None)
     handover = Handover(
         inventory=str(target.inventory),
         office=target.office,
         lab=True,
-        user=work.door.user,
-        addresses=work.met,
-        options={host: work.door.options(host) for host in work.met},
-        technicians={work.door.user: [public_key(work.door.key)]},  # without it the play would lock the lab's key out
+        user=chosen.door.user,
+        addresses=chosen.met,
+        options={host: chosen.door.options(host) for host in chosen.met},
+        technicians={chosen.door.user: [public_key(chosen.door.key)]},  # without it the play would lock the lab's key out
     )
-    work.door.close()
-    return Play(target, apply.PLAYBOOK, handover, run_id=work.run_id, check=False, limit=sorted(work.met), secrets=work.secrets)
+    chosen.door.close()
+    return Play(
+        target, apply.PLAYBOOK, handover, run_id=chosen.run_id, check=False, limit=sorted(chosen.met), secrets=chosen.secrets
+    )
 
 
 def ours(play: Play) -> runs.Run:
