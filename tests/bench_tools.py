@@ -79,7 +79,7 @@ def in_turn(rounds: int, **measured: Callable[[], float]) -> dict[str, float]:
         for name, function in measured.items():
             seen[name].append(function())
     for name, values in seen.items():
-        say(f"  {name}: {' '.join(f'{value:.3f}' for value in values)}")
+        say(f"  {name}: {' '.join(f'{value:.4g}' for value in values)}")
     return {name: statistics.median(values) for name, values in seen.items()}
 
 
