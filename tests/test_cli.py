@@ -12,7 +12,8 @@ import pytest
 
 from provisioner import __version__
 from provisioner.cli.__main__ import VERBS, provisioner
-from provisioner.cli.common import shown
+from provisioner.cli.common import plug, shown
+from provisioner.inventory.target import Target
 
 ROOT = Path(__file__).parents[1]
 
@@ -129,3 +130,23 @@ def test_completion_knows_verbs_and_offices() -> None:
 def test_what_cannot_be_seen_is_shown() -> None:
     """Terminal escapes and right-to-left marks are printed as escapes; letters of any script are left alone."""
     assert shown("a\x1b[31mb\u202ec\u200fd é 日本 \t\n") == "a\\u001b[31mb\\u202ec\\u200fd é 日本 \t\n"
+
+
+def test_a_verb_plugs_into_a_lab_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An ordinary user's call becomes the plugged one even when sudo hands over none of its variables."""
+    target = Target(tmp_path, "demo", lab=True)
+    became: list[list[str]] = []
+
+    def through_sudo(_: Target, command: list[str]) -> list[str]:
+        return ["env", "-i", f"PATH={os.environ['PATH']}", *command]
+
+    monkeypatch.setattr("provisioner.lab.plugged", through_sudo)
+    monkeypatch.setattr(os, "execvp", lambda _, words: became.append(words))
+    plug(target)
+    (words,) = became
+    asked = [*words[: words.index("-m")], "-c", "import os; print(os.environ.get('PROVISIONER_PLUGGED'))"]
+
+    assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip() == target.id
+    monkeypatch.setenv("PROVISIONER_PLUGGED", target.id)
+    plug(target)
+    assert len(became) == 1

@@ -169,7 +169,8 @@ def plug(target: "Target") -> None:
         return
     from provisioner import lab
 
-    environment = {**os.environ, "PROVISIONER_PLUGGED": target.id}
-    words = lab.plugged(target, [sys.executable, "-m", "provisioner.cli", *sys.argv[1:]])
+    # In the arguments, not in the environment, which sudo filters: a call that does not know it is plugged plugs for ever.
+    command = ["env", f"PROVISIONER_PLUGGED={target.id}", sys.executable, "-m", "provisioner.cli", *sys.argv[1:]]
+    words = lab.plugged(target, command)
     sys.stdout.flush()
-    os.execvpe(words[0], words, environment)  # noqa: S606 - we are to become that call
+    os.execvp(words[0], words)  # noqa: S606 - we are to become that call
