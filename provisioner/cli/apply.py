@@ -177,7 +177,7 @@ def show_plan(voice: Voice, found: "Plan", work: "Work") -> None:
                 voice.out.print(Text(f"      {shown(line)}", style), soft_wrap=True)
     voice.out.print()
     _left_out(voice, work)
-    hosts = len(found.run.hosts)
+    hosts = sum(bool(host.changes) for host in found.run.hosts.values())
     last = f"{found.run.changed} changes on {hosts} host{'s' * (hosts > 1)}" if found.run.changed else "nothing to change"
     voice.out.print(Text.assemble((f"plan of {work.target.office}{' (lab)' if work.target.lab else ''}: ", "bold"), last))
     voice.out.print(Text(f"digest {found.digest}", "dim"))

@@ -138,6 +138,8 @@ def main() -> None:
     for file in module.params["files"]:
         uid, gid = ids(module, file)
         was, had = present(file["dest"])
+        if os.path.isdir(file["dest"]) and not os.path.islink(file["dest"]):
+            module.fail_json(msg=f"{file['dest']} is a folder on this host, a file belongs there: move it away")
         wanted = f"{uid}:{gid} {int(file['mode'], 8):04o}"
         if was == file["content"] and had == wanted:
             continue
