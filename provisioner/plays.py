@@ -200,8 +200,10 @@ def problem_text(result: Mapping[str, Any]) -> str:
     """Why a task failed, in a few lines: its message, what its program said, and which items of a loop failed."""
     lines: list[str] = []
     for item in result.get("results") or []:
-        if isinstance(item, Mapping) and (item.get("failed") or item.get("unreachable")):
-            lines.append(f"{item.get('item', '')}: {problem_text(item)}")
+        # from ansible-core 2.20 on an item that failed is not marked so, but has an exception
+        if isinstance(item, Mapping) and (item.get("failed") or item.get("unreachable") or "exception" in item):
+            label = item.get("_ansible_item_label", item.get("item", ""))
+            lines.append(f"{label if isinstance(label, str | int) else ''}: {problem_text(item)}".removeprefix(": "))
     if not lines:
         for key in ("msg", "stderr", "module_stderr", "stdout"):
             text = str(result.get(key) or "").strip()
