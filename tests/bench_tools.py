@@ -76,8 +76,11 @@ def in_turn(rounds: int, **measured: Callable[[], float]) -> dict[str, float]:
     """The median of each, measured A B A B …, so that whatever disturbs the machine disturbs all alike."""
     seen: dict[str, list[float]] = {name: [] for name in measured}
     for _ in range(rounds):
+        began = time.monotonic()
         for name, function in measured.items():
             seen[name].append(function())
+        if time.monotonic() - began > 10:
+            say("  " + ", ".join(f"{name} {values[-1]:.4g} s" for name, values in seen.items()))
     for name, values in seen.items():
         say(f"  {name}: {' '.join(f'{value:.4g}' for value in values)}")
     return {name: statistics.median(values) for name, values in seen.items()}
