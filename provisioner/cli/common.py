@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.errors import BadInput, Missing
+from provisioner.errors import BadInput, Missing, ProvisionerError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -136,15 +136,26 @@ def terminal() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def ask(question: str, option: str, *, secret: bool = False, default: str | None = None) -> str:
-    """Ask on the terminal for what `option` would have given.
+def ask(
+    question: str, option: str, *, secret: bool = False, default: str | None = None, check: Callable[[str], object] | None = None
+) -> str:
+    """Ask on the terminal for what `option` would have given; again while `check` raises for what was typed.
 
     Raises:
         BadInput: there is no terminal; the hint names the option.
     """
     if not terminal():
         raise BadInput(f"{question}: nobody is there to answer", hint=f"give {option}")
-    answer: str = click.prompt(question, hide_input=secret, default=default, err=True)
+
+    def accepted(typed: str) -> str:
+        try:
+            if check and typed != default:
+                check(typed)
+        except ProvisionerError as error:
+            raise click.UsageError(shown(f"{error}; try {error.hint}" if error.hint else str(error))) from None
+        return typed
+
+    answer: str = click.prompt(question, hide_input=secret, default=default, value_proc=accepted, err=True)
     return answer
 
 

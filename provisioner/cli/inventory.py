@@ -1,5 +1,6 @@
 """`init` and `inventory`: a network's files made, checked, and described to editors."""
 
+import functools
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,9 @@ def init(voice: Voice, folder: Path, passphrase_stdin: bool, generate_passphrase
 
 def _answers(given: dict[str, Any], wanted: list[tuple[str, str]]) -> None:
     """Complete what was given by asking; without a terminal, name every option that lacks at once."""
+    from provisioner.inventory import fields
+
+    kinds = {"technician": fields.Login, "reseller": fields.Name, "siren": fields.Siren}
     lacking = [(word, question) for word, question in wanted if not given[word]]
     if lacking and not terminal():
         raise BadInput(
@@ -88,7 +92,8 @@ def _answers(given: dict[str, Any], wanted: list[tuple[str, str]]) -> None:
             hint="give " + " ".join(f"--{word.replace('_', '-')} …" for word, _ in lacking),
         )
     for word, question in lacking:
-        given[word] = ask(question, f"--{word.replace('_', '-')}")
+        kind = kinds.get(word, fields.Filled)
+        given[word] = ask(question, f"--{word.replace('_', '-')}", check=functools.partial(fields.refuse, kind))
 
 
 def _public_key(path: Path | None) -> str:

@@ -1,5 +1,6 @@
 """`office`: the places the network serves: new, list, show, remove."""
 
+import functools
 import re
 import shutil
 from datetime import date
@@ -128,17 +129,27 @@ def _answers(given: dict[str, Any], logins: dict[str, str]) -> None:
         if (given["phone"] or given["email"]) and not given["contact"]:
             raise BadInput("a phone or e-mail without whose it is", hint="give --contact NAME")
         return
+    from provisioner.inventory import fields
+
     for word, question in lacking:
-        given[word] = ask(question, f"--{word.replace('_', '-')}")
+        kind = fields.Siren if word == "siren" else fields.Filled
+        given[word] = ask(question, f"--{word.replace('_', '-')}", check=functools.partial(fields.refuse, kind))
     for word, question in _OPTIONAL:
         if given[word] is None and (word == "contact" or given["contact"]):
             given[word] = ask(f"{question} (empty: nobody)" if word == "contact" else question, f"--{word}", default="")
-    while not logins or ask("Somebody else? login=Name (empty: no)", "--person", default="") != "":
-        said = ask("Who works there? login=Name (empty: nobody yet)", "--person", default="")
-        if not said:
-            break
-        login, who = _pair(said, "login=Name")
+    question = "Who works there? login=Name (empty: nobody yet)"
+    while said := ask(question, "--person", default="", check=_person):
+        login, who = _person(said)
         logins[login] = who
+        question = "Somebody else? login=Name (empty: no)"
+
+
+def _person(text: str) -> tuple[str, str]:
+    from provisioner.inventory import fields
+
+    login, who = _pair(text, "login=Name")
+    fields.refuse(fields.Login, login)
+    return login, who
 
 
 def _pair(text: str, form: str) -> tuple[str, str]:

@@ -7,7 +7,15 @@ from datetime import date
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -33,6 +41,19 @@ _SYSTEM_PREFIXES = ("systemd-", "debian-", "kind-")
 
 def _wrong(what: str, hint: str) -> PydanticCustomError:
     return PydanticCustomError("worded", "{what}", {"what": what, "hint": hint})
+
+
+def refuse(kind: Any, text: str) -> None:
+    """Let an answer of this kind through (`refuse(Login, "m.durand")`), for those who ask for it one by one.
+
+    Raises:
+        BadInput: it is none; what and why, as a file would be told.
+    """
+    try:
+        TypeAdapter(kind).validate_python(text)
+    except ValidationError as error:
+        about = error.errors()[0].get("ctx", {})
+        raise BadInput(str(about.get("what", error.errors()[0]["msg"])), hint=str(about.get("hint", ""))) from None
 
 
 def _literal(value: Any) -> Any:
