@@ -440,7 +440,7 @@ def test_no_secret_leaves_the_vault_in_a_failed_or_killed_run(shop: Shop) -> Non
     with Sampler() as sampler:
         running = stage.start("--json", "apply", "demo", "--lab", "--yes")
         assert marker.exists()
-        assert soon(lambda: any(b"/usr/local/bin/smbpasswd" in blob for blob in sampler.seen))
+        assert soon(lambda: any(b"/usr/local/bin/smbpasswd" in blob for blob in list(sampler.seen)), 300)
         kill(running)
         soon(lambda: False, 1)
     shop.seen |= sampler.seen
