@@ -119,6 +119,17 @@ def test_people_share_files_and_keep_their_own(office: Stage) -> None:
     assert "LOGON_FAILURE" in office.plugged("smbclient", "//192.168.1.10/commun", "-U", who[0], "-c", "ls", stdin="wrong\n").out
 
 
+def test_a_restart_undoes_nothing(office: Stage) -> None:
+    """After a restart every service runs, the address is the dossier's, and apply finds nothing to do."""
+    office.restart("desktop")
+
+    assert office.on("desktop", "systemctl --failed --no-legend --plain").strip() == ""
+    assert office.on("desktop", "ip -4 -o addr show dev eth0 | awk '{ print $4 }'").split() == ["192.168.1.20/24"]
+    assert "table inet office" in office.on("desktop", "sudo nft list tables")
+    again = office.json("apply", "demo", "--lab", "--yes", "--host", "desktop")
+    assert again.data["hosts"]["desktop"]["changed"] == 0, office.json("runs", "show", "demo", "--lab").out
+
+
 def test_the_first_password_is_set_once(office: Stage) -> None:
     """Somebody who changed their password keeps it over the next apply."""
     login = next(iter(office.json("secrets", "show", "demo", "--lab").data["people"]))

@@ -79,9 +79,12 @@ def ids(module: AnsibleModule, file: dict[str, Any]) -> tuple[int, int]:
 
 
 def present(dest: str) -> tuple[str | None, str]:
-    """The text at `dest` and a line `owner:group mode` for the diff; None when it is not a plain text file."""
+    """The text at `dest` and a line `owner:group mode` for the diff; None when it is not a plain text file.
+
+    A link is followed: one that leads to the wanted text may stay (Debian 13 makes /etc/default/locale one at every start).
+    """
     try:
-        status = os.lstat(dest)
+        status = os.stat(dest)
         if not stat.S_ISREG(status.st_mode):
             return None, "not a plain file"
         with open(dest, encoding="utf-8", errors="surrogateescape", newline="") as file:
@@ -172,6 +175,8 @@ def main() -> None:
         if new:
             os.chmod(new, int(file["mode"], 8))
             os.chown(new, uid, gid)
+            if os.path.islink(file["dest"]):
+                os.unlink(file["dest"])  # else the text would land wherever it leads
             module.atomic_move(new, file["dest"], keep_dest_attrs=False)
         os.chown(file["dest"], uid, gid)
         os.chmod(file["dest"], int(file["mode"], 8))
