@@ -23,7 +23,7 @@ from provisioner.lease import Lease, marks, refuse_older_copy
 from provisioner.plans import Plan
 from provisioner.runs import Event, Journal, Run, fold
 from provisioner.ssh import public_key
-from provisioner.work import Listener, Work, reach, refuse_lockout, remember, technician
+from provisioner.work import Listener, Work, bystanders, reach, refuse_lockout, remember, technician
 
 if TYPE_CHECKING:
     pass
@@ -262,14 +262,15 @@ def apply(
             status = "unreachable"
         else:
             moved = {h: str(work.office.hosts[h].address) for h in work.met if work.office.hosts[h].kind != "router"}
-            lease = Lease(work.door, work.met, work.run_id, work.door.user, lost=lambda _: None, moved=moved)
+            held = work.met | bystanders(work)
+            lease = Lease(work.door, held, work.run_id, work.door.user, lost=lambda _: None, moved=moved)
             lease.__enter__()
-            recorder(Event("lease_taken", detail={"hosts": sorted(work.met)}))
+            recorder(Event("lease_taken", detail={"hosts": sorted(held)}))
             if not force:
                 refuse_older_copy(work.target.inventory, lease.applied)
             if saved is not None:
                 say("comparing with the saved plan")
-                _compare(work, saved, say)
+                _compare(work, saved, say, lease)
             vault.complete(work.target, work.office)
             begun = True
             _play(work, recorder, say, check=False, lease=lease)
@@ -293,11 +294,11 @@ def apply(
     return run
 
 
-def _compare(work: Work, saved: Mapping[str, Any], say: Callable[[str], None]) -> None:
+def _compare(work: Work, saved: Mapping[str, Any], say: Callable[[str], None], lease: Lease) -> None:
     events: list[Event] = []
     for host, address in work.met.items():
         events.append(Event("host_reached", host, detail={"address": address}))
-    _play(work, events.append, say, check=True)
+    _play(work, events.append, say, check=True, lease=lease)
     now = fold(events)
     fresh = Plan(now, plans.digest(work, now))
     if fresh.digest != saved["digest"]:

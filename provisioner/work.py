@@ -5,7 +5,7 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,7 @@ class Work:
     door: Door
     hosts: list[str]
     not_adopted: list[str]
+    others: list[str]  # adopted hosts of the office that were not chosen
     run_id: str = field(default_factory=runs.new_id)
     found: dict[str, Found] = field(default_factory=dict)
 
@@ -116,7 +117,7 @@ def prepare(target: Target, only: Sequence[str] = ()) -> Work:
         )
     return Work(
         target, office, inventory.pack(office.pack), inventory.reseller(office.reseller), door(target),
-        adopted, [host for host in chosen if host not in pins],
+        adopted, [h for h in chosen if h not in pins], [h for h in office.hosts if h in pins and h not in chosen],
     )  # fmt: skip
 
 
@@ -218,3 +219,15 @@ def reach(work: Work, on: Listener) -> None:
         else:
             on(Event("host_unreachable", host, detail={"problem": found.problem}))
     remember(work.target, work.met)
+
+
+def bystanders(work: Work) -> dict[str, str]:
+    """Where the office's other adopted hosts answer: the lease is theirs too, though the run leaves them alone.
+
+    Raises:
+        HostKeyChanged: as `reach`.
+    """
+    around = replace(work, hosts=work.others, found={})
+    if work.others:
+        reach(around, lambda _: None)
+    return around.met

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.runs import read_journal
 from tests.stage import Stage
 
 pytestmark = pytest.mark.lab
@@ -127,6 +128,8 @@ def test_a_restart_undoes_nothing(office: Stage) -> None:
     assert office.on("desktop", "ip -4 -o addr show dev eth0 | awk '{ print $4 }'").split() == ["192.168.1.20/24"]
     assert "table inet office" in office.on("desktop", "sudo nft list tables")
     again = office.json("apply", "demo", "--lab", "--yes", "--host", "desktop")
+    leased = [e.detail["hosts"] for e in read_journal(Path(again.data["journal"])) if e.what == "lease_taken"]
+    assert leased == [sorted(HOSTS)]  # the whole office is ours meanwhile, not the one host alone
     assert again.data["hosts"]["desktop"]["changed"] == 0, office.json("runs", "show", "demo", "--lab").out
 
 
