@@ -82,7 +82,7 @@ def inventory(place: bench_lab.Place) -> list[Number]:
     list_twice()
     list_twice()
     say(f"ansible-inventory over the same {OFFICES} dossiers: some minutes")
-    theirs = cost([BIN / "ansible-inventory", "-i", many / "offices", "--list"], env).cpu_s
+    theirs = cost([BIN / "ansible-inventory", "-i", many / "offices", "--list"], env, unwanted="WARNING").cpu_s
     list_twice()
     say(f"  anew {anew}, unchanged {unchanged}, ansible-inventory {theirs:.1f}")
     what = f"inventory: `office list` over {OFFICES:,} offices of 5 hosts"

@@ -50,11 +50,11 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, "PATH": f"{BIN}:{kept.get('PATH', os.defpath)}", "LC_ALL": "C.UTF-8", **more}
 
 
-def cost(command: Sequence[str | Path], env: Mapping[str, str], cwd: Path = ROOT) -> Cost:
-    """Run a command that must succeed without a warning; its CPU is user + system, its waited-for children included.
+def cost(command: Sequence[str | Path], env: Mapping[str, str], cwd: Path = ROOT, *, unwanted: str = "") -> Cost:
+    """Run a command that must succeed; its CPU is user + system, its waited-for children included.
 
     Raises:
-        Broken: it failed; the message holds its last words.
+        Broken: it failed, or said the `unwanted` word on stderr; the message holds its last words.
     """
     with tempfile.TemporaryFile() as errors:
         began = time.monotonic()
@@ -67,7 +67,7 @@ def cost(command: Sequence[str | Path], env: Mapping[str, str], cwd: Path = ROOT
         process.returncode = os.waitstatus_to_exitcode(status)
         errors.seek(0)
         said = errors.read().decode(errors="replace")
-    if process.returncode or "WARNING" in said:
+    if process.returncode or (unwanted and unwanted in said):
         raise Broken(f"{' '.join(map(str, command[:6]))} ended with {process.returncode}: {said[-1500:]}")
     return Cost(usage.ru_utime + usage.ru_stime, wall_s)
 
