@@ -254,6 +254,26 @@ def test_unlock_and_lock(run: Run) -> None:
     assert run("lock", "--json").data == {"unlocked": False}
 
 
+def test_a_dossier_that_is_gone_or_shut_is_said(run: Run, net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another user's dossier, or an office's folder without one, gets a message and exit 2, not a traceback."""
+    run("office", "new", "bakery", *BAKERY)
+    dossier = net / "offices/bakery/dossier.yml"
+    really = Path.open
+
+    def shut(path: Path, *words: Any, **more: Any) -> Any:  # root may open what is 0000
+        if path == dossier:
+            raise PermissionError(13, "Permission denied")
+        return really(path, *words, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", shut)
+        said = run("office", "show", "bakery", "--json")
+    assert (said.code, said.data["error"]) == (2, "offices/bakery/dossier.yml: cannot be read: Permission denied; try ls -l")
+    dossier.unlink()
+    said = run("office", "show", "bakery", "--json")
+    assert (said.code, said.data["error"]) == (2, "office bakery has no dossier.yml")
+
+
 def test_inventory_check_names_everything_wrong(run: Run, net: Path) -> None:
     """`inventory check` ends with 7 and one line per wrong entry, with file and line."""
     run("office", "new", "bakery", *BAKERY)

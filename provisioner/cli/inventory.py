@@ -139,7 +139,8 @@ def check(voice: Voice) -> int:
     def human() -> None:
         for problem in problems:
             click.echo(shown(str(problem)))
-        click.echo(f"{offices} offices, {len(problems)} problems")
+        counted = [f"{n} {word}{'' if n == 1 else 's'}" for n, word in ((offices, "office"), (len(problems), "problem"))]
+        click.echo(", ".join(counted))
 
     voice.result({"offices": offices, "problems": [asdict(problem) for problem in problems]}, human)
     return 7 if problems else 0

@@ -69,12 +69,15 @@ def new(
     Asks on a terminal for what no option gave. Without --host it gets a router, a server and a desktop per person; a
     host without @MAC gets an invented one, to be replaced by the machine's own before `adopt`.
     """
-    from provisioner.inventory import git, open_inventory, writing
+    from provisioner.inventory import fields, git, open_inventory, writing
 
     inventory = open_inventory(voice.inventory)
     me = inventory.whoami()
     given["reseller"] = given["reseller"] or (me[1] if me else None)
     logins = dict(_pair(text, "--person LOGIN=NAME") for text in people)
+    fields.refuse(fields.Name, name)
+    if name in inventory.office_names():  # before anything is asked
+        raise BadInput(f"there is an office {name} already", hint=f"provisioner office show {name}")
     _answers(given, logins)
     address = {"street": given["street"], "postcode": given["postcode"], "city": given["city"], "country": country}
     contact = {word: given[option] for word, option in _CONTACT if given[option]}

@@ -124,6 +124,8 @@ class Inventory:
 
         path = self.root / "offices" / name / "dossier.yml"
         if not _NAME.fullmatch(name) or not path.is_file():
+            if name in self.office_names():
+                raise Missing(f"office {name} has no dossier.yml", hint=f"git checkout -- offices/{name}")
             raise self._missing("office", name, self.office_names())
         office, document = read(Office, path, f"offices/{name}/dossier.yml", name)
         return office, document, self.misfits(document)

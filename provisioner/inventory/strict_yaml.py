@@ -109,9 +109,13 @@ def load(path: Path, file: str) -> Document:
         what = f"has {status.st_size} bytes, {SIZE_LIMIT} are the limit"
         document.complain((), what, "moving out what is not needed", line=0)
     else:
-        with path.open("rb") as stream:
-            content = stream.read(SIZE_LIMIT + 1)
-        _parse(content, document)
+        try:
+            with path.open("rb") as stream:
+                content = stream.read(SIZE_LIMIT + 1)
+        except OSError as error:  # another user's file, a broken disk
+            document.complain((), f"cannot be read: {error.strerror}", "ls -l", line=0)
+        else:
+            _parse(content, document)
     return document
 
 
