@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provisioner import __version__, packages, plans, plays, runs
@@ -72,7 +73,10 @@ def _package_cache(work: Work, say: Callable[[str], None]) -> Iterator[dict[str,
         here = _facing(next(iter(work.met.values())))
         port = _free_port(here)
         record = runtime_home() / f"forward-{work.target.id}.pid"
-        forward = packages.forward(None, here, port, cache.port, record=record, network=str(work.office.lan.network))
+        forward = packages.forward(
+            None, here, port, cache.port, record=record, network=str(work.office.lan.network),
+            while_exists=Path(f"/proc/{os.getpid()}"),  # it must not outlive us, however we end
+        )  # fmt: skip
         held.callback(packages.stop_forward, forward)
         yield {"http_proxy": f"http://{here}:{port}"}
 

@@ -65,7 +65,7 @@ def _office(office: Office) -> dict[str, Any]:
     lan = office.lan.network
     data["lan"] |= {"prefix": lan.prefixlen, "netmask": str(lan.netmask)}
     gateways = [host["address"] for host in data["hosts"] if host["kind"] == "router"]
-    data["lan"]["gateway"] = gateways[0] if gateways else ""
+    data["lan"]["gateway"] = gateways[0] if gateways else data["lan"]["gateway"] or ""
     return data
 
 

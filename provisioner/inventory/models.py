@@ -103,11 +103,12 @@ class Host(Noun):
 
 
 class Lan(Noun):
-    """The office's network. The router is one of the hosts; `dhcp_first` to `dhcp_last` is the router's pool."""
+    """The office's network. `dhcp_first` to `dhcp_last` is the router's pool; `gateway` only where no host is the router."""
 
     network: Network4
     dhcp_first: Address4
     dhcp_last: Address4
+    gateway: Address4 | None = None
     domain: Domain = "office.internal"
 
 

@@ -60,6 +60,12 @@ def _lan(lan: dict[str, Any], hosts: dict[str, dict[str, Any]]) -> Iterator[Misf
     for word, end in (("dhcp_first", first), ("dhcp_last", last)):
         if network and end and _outside(end, network):
             yield Misfit(("lan", word), f"{end} is not a host's address in {network}", _between(network))
+    gateway = _address(lan.get("gateway"))
+    if gateway and network and _outside(gateway, network):
+        yield Misfit(("lan", "gateway"), f"{gateway} is not a host's address in {network}", _between(network))
+    kinds = [host.get("kind") for host in hosts.values()]
+    if kinds and all(kinds) and "router" not in kinds and not lan.get("gateway"):
+        yield Misfit(("lan",), "nothing leads out: no host is a router", "'gateway:' with the address of the box that does")
     if first and last and first > last:
         yield Misfit(("lan", "dhcp_last"), f"the pool ends at {last}, before its start at {first}", "the two the other way round")
     for name, host in hosts.items():

@@ -75,7 +75,7 @@ def plan(office: Office, lab_id: str) -> Network:
     """
     lan: IPv4Network = office.lan.network
     first, last = office.lan.dhcp_first, office.lan.dhcp_last
-    taken = {host.address for host in office.hosts.values()}
+    taken = {host.address for host in office.hosts.values()} | {office.lan.gateway}
     free = [a for a in lan.hosts() if a not in taken and not first <= a <= last] if lan.num_addresses <= 65536 else []
     if len(free) < 2 or first not in lan or last not in lan or last < first:
         raise BadInput(f"{office.name}: no room for a lab in {lan} beside its pool {first} to {last}")
@@ -84,7 +84,10 @@ def plan(office: Office, lab_id: str) -> Network:
     if routers:
         router, gateway = routers[0], office.hosts[routers[0]].address
     else:
-        router, gateway = next(n for n in ("gateway", "lab-gateway", "gateway-of-the-lab") if n not in hosts), free[0]
+        router, gateway = (
+            next(n for n in ("gateway", "lab-gateway", "gateway-of-the-lab") if n not in hosts),
+            office.lan.gateway or free[0],
+        )
         hosts[router] = None
     cables = [
         Cable(
