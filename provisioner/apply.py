@@ -7,13 +7,14 @@ only it leaves something: the mark on the hosts, the summary in the office's `ru
 
 import contextlib
 import hashlib
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from provisioner import __version__, packages, plans, plays, runs
 from provisioner.errors import Busy, Missing, Unverified
@@ -26,8 +27,6 @@ from provisioner.runs import Event, Journal, Run, fold
 from provisioner.ssh import public_key
 from provisioner.work import Listener, Work, bystanders, reach, refuse_lockout, remember, technician
 
-if TYPE_CHECKING:
-    pass
 
 PLAYBOOK = "apply.yml"
 

@@ -29,10 +29,18 @@ def judge(dossier: Mapping[str, Any], reseller: Reseller | None, pack: Pack | No
     people = {login: person for login, person in _mapping(dossier.get("people")).items() if isinstance(person, dict)}
     groups = _mapping(dossier.get("groups"))
     yield from _lan(_mapping(dossier.get("lan")), hosts)
+    yield from _way_out(_mapping(dossier.get("lan")), _mapping(dossier.get("hosts")))
     yield from _twins(hosts, "mac")
     yield from _twins(hosts, "address")
     yield from _hosts(hosts, people, pack)
     yield from _people(people, groups, reseller)
+
+
+def _way_out(lan: dict[str, Any], hosts: dict[str, Any]) -> Iterator[Misfit]:
+    """A host's default route: the office's router, or the box named as gateway; silent while a host is unreadable."""
+    kinds = [_mapping(host).get("kind") for host in hosts.values()]
+    if kinds and all(kinds) and "router" not in kinds and not lan.get("gateway"):
+        yield Misfit(("lan",), "nothing leads out: no host is a router", "'gateway:' with the address of the box that does")
 
 
 def _mapping(value: object) -> dict[str, Any]:
@@ -63,9 +71,6 @@ def _lan(lan: dict[str, Any], hosts: dict[str, dict[str, Any]]) -> Iterator[Misf
     gateway = _address(lan.get("gateway"))
     if gateway and network and _outside(gateway, network):
         yield Misfit(("lan", "gateway"), f"{gateway} is not a host's address in {network}", _between(network))
-    kinds = [host.get("kind") for host in hosts.values()]
-    if kinds and all(kinds) and "router" not in kinds and not lan.get("gateway"):
-        yield Misfit(("lan",), "nothing leads out: no host is a router", "'gateway:' with the address of the box that does")
     if first and last and first > last:
         yield Misfit(("lan", "dhcp_last"), f"the pool ends at {last}, before its start at {first}", "the two the other way round")
     for name, host in hosts.items():

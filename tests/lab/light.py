@@ -16,6 +16,8 @@ from typing import Any
 import yaml
 
 from provisioner import lab
+from provisioner.lab.network import NAMESPACES
+from provisioner.processes import as_root
 from tests.stage import Said, Stage, make
 
 ROOM = Path(__file__).parent
@@ -79,7 +81,8 @@ def fast(on: Callable[[str], str]) -> None:
 def waits(stage: Stage, host: str) -> bool:
     """Whether the host is in that task now, seen on its disk from outside: no connection is made."""
     root = lab.base.lab_home() / stage.target.id / "hosts" / host
-    return any((Path("/proc") / pid / "root/run/waiting").exists() for pid in _inside(stage, host)) if root.exists() else False
+    there = (as_root(["test", "-e", f"/proc/{pid}/root/run/waiting"]) for pid in _inside(stage, host))
+    return root.exists() and any(subprocess.run(words, check=False).returncode == 0 for words in there)
 
 
 def _inside(stage: Stage, host: str) -> list[str]:
@@ -132,11 +135,12 @@ def impostor(stage: Stage, address: str, *how: str) -> Iterator[Impostor]:
     """Stand at `address` in the LAN, before its real owner for whoever is plugged in; `how` goes to `impostor.py`."""
     log = stage.home / f"impostor-{address}-{time.monotonic_ns()}"
     log.touch()
+    # as root there: its address, its port and the sysctl are not for the user that `lab.plugged` gives a command back to
+    lan = as_root(["nsenter", f"--net={NAMESPACES}/pv-{stage.target.id}-lan", "--"])
     # the other hosts must go on reaching the real one: answer ARP for the addresses of the link alone (ip-sysctl.rst)
-    subprocess.run(lab.plugged(stage.target, ["sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=1"]), check=True)
-    plugged = lab.plugged(stage.target, ["ip", "address", "add", f"{address}/32", "dev", "lo"])
-    subprocess.run(plugged, check=True, capture_output=True)
-    words = lab.plugged(stage.target, [sys.executable, str(ROOM / "impostor.py"), address, str(log), *how])
+    subprocess.run([*lan, "sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=1"], check=True)
+    subprocess.run([*lan, "ip", "address", "add", f"{address}/32", "dev", "lo"], check=True, capture_output=True)
+    words = [*lan, sys.executable, str(ROOM / "impostor.py"), address, str(log), *how]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout
@@ -145,7 +149,7 @@ def impostor(stage: Stage, address: str, *how: str) -> Iterator[Impostor]:
     finally:
         process.terminate()
         process.wait(timeout=10)
-        subprocess.run([*plugged[: plugged.index("add")], "del", *plugged[plugged.index("add") + 1 :]], check=True)
+        subprocess.run([*lan, "ip", "address", "del", f"{address}/32", "dev", "lo"], check=True)
 
 
 # ------------------------------------------------------------------------------------- real offices

@@ -14,6 +14,7 @@ from provisioner.errors import BadInput, HostFailed, Missing
 from provisioner.inventory import open_inventory
 from provisioner.inventory.models import Office
 from provisioner.lab import base, machines, network, remove, requirements
+from provisioner.processes import run
 from tests.lab.conftest import Small, bring_up, clean, traces
 from tests.network import with_office
 from tests.stage import make
@@ -414,8 +415,7 @@ def test_host_that_cannot_boot_is_blamed_with_its_console(tmp_path: Path, monkey
     def broken(machine: machines.Machine, *rest: object) -> None:
         create(machine, *rest)  # type: ignore[arg-type]
         if machine.name == "server":
-            for name in ("usr/sbin/init", "usr/lib/systemd/systemd"):
-                (machine.root / name).unlink()
+            run(["rm", *(str(machine.root / name) for name in ("usr/sbin/init", "usr/lib/systemd/systemd"))])
 
     monkeypatch.setattr(machines, "create", broken)
     with pytest.raises(HostFailed, match=r"(?s)server ended while it booted; its console says:.*\|.*init"):
