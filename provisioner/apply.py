@@ -27,7 +27,6 @@ from provisioner.runs import Event, Journal, Run, fold
 from provisioner.ssh import public_key
 from provisioner.work import Listener, Work, bystanders, reach, refuse_lockout, remember, technician
 
-
 PLAYBOOK = "apply.yml"
 
 
