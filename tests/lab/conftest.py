@@ -12,6 +12,7 @@ import pytest
 
 from provisioner import lab
 from provisioner.inventory import open_inventory
+from provisioner.processes import run
 from tests.stage import Stage, make
 
 # Logs in with the password as a person would; standard input is what the command reads. The key is not pinned here:
@@ -51,7 +52,7 @@ class Small:
         """The address the host has now."""
         link = "lan0" if host == "router" else "eth0"
         words = ["ip", "-json", "-4", "-netns", self.namespace(host), "address", "show", link]
-        found = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)
+        found = json.loads(run(words))
         return str(found[0]["addr_info"][0]["local"])
 
     def on(self, host: str, command: str, stdin: str = "") -> tuple[int, str, str]:
@@ -87,10 +88,13 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
 def traces(lab_id: str) -> dict[str, list[str]]:
     """All that the lab `lab_id` has on this machine, by kind; every list is empty when it left nothing."""
     processes = []
+    # only root sees the namespaces of its processes; those that end meanwhile are no error
+    seen = run(["find", "/proc", "-maxdepth", "3", "-path", "/proc/[0-9]*/ns/net", "-printf", "%p %l\n"], check=False)
+    spaces = {line.split("/")[2]: line.split()[-1] for line in seen.splitlines()}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            space = str((process / "ns/net").readlink())
+            space = spaces.get(process.name, "")
             where = (process / "cgroup").read_text()
         except OSError:
             continue
@@ -105,7 +109,7 @@ def traces(lab_id: str) -> dict[str, list[str]]:
         "namespaces": [path.name for path in Path("/run/netns").glob(f"pv-{lab_id}-*")],
         "links": [line for line in links.splitlines() if lab_id in line or "pv-" in line],
         "cgroups": [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/pv-{lab_id}-*")],
-        "folders": [str(path) for path in Path("/run/systemd/nspawn").glob(f"*/pv-{lab_id}-*")],
+        "folders": run(["find", "/run/systemd/nspawn", "-maxdepth", "2", "-name", f"pv-{lab_id}-*"], check=False).splitlines(),
     }
     home = lab.base.lab_home()
     found["folders"] += [str(path) for path in (home / lab_id, *home.glob("bases/*.partial")) if path.exists()]
