@@ -38,6 +38,7 @@ demo: .venv/ready ## a virtual office of real Debian systems, from its dossier t
 
 test: .venv/ready lint ## everything, on real Debian systems too
 	@$(RUN) doctor --repair
+	@command -v smbclient >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends smbclient  # a person's seat
 	@.venv/bin/pytest
 
 lint: .venv/ready ## style, types, directions of imports, roles
