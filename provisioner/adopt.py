@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from provisioner.errors import BadInput, HostFailed, HostKeyChanged, Missing
+from provisioner.errors import BadInput, HostFailed, HostKeyChanged, Missing, Unreachable
 from provisioner.inventory.target import Target
-from provisioner.ssh import Door, FirstContact, fingerprint, neighbours, pin, pinned, public_key
+from provisioner.ssh import Door, FirstContact, fingerprint, neighbours, on_lan, pin, pinned, public_key
 
 if TYPE_CHECKING:
     from provisioner.inventory.models import Office
@@ -76,7 +76,16 @@ class Holding:
 
 
 def find(office: "Office", hosts: list[str]) -> dict[str, str]:
-    """Where the machines with the dossier's MACs answer on the LAN we are plugged into: host -> address."""
+    """Where the machines with the dossier's MACs answer on the LAN we are plugged into: host -> address.
+
+    Raises:
+        Unreachable: we are not plugged into it.
+    """
+    if not on_lan(str(office.lan.network)):
+        raise Unreachable(
+            f"this laptop has no address in {office.lan.network}, the LAN of {office.name}",
+            hint=f"plug it in there, or: provisioner adopt {office.name} HOST --at ADDRESS",
+        )
     seen = neighbours(str(office.lan.network))
     return {host: seen[office.hosts[host].mac][0] for host in hosts if office.hosts[host].mac in seen}
 

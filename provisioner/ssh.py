@@ -204,12 +204,23 @@ def pin(target: Target, host: str, keys: Iterable[str] = ()) -> None:
 # ---------------------------------------------------------------------------------------- neighbours
 
 
+def on_lan(network: str) -> bool:
+    """Whether this laptop has an address of its own in that network; nothing is sent."""
+    import ipaddress
+    import json
+
+    lan = ipaddress.IPv4Network(network)
+    shown = subprocess.run(["ip", "-j", "-4", "addr"], capture_output=True, text=True, check=True).stdout
+    return any(ipaddress.ip_address(entry["local"]) in lan for link in json.loads(shown) for entry in link.get("addr_info", []))
+
+
 def neighbours(network: str) -> dict[str, list[str]]:
     """Who is on the LAN: MAC -> IPv4 addresses, from the kernel after one datagram to each address made it ask (ARP).
 
     A machine that was just given another address stands at both for a while; the one that answered now comes first.
 
-    No privilege needed; at most a /22, because a larger sweep overflows the kernel's table (1,024 entries).
+    Empty, and nothing is sent, where this laptop is not on that LAN. No privilege needed; at most a /22, because a larger
+    sweep overflows the kernel's table (1,024 entries).
     """
     import ipaddress
     import json
@@ -217,6 +228,8 @@ def neighbours(network: str) -> dict[str, list[str]]:
     import time
 
     lan = ipaddress.IPv4Network(network)
+    if not on_lan(network):  # the sweep would leave through the default route, to whoever has these addresses there
+        return {}
     if lan.num_addresses <= 1024:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.setblocking(False)
