@@ -29,7 +29,7 @@ def list_(voice: Voice) -> None:
     def human() -> None:
         from rich.table import Table
 
-        table = Table()
+        table = Table(box=None, pad_edge=False, header_style="dim")
         for word in ("member", "organisation", "city", "technicians", "offices"):
             table.add_column(word, no_wrap=word == "member", justify="right" if word in ("technicians", "offices") else "left")
         for one in members:
@@ -61,7 +61,7 @@ def show(voice: Voice, name: str) -> None:
             voice.out.print(shown("contact: " + ", ".join(part for part in said if part)))
         voice.out.print(shown("territory: " + (", ".join(one.territory) or "not said")))
         voice.out.print(shown("skills: " + (", ".join(one.skills) or "not said")))
-        table = Table("technician", "name", "phone", "email", "keys", title="Technicians", title_justify="left")
+        table = Table("technician", "name", "phone", "email", "keys", box=None, pad_edge=False, header_style="dim")
         for login, who in one.technicians.items():
             table.add_row(login, shown(who.name), shown(who.phone), shown(who.email), str(len(who.keys)))
         voice.out.print(table)
