@@ -42,3 +42,30 @@ def test_a_debian_12_office_set_up_by_the_installer_ends_on_its_addresses(tmp_pa
         assert again.data["status"] == "unchanged", again.err
     finally:
         stage.run("lab", "down", "demo")
+
+
+def test_a_desktop_that_networkmanager_runs_ends_on_its_address(tmp_path: Path) -> None:
+    """NetworkManager lets go of the office's link, at once and at every start; a second apply finds nothing to do."""
+    stage = make(tmp_path, hosts=("router", "desktop"))
+    try:
+        assert stage.run("lab", "up", "demo").code == 0
+        assert stage.run("adopt", "demo", "--lab", "--yes").code == 0
+        here = lab.find(stage.target)
+        assert here
+        stage.restart(
+            "desktop",
+            f"sudo env http_proxy={here.proxy} DEBIAN_FRONTEND=noninteractive sh -ec '"
+            "apt-get update -q; apt-get install -q -y --no-install-recommends network-manager;"
+            "rm -f /etc/systemd/network/50-eth0.network /usr/lib/udev/rules.d/85-nm-unmanaged.rules;"
+            "systemctl disable -q systemd-networkd systemd-networkd.socket; systemctl enable -q NetworkManager'",
+        )
+        assert "eth0:connected" in stage.on("desktop", "nmcli -t -f DEVICE,STATE device")
+
+        assert stage.run("apply", "demo", "--lab", "--yes", "--host", "desktop").code == 0
+        stage.restart("desktop")
+        assert "eth0:unmanaged" in stage.on("desktop", "nmcli -t -f DEVICE,STATE device")
+        assert stage.on("desktop", "ip -4 -o addr show dev eth0 | awk '{ print $4 }'").split() == ["192.168.1.20/24"]
+        again = stage.json("apply", "demo", "--lab", "--yes", "--host", "desktop")
+        assert again.data["status"] == "unchanged", again.out + again.err
+    finally:
+        stage.run("lab", "down", "demo")

@@ -13,9 +13,10 @@ if [ -e /etc/network/interfaces ] && grep -Eq "^[[:space:]]*iface[[:space:]]+$li
   mv /etc/network/interfaces.new /etc/network/interfaces
   changed=yes
 fi
-if systemctl is-active -q NetworkManager && ! grep -qs "$mac" /etc/NetworkManager/conf.d/10-office.conf; then
-  printf '[keyfile]\nunmanaged-devices=mac:%s\n' "$mac" > /etc/NetworkManager/conf.d/10-office.conf
+if systemctl is-active -q NetworkManager && ! nmcli -t -f DEVICE,STATE device | grep -qx "$link:unmanaged"; then
+  printf '[keyfile]\nunmanaged-devices=mac:%s;interface-name:%s\n' "$mac" "$link" > /etc/NetworkManager/conf.d/10-office.conf
   systemctl reload NetworkManager
+  nmcli device set "$link" managed no # the file alone counts from the next start on
   changed=yes
 fi
 systemctl is-enabled -q systemd-networkd || { systemctl enable -q systemd-networkd; changed=yes; }
