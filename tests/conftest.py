@@ -5,8 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.stage import Stage, make
+
+# The same examples every time: a change is judged by what it changed. HYPOTHESIS_SEEDED=no looks for new ones.
+settings.register_profile("repeatable", derandomize=os.environ.get("HYPOTHESIS_SEEDED") != "no", deadline=None)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True)

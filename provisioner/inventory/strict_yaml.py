@@ -39,7 +39,8 @@ class Problem:
     def __str__(self) -> str:
         """One line: `file:line: field: what is wrong; try …`."""
         where = f"{self.file}:{self.line}" if self.line else self.file
-        return ": ".join(p for p in (where, self.field, self.what) if p) + (f"; try {self.hint}" if self.hint else "")
+        said = ": ".join(p for p in (where, self.field, self.what) if p) + (f"; try {self.hint}" if self.hint else "")
+        return "".join(map(visible, said))  # names of the dossier are in hints too
 
 
 @dataclass(slots=True)
