@@ -4,8 +4,7 @@ The order is the safety: the key is read before anything is sent; a person (or t
 it; only then does a password go over that same connection. What the machine holds is told before anything changes.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provisioner.errors import BadInput, HostFailed, HostKeyChanged, Missing, Unreachable
@@ -72,7 +71,6 @@ class Holding:
     free_kib: int = 0
     ports: tuple[int, ...] = ()
     holds: tuple[str, ...] = ()
-    raw: Mapping[str, str] = field(default_factory=dict)
 
 
 def find(office: "Office", hosts: list[str]) -> dict[str, str]:

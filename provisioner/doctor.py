@@ -6,7 +6,6 @@ import shlex
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from provisioner.errors import HostFailed
 from provisioner.lab import requirements
@@ -81,9 +80,3 @@ def repair(diagnosis: Diagnosis, say: Callable[[str], None]) -> None:
         argv = list(command) if os.geteuid() == 0 else ["sudo", *command]
         if subprocess.run(argv, stdout=2, check=False).returncode:
             raise HostFailed(f"{command[0]} failed on this laptop", hint=pasteable(command))
-
-
-def service_masked() -> bool:
-    """Whether Debian's public apt-cacher-ng service is kept from starting (a link to /dev/null, systemd.unit(5))."""
-    unit = Path("/etc/systemd/system/apt-cacher-ng.service")
-    return unit.is_symlink() and str(unit.readlink()) == "/dev/null"

@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -279,8 +279,3 @@ def learnt(path: Path) -> dict[str, int]:
         return {str(k): int(v) for k, v in raw.items()}
     except (OSError, ValueError, AttributeError, TypeError):
         return {}
-
-
-def as_dict(event: Event) -> dict[str, Any]:
-    """An event as plain data."""
-    return asdict(event)

@@ -1,11 +1,11 @@
-"""Pinned connections: the only room that imports paramiko and fabric.
+"""Pinned connections: the only room that imports paramiko.
 
-Two kinds. First contact (adopt) is paramiko's and fabric's: there is no pinned key yet, a person looks at the fingerprint,
+Two kinds. First contact (adopt) is paramiko's: there is no pinned key yet, a person looks at the fingerprint,
 then a password or a key goes over that one connection. Everything after is OpenSSH with the pinned key, through control
 sockets that Ansible shares, because the handshake is what a connection costs (76 ms of laptop CPU, 5 over a socket).
 
-The key file is always named and certificates are switched off: a stale certificate beside a good key locks paramiko,
-fabric and netmiko out. The laptop's own ssh configuration is not read: a `Host *` with `StrictHostKeyChecking no` there
+The key file is always named and certificates are switched off: a stale certificate beside a good key locks paramiko
+and netmiko out. The laptop's own ssh configuration is not read: a `Host *` with `StrictHostKeyChecking no` there
 would undo the pin.
 """
 
