@@ -9,11 +9,12 @@ import json
 import os
 import shlex
 from dataclasses import asdict, dataclass, field
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 from provisioner.inventory import open_inventory
-from provisioner.inventory.models import Host, Office, Pack
+from provisioner.inventory.models import Host, Kind, Office, Pack, outside
 from provisioner.inventory.target import Target
 
 ENVIRONMENT = "PROVISIONER_HANDOVER"
@@ -43,29 +44,53 @@ class Handover:
         return cls(**json.loads(Path(named).read_text())) if named else None
 
 
-def roles(pack: Pack, host: Host) -> list[str]:
-    """The roles a host gets, in the pack's order."""
-    return list(pack.kinds.get(host.kind, {}))
+# The lab's Internet: TEST-NET-2 (RFC 5737), in the lab's own namespaces only. One machine stands there for all providers.
+LAB_INTERNET = IPv4Address("198.51.100.1")
 
 
-def ports(pack: Pack, host: Host) -> list[dict[str, Any]]:
-    """The ports the LAN may reach on a host: exactly those its roles declare."""
+def roles(pack: Pack, office: Office, host: Host) -> list[str]:
+    """The roles a host gets, in the pack's order; `X_client` only where the office's server has `X`."""
+    there = services(pack, office)
     return [
-        {"role": name, **port.model_dump(mode="json")}
-        for name, role in pack.kinds.get(host.kind, {}).items()
+        name
+        for name in pack.roles(host.kind, office.variant)
+        if not name.endswith("_client") or name.removesuffix("_client") in there
+    ]
+
+
+def ports(pack: Pack, office: Office, host: Host) -> list[dict[str, Any]]:
+    """The ports the LAN may reach on a host: exactly those its roles declare, each as `port` to `last`."""
+    return [
+        {"role": name, "port": port.port, "last": port.last or port.port, "protocol": port.protocol}
+        for name, role in pack.roles(host.kind, office.variant).items()
         for port in role.ports
     ]
 
 
-def _office(office: Office) -> dict[str, Any]:
+def services(pack: Pack, office: Office) -> dict[str, dict[str, str]]:
+    """Where each role of the office's server is met: role -> host `name`, `address` and `fqdn`; none without a server."""
+    return {
+        role: {"name": name, "address": str(host.address), "fqdn": f"{name}.{office.lan.domain}"}
+        for name, host in office.hosts.items()
+        if host.kind is Kind.SERVER
+        for role in pack.roles(host.kind, office.variant)
+    }
+
+
+def _office(office: Office, pack: Pack) -> dict[str, Any]:
     """The dossier as roles see it: mappings by name become lists with `name` or `login`, so that a loop reads well."""
     data: dict[str, Any] = office.model_dump(mode="json")
     data["hosts"] = [{"name": name, **host} for name, host in data["hosts"].items()]
+    data["printers"] = [{"name": name, **printer} for name, printer in data["printers"].items()]
     data["people"] = [{"login": login, **person} for login, person in data["people"].items()]
+    data["former"] = [{"login": login, **person} for login, person in data["former"].items()]
     lan = office.lan.network
     data["lan"] |= {"prefix": lan.prefixlen, "netmask": str(lan.netmask)}
     gateways = [host["address"] for host in data["hosts"] if host["kind"] == "router"]
     data["lan"]["gateway"] = gateways[0] if gateways else data["lan"]["gateway"] or ""
+    data["services"] = services(pack, office)
+    data["realm"] = office.lan.domain.upper()
+    data["workgroup"] = office.lan.domain.partition(".")[0].upper()
     return data
 
 
@@ -81,12 +106,13 @@ def hosts(dossier: Path) -> dict[str, tuple[str, dict[str, Any]]]:
     target = Target(inventory.root, name, handover.lab if handover else False)
     office = inventory.office(name)
     pack = inventory.pack(office.pack)
-    data = _office(office)
+    data = _office(office, pack)
     reseller = inventory.reseller(office.reseller)
     data["technicians"] = [
         {"login": login, "name": technician.name, "keys": technician.keys} for login, technician in reseller.technicians.items()
     ]
     data["lab"] = target.lab
+    data["outside"] = [{"name": name, "address": str(LAB_INTERNET)} for name in outside(office)] if target.lab else []
     data["secrets"] = {}
     if handover:
         from provisioner.inventory import vault
@@ -94,14 +120,19 @@ def hosts(dossier: Path) -> dict[str, tuple[str, dict[str, Any]]]:
         data["secrets"] = vault.read(target).model_dump(mode="json")
         for technician in data["technicians"]:
             technician["keys"] = [*technician["keys"], *handover.technicians.get(technician["login"], [])]
+        if target.lab and data["outside"]:
+            provider = data["secrets"]["lab"]
+            data["outside_authority"] = provider["provider_authority"]
+            if data["backup"]:
+                data["backup"]["host_key"] = provider["provider_host_key_public"]
     found: dict[str, tuple[str, dict[str, Any]]] = {}
     for host_name, host in office.hosts.items():
         here = {
             "name": host_name,
             **host.model_dump(mode="json"),
-            "roles": roles(pack, host),
-            "settings": {key: role.settings for key, role in pack.kinds.get(host.kind, {}).items()},
-            "ports": ports(pack, host),
+            "roles": roles(pack, office, host),
+            "settings": {key: role.settings for key, role in pack.roles(host.kind, office.variant).items()},
+            "ports": ports(pack, office, host),
             "environment": handover.environment if handover else {},
             "met_at": (handover.addresses.get(host_name, "") if handover else "") or str(host.address),
         }

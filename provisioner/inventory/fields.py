@@ -33,7 +33,7 @@ input sgx kvm render crontab netdev docker lxd libvirt wheel lpadmin scanner blu
 avahi colord lightdm pulse rtkit saned geoclue statd ntp ntpsec chrony dnsmasq unbound bind named postfix postdrop
 dovecot dovenull vmail nginx radicale restic samba sambashare winbindd sssd tss uuidd dhcpcd mysql postgres redis
 prometheus alertmanager frr frrvty quagga vyos admin administrator guest krbtgt machine debian ubuntu provisioner
-witness technician ansible puppet
+witness technician ansible puppet netlogon sysvol homes printers global commun office office-files
 """
 RESERVED_LOGINS = frozenset(_SYSTEM.split())
 _SYSTEM_PREFIXES = ("systemd-", "debian-", "kind-")
@@ -211,7 +211,11 @@ _LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 NAME = Shape("[a-z][a-z0-9-]{0,30}[a-z0-9]", "a name of 2 to 32 characters", _SMALL, RESERVED_NAMES)
 GROUP = Shape(NAME.pattern, "a group name of 2 to 32 characters", _SMALL, RESERVED_LOGINS)
 LOGIN = Shape(
-    "[a-z]([a-z0-9._-]{0,30}[a-z0-9])?", "a login", "small letters, digits, dot and hyphen, as in m.durand", RESERVED_LOGINS
+    # 20: sAMAccountName of Active Directory (MS-SAMR 3.1.1.6)
+    "[a-z]([a-z0-9._-]{0,18}[a-z0-9])?",
+    "a login of at most 20 characters",
+    "small letters, digits, dot and hyphen, as in m.durand",
+    RESERVED_LOGINS,
 )
 PACK = Shape("[a-z][a-z0-9.-]{0,38}[a-z0-9]", "a pack's name", "a form as in standard-2026.1")
 ROLE = Shape("[a-z][a-z0-9_]{0,40}", "a role", "small letters, digits and underscores")
@@ -219,6 +223,10 @@ MAC = Shape("[0-9a-f]{2}(:[0-9a-f]{2}){5}", "a MAC address", "six pairs as in 02
 COUNTRY = Shape("[A-Z]{2}", "a country", "two capital letters as in FR (ISO 3166)")
 DOMAIN = Shape(rf"({_LABEL}\.)+[a-z][a-z0-9-]{{0,61}}[a-z0-9]", "a domain", "a form as in cafe.example, small letters")
 LOCALE = Shape(r"[a-z]{2,3}_[A-Z]{2}\.UTF-8", "a language", "a form as in fr_FR.UTF-8")
+EMAIL = Shape(rf"[A-Za-z0-9._+-]{{1,64}}@({_LABEL}\.)+[a-z]{{2,63}}", "a mail address", "a form as in office@cafe.example")
+MAIL_USER = Shape("[A-Za-z0-9._@+-]{1,128}", "a mail account", "letters, digits and ._@+-, as the provider wrote it")
+RESOURCE = Shape("(/[A-Za-z0-9._-]+)+", "a printer's path", "a form as in /ipp/print")
+BACKUP_PATH = Shape("/?[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*", "a folder", "a form as in backups/cafe")
 SIREN = Shape("[0-9]{9}", "a SIREN", "nine digits without spaces")
 
 Text = Annotated[str, BeforeValidator(_literal)]
@@ -232,6 +240,10 @@ Mac = Annotated[Text, MAC]
 Country = Annotated[Text, COUNTRY]
 Domain = Annotated[Text, DOMAIN]
 Locale = Annotated[Text, LOCALE]
+Email = Annotated[Text, EMAIL]
+MailUser = Annotated[Text, MAIL_USER]
+ResourcePath = Annotated[Text, RESOURCE]
+BackupPath = Annotated[Text, BACKUP_PATH]
 Siren = Annotated[Text, SIREN, AfterValidator(_siren)]
 Timezone = Annotated[Text, AfterValidator(_timezone)]
 PublicKey = Annotated[Text, AfterValidator(_public_key)]

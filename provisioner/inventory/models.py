@@ -12,18 +12,22 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from provisioner.inventory.fields import (
     Address4,
+    BackupPath,
     Country,
     Day,
     Domain,
+    Email,
     Filled,
     Group,
     Locale,
     Login,
     Mac,
+    MailUser,
     Name,
     Network4,
     PackName,
     PublicKey,
+    ResourcePath,
     Role,
     Siren,
     Text,
@@ -112,6 +116,46 @@ class Lan(Noun):
     domain: Domain = "office.internal"
 
 
+class Former(Noun):
+    """Somebody who left: the account is closed, never deleted; `successor` has the files from then on."""
+
+    name: Filled
+    successor: Text = ""
+    left: Day | None = None
+
+
+class Printer(Noun):
+    """A printer on the LAN that speaks IPP Everywhere; its name is the key in the dossier and that of its queue."""
+
+    address: Address4
+    port: int = Field(default=631, ge=1, le=65535)
+    path: ResourcePath = "/ipp/print"
+    model: Text = ""
+    serial: Text = ""
+    location: Text = ""
+    purchased: Day | None = None
+    warranty_end: Day | None = None
+
+
+class Mail(Noun):
+    """The provider that takes the machines' outgoing mail (submission over TLS); its password is `mail.password` in the vault."""
+
+    host: Domain
+    port: int = Field(default=587, ge=1, le=65535)
+    user: MailUser
+    sender: Email
+
+
+class Backup(Noun):
+    """The backup's second place, away from the office: an SFTP account, its folder, and the key it must show."""
+
+    host: Domain
+    port: int = Field(default=22, ge=1, le=65535)
+    user: Login
+    path: BackupPath = "office"
+    host_key: PublicKey
+
+
 class Website(Noun):
     """The office's public site."""
 
@@ -127,6 +171,7 @@ class Office(Noun):
     organisation: Organisation
     reseller: Name
     pack: PackName
+    variant: Name = "full"
     address: Address
     language: Locale = "fr_FR.UTF-8"
     timezone: Timezone = "Europe/Paris"
@@ -135,7 +180,16 @@ class Office(Noun):
     hosts: dict[Name, Host]
     groups: dict[Group, Text] = {}
     people: dict[Login, Person] = {}
+    former: dict[Login, Former] = {}
+    printers: dict[Name, Printer] = {}
+    mail: Mail | None = None
+    backup: Backup | None = None
     website: Website | None = None
+
+
+def outside(office: Office) -> list[str]:
+    """The names of the providers the office's machines speak to; in a lab one machine answers to all of them."""
+    return sorted({provider.host for provider in (office.mail, office.backup) if provider})
 
 
 class Technician(Noun):
@@ -158,17 +212,24 @@ class Reseller(Noun):
 
 
 class Port(Noun):
-    """A port a role opens to the office's LAN."""
+    """A port a role opens to the office's LAN, or a range of ports that ends with `last`."""
 
     port: int = Field(ge=1, le=65535)
+    last: int | None = Field(default=None, ge=1, le=65535)
     protocol: Literal["tcp", "udp"] = "tcp"
 
 
 class PackRole(Noun):
-    """One role of a pack: the ports the LAN may reach because of it, and its settings (the role's own names)."""
+    """One role of a pack: the ports the LAN may reach because of it, and its settings (the role's own names).
+
+    `variants` names those of the pack's variants that have it (none: all of them); `variant_settings` are laid over
+    `settings` in the variant they are named by.
+    """
 
     ports: list[Port] = []
+    variants: list[Name] = []
     settings: dict[str, object] = {}
+    variant_settings: dict[Name, dict[str, object]] = {}
 
 
 class Hardware(Noun):
@@ -196,13 +257,33 @@ class Prices(Noun):
     maintenance_per_host_month_eur: int = Field(ge=0)
 
 
+class System(Noun):
+    """An operating system the pack stands on, and the day its security updates end."""
+
+    title: Filled
+    support_end: Day
+
+
 class Pack(Noun):
-    """A versioned standard: which roles with which settings each kind of host gets. `name` is the file's."""
+    """A versioned standard: which roles with which settings each kind of host gets. `name` is the file's.
+
+    `variants` are its sizes, each with its title; `systems` by `<id>-<version>` of os-release(5), as in `debian-13`.
+    """
 
     name: PackName
     version: Filled
     title: Filled
+    variants: dict[Name, Text] = {"full": ""}
+    systems: dict[Name, System] = {}
     kinds: dict[AnyKind, dict[Role, PackRole]]
     hardware: dict[AnyKind, list[Hardware]] = {}
     training: dict[Name, Module] = {}
     prices: Prices | None = None
+
+    def roles(self, kind: Kind, variant: str) -> dict[str, PackRole]:
+        """The roles of a kind of host in one variant, in their order, each with the settings it has there."""
+        return {
+            name: role.model_copy(update={"settings": role.settings | role.variant_settings.get(variant, {})})
+            for name, role in self.kinds.get(kind, {}).items()
+            if not role.variants or variant in role.variants
+        }

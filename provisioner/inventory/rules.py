@@ -23,6 +23,9 @@ class Misfit(NamedTuple):
     refers: bool = False
 
 
+NETBIOS = 15  # characters of a computer's or domain's short name (MS-NBTE 2.2.1)
+
+
 def judge(dossier: Mapping[str, Any], reseller: Reseller | None, pack: Pack | None) -> Iterator[Misfit]:
     """Every misfit of a dossier; `reseller` and `pack` are None when they cannot be read (said elsewhere)."""
     hosts = {name: host for name, host in _mapping(dossier.get("hosts")).items() if isinstance(host, dict)}
@@ -34,6 +37,59 @@ def judge(dossier: Mapping[str, Any], reseller: Reseller | None, pack: Pack | No
     yield from _twins(hosts, "address")
     yield from _hosts(hosts, people, pack)
     yield from _people(people, groups, reseller)
+    yield from _server(_mapping(dossier.get("lan")), hosts)
+    yield from _former(_mapping(dossier.get("former")), people)
+    yield from _printers(_mapping(dossier.get("lan")), _mapping(dossier.get("printers")), hosts)
+    variant = dossier.get("variant")
+    if pack and isinstance(variant, str) and variant not in pack.variants:
+        what = f"the pack {pack.name} has no variant {quoted(variant)}"
+        yield Misfit(("variant",), what, f"one of {', '.join(pack.variants)}")
+
+
+def _server(lan: dict[str, Any], hosts: dict[str, dict[str, Any]]) -> Iterator[Misfit]:
+    """Names that the server's directory can bear; a second server would make a second directory of the same name."""
+    servers = [name for name, host in hosts.items() if host.get("kind") == Kind.SERVER]
+    if len(servers) > 1:
+        yield Misfit(("hosts", servers[1], "kind"), f"a second server beside {servers[0]}", "one server per office")
+    if not servers:
+        return
+    domain = lan.get("domain")
+    short = domain.partition(".")[0] if isinstance(domain, str) else ""
+    if len(short) > NETBIOS:
+        what = f"{quoted(short)} is too long for the name of the office's directory"
+        yield Misfit(("lan", "domain"), what, f"at most {NETBIOS} characters before the first dot")
+    for name in hosts:
+        if len(name) > NETBIOS:
+            what = f"{quoted(name)} is too long for a host of an office with a server"
+            yield Misfit(("hosts", name), what, f"at most {NETBIOS} characters")
+        if name == short:
+            yield Misfit(("hosts", name), f"{quoted(name)} is the first word of the office's domain too", "another name")
+
+
+def _former(former: dict[str, Any], people: dict[str, Any]) -> Iterator[Misfit]:
+    for login, gone in former.items():
+        if login in people:
+            yield Misfit(("former", login), f"{quoted(login)} works here too", "one of the two sections")
+        successor = _mapping(gone).get("successor")
+        if isinstance(successor, str) and successor and successor not in people:
+            what = f"{quoted(successor)} is not a person of this office"
+            yield Misfit(("former", login, "successor"), what, _one_of(people, "people"))
+
+
+def _printers(lan: dict[str, Any], printers: dict[str, Any], hosts: dict[str, dict[str, Any]]) -> Iterator[Misfit]:
+    network, first, last = _network(lan.get("network")), _address(lan.get("dhcp_first")), _address(lan.get("dhcp_last"))
+    taken = {host.get("address"): name for name, host in hosts.items() if isinstance(host.get("address"), str)}
+    for name, printer in printers.items():
+        place, value = ("printers", name, "address"), _mapping(printer).get("address")
+        address = _address(value)
+        if not address or not isinstance(value, str):
+            continue
+        if network and _outside(address, network):
+            yield Misfit(place, f"{address} is not a host's address in {network}", _between(network))
+        if first and last and first <= address <= last:
+            yield Misfit(place, f"{address} lies in the DHCP pool {first} to {last}", "an address outside the pool")
+        if (other := taken.setdefault(value, name)) != name:
+            yield Misfit(place, f"{address} is also the address of {other}", "giving each its own address")
 
 
 def _way_out(lan: dict[str, Any], hosts: dict[str, Any]) -> Iterator[Misfit]:

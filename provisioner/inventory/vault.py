@@ -11,7 +11,7 @@ A lab's two files lie in its state folder, its key in clear beside it: they guar
 import fcntl
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ from pydantic import Field
 from provisioner.errors import BadInput, Locked, Missing
 from provisioner.inventory import ansible_vault, disk, sitting
 from provisioner.inventory.fields import Login, Name
-from provisioner.inventory.models import Noun, Office
+from provisioner.inventory.models import Noun, Office, outside
 from provisioner.inventory.strict_yaml import parse
 
 if TYPE_CHECKING:
@@ -38,10 +38,26 @@ _SIGNS = _LETTERS + "23456789"
 
 
 class Secrets(Noun):
-    """The secrets of one office. `people` by login, `console` (the rescue password at the machine) by host."""
+    """The secrets of one office, by section and name.
+
+    - `people` by login, and how often each was renewed on purpose (`renewed`);
+    - `console`, the rescue password at the machine, and `machines`, what it shows the directory, by host;
+    - `directory`: `administrator`;
+    - `tls`: the office's own authority and its server's certificate, PEM (`keys.certified`);
+    - `backup`: the repositories' `password`, the key pair for the second place (`ssh_key`, `ssh_key_public`);
+    - `mail`: the provider's `password`, which only a person can know;
+    - `lab`: what the machine that stands for the providers shows (`keys.provider`), and its `names`.
+    """
 
     people: dict[Login, str] = Field(default={}, repr=False)
+    renewed: dict[Login, int] = Field(default={})
     console: dict[Name, str] = Field(default={}, repr=False)
+    machines: dict[Name, str] = Field(default={}, repr=False)
+    directory: dict[str, str] = Field(default={}, repr=False)
+    tls: dict[str, str] = Field(default={}, repr=False)
+    backup: dict[str, str] = Field(default={}, repr=False)
+    mail: dict[str, str] = Field(default={}, repr=False)
+    lab: dict[str, str] = Field(default={}, repr=False)
 
 
 def password() -> str:
@@ -147,20 +163,38 @@ def complete(target: "Target", office: Office) -> Secrets:
         new = not target.vault.is_file()
         key = _new_key(target) if new else _key(target)
         old = Secrets() if new else _decrypted(target, key)
-        people, console = dict(old.people), dict(old.console)
-        _fill(people, office.people)
-        _fill(console, office.hosts)
-        whole = Secrets(people=people, console=console)
+        whole = _completed(old, office, lab=target.lab)
         if new or whole != old:
             text = yaml.safe_dump(whole.model_dump(mode="json"), allow_unicode=True, sort_keys=False, default_style='"')
             disk.write(target.vault, ansible_vault.encrypt(text, key, target.office), mode=_mode(target))
         return whole
 
 
-def _fill(entries: dict[str, str], wanted: Iterable[str]) -> None:
-    for name in wanted:
-        if name not in entries:
-            entries[name] = password()
+def _completed(old: Secrets, office: Office, *, lab: bool) -> Secrets:
+    from provisioner.inventory import keys
+
+    return Secrets(
+        people=_filled(old.people, office.people),
+        renewed=old.renewed,
+        console=_filled(old.console, office.hosts),
+        machines=_filled(old.machines, office.hosts),
+        directory=_filled(old.directory, ["administrator"]),
+        tls=keys.certified(old.tls, office),
+        backup=(keys.pair("ssh_key", f"backup of {office.name}") | _filled(old.backup, ["password"])),
+        mail=_filled(old.mail, ["password"]) if lab else old.mail,
+        lab=_provider(old.lab, office) if lab else {},
+    )
+
+
+def _provider(old: dict[str, str], office: Office) -> dict[str, str]:
+    from provisioner.inventory import keys
+
+    called = outside(office)
+    return old if not called or old.get("names") == " ".join(called) else {**keys.provider(called), "names": " ".join(called)}
+
+
+def _filled(entries: Mapping[str, str], wanted: Iterable[str]) -> dict[str, str]:
+    return {**{name: password() for name in wanted if name not in entries}, **entries}
 
 
 def _mode(target: "Target") -> int:
