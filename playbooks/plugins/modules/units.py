@@ -55,7 +55,7 @@ def states(module: AnsibleModule, units: list[str]) -> dict[str, dict[str, str]]
 
 
 def idle(state: dict[str, str]) -> bool:
-    """Whether it should run and does not: a job that ends by itself never does, nor one whose condition fails (a container's clock)."""
+    """Whether it should run and does not; a job that ends by itself never does, nor one whose condition fails here."""
     ends = state.get("Type") == "oneshot" and state.get("RemainAfterExit") == "no"
     elsewhere = state.get("ConditionResult") == "no" and state.get("UnitFileState") == "enabled"
     return state.get("ActiveState") not in ("active", "activating", "reloading") and not ends and not elsewhere
