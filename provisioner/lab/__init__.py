@@ -5,25 +5,25 @@ unchanged. What a lab has made is written down before it is made; `down` removes
 """
 
 import concurrent.futures
-import contextlib
-import fcntl
-import json
 import os
 import secrets
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 from provisioner import packages
 from provisioner.errors import BadInput, HostFailed, Missing
 from provisioner.inventory.models import Office
-from provisioner.inventory.target import Target, runtime_home
-from provisioner.lab import base, machines, network, requirements
+from provisioner.inventory.target import Target
+from provisioner.lab import base, machines, network, requirements, snapshot
 from provisioner.lab.machines import File, Machine
 from provisioner.lab.remove import mounts_below, remove_tree
+from provisioner.lab.snapshot import Snapshot
+from provisioner.lab.state import Lab, State, folder_of, id_of, locked, read
 from provisioner.processes import as_root, last_lines, run
+
+__all__ = ["Lab"]
 
 BOOT_TIMEOUT_S = 120
 
@@ -32,154 +32,43 @@ def _quiet(line: str) -> None:
     """Say nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lab:
-    """A lab that is up.
-
-    `login` is (user, password) of the blank machines, `proxy` the package cache as hosts reach it, `hosts` a list of
-    (name, state, MAC) with the states `up`, `off` and `starting`, `started_s` how long `up` took, in seconds,
-    `inventory` the folder whose office it is; that folder may be gone.
-    """
-
-    office: str
-    suite: str
-    login: tuple[str, str]
-    proxy: str
-    hosts: list[tuple[str, str, str]]
-    started_s: float
-    inventory: Path
-
-    @property
-    def target(self) -> Target:
-        """What `down` and the others take."""
-        return Target(self.inventory, self.office, lab=True)
-
-
-@dataclass(slots=True)
-class _State:
-    """What lab.json holds: all names of what the lab makes, written before anything is made."""
-
-    office: str
-    inventory: str
-    id: str
-    suite: str
-    login: tuple[str, str]
-    network: network.Network
-    forward: packages.Forward | None = None
-    ready: bool = False
-    started_s: float = 0.0
-
-    @property
-    def folder(self) -> Path:
-        return _folder(self.id)
-
-    @property
-    def machines(self) -> dict[str, Machine]:
-        return {
-            cable.host: Machine(cable.host, self.id, self.folder / "hosts" / cable.host, cable.namespace)
-            for cable in self.network.cables
-        }
-
-    def write(self) -> None:
-        path = self.folder / "lab.json"
-        new = path.with_suffix(".new")
-        new.touch(mode=0o600)
-        new.write_text(json.dumps(asdict(self), default=str, indent=1), encoding="utf-8")
-        new.replace(path)
-
-    @property
-    def lab(self) -> Lab:
-        hosts = []
-        for name, machine in self.machines.items():
-            state = "off" if machine.process is None else "up" if self.ready else "starting"
-            hosts.append((name, state, self.network.cable(name).mac))
-        proxy = f"http://{network.INTERNET.ip}:{network.PROXY_PORT}"
-        return Lab(self.office, self.suite, self.login, proxy, hosts, self.started_s, Path(self.inventory))
-
-
-def _folder(lab_id: str) -> Path:
-    return base.lab_home() / lab_id
-
-
-def _id(target: Target) -> str:
-    return Target(target.inventory, target.office, lab=True).id
-
-
-def _read(lab_id: str) -> _State | None:
-    """The lab's state; None when there is none. A torn or older file is an error, never "no lab"."""
-    path = _folder(lab_id) / "lab.json"
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    try:
-        cables = tuple(network.Cable(**cable) for cable in data["network"].pop("cables"))
-        forward = data.pop("forward")
-        return _State(
-            **data
-            | {
-                "login": (data["login"][0], data["login"][1]),
-                "network": network.Network(**data["network"], cables=cables),
-                "forward": packages.Forward(Path(forward["record"]), tuple(forward["argv"])) if forward else None,
-            }
-        )
-    except (KeyError, TypeError):
-        raise BadInput(f"{path} is of another version of this tool", hint="provisioner lab down, with that one") from None
-
-
-@contextlib.contextmanager
-def _locked(lab_id: str) -> Iterator[None]:
-    """One `up` or `down` of a lab at a time. The lock lies in memory: `down` leaves nothing on disk."""
-    path = runtime_home() / f"lab-{lab_id}.lock"
-    while True:
-        with path.open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not path.exists() or path.stat().st_ino != os.fstat(lock.fileno()).st_ino:
-                continue  # a `down` removed it while we waited
-            try:
-                yield
-            finally:
-                if not _folder(lab_id).exists():
-                    path.unlink()
-            return
-
-
-def up(office: Office, target: Target, *, suite: str = "trixie", say: Callable[[str], None] = _quiet) -> Lab:
+def up(office: Office, target: Target, *, suite: str = "trixie", start: str = "", say: Callable[[str], None] = _quiet) -> Lab:
     """Bring the office's lab up and wait until the sshd of every host answers.
 
     A lab that is up stays as it is; hosts that died in it are started again. What a killed `up` left is removed first.
+    With `start`, its machines are not blank but as the snapshot of that name has them.
 
     Raises:
         Missing: this laptop lacks something; nothing was touched.
         BadInput: the lab is up with another suite or other hosts.
         HostFailed, Unreachable: a host did not come up; the message shows its console, the lab has been removed.
     """
-    lab_id = _id(target)
+    lab_id = id_of(target)
     base.path_of(suite)
-    with _locked(lab_id):
-        state = _read(lab_id)
+    with locked(lab_id):
+        state = read(lab_id)
         plan = network.plan(office, lab_id)
         if state and state.ready and _stands(state):
             return _again(state, plan, suite, say)
         requirements.check(len(plan.cables), base.lab_home())
-        if state or _folder(lab_id).exists():
+        if state or folder_of(lab_id).exists():
             say("Removing what an interrupted lab left.")
             _remove(lab_id, state)
         try:
-            return _create(office, target, plan, suite, say)
+            return _create(office, target, plan, suite, snapshot.get(start, suite) if start else None, say)
         except BaseException:
-            _remove(lab_id, _read(lab_id))
+            _remove(lab_id, read(lab_id))
             raise
 
 
-def _stands(state: _State) -> bool:
+def _stands(state: State) -> bool:
     """Whether the lab's namespaces and disks are still there: after the laptop's reboot they are not."""
     return all((network.NAMESPACES / name).exists() for name in state.network.namespaces) and all(
         machine.root.is_mount() for machine in state.machines.values()
     )
 
 
-def _again(state: _State, plan: network.Network, suite: str, say: Callable[[str], None]) -> Lab:
+def _again(state: State, plan: network.Network, suite: str, say: Callable[[str], None]) -> Lab:
     if (state.suite, state.network) != (suite, plan):
         what = f"with {state.suite}" if state.suite != suite else "with other hosts than the dossier has now"
         raise BadInput(f"the lab of {state.office} is up {what}", hint=f"provisioner lab down {state.office}")
@@ -194,15 +83,19 @@ def _again(state: _State, plan: network.Network, suite: str, say: Callable[[str]
     return state.lab
 
 
-def _create(office: Office, target: Target, plan: network.Network, suite: str, say: Callable[[str], None]) -> Lab:
+def _create(
+    office: Office, target: Target, plan: network.Network, suite: str, start: Snapshot | None, say: Callable[[str], None]
+) -> Lab:
     began = time.monotonic()
-    login = (base.USER, "-".join(secrets.token_hex(2) for _ in range(3)))
+    login = start.login if start else (base.USER, "-".join(secrets.token_hex(2) for _ in range(3)))
     inventory = str(target.inventory.resolve())
-    state = _State(office.name, inventory, _id(target), suite, login, plan)
+    state = State(office.name, inventory, id_of(target), suite, login, plan, snapshot=str(start.folder) if start else "")
     state.folder.mkdir(mode=0o700)
     state.write()
     for former in (target.known_hosts, target.state / "addresses.json"):  # what was known of machines that are no more
         former.unlink(missing_ok=True)
+    if start:
+        start.recall(target)
     system = base.ensure(suite, say)
     say(f"Starting {len(plan.cables)} hosts of {office.name}.")
     network.build(plan)
@@ -212,8 +105,8 @@ def _create(office: Office, target: Target, plan: network.Network, suite: str, s
     gateway = {plan.router: hosts.pop(plan.router)}
     with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
         # The gateway boots while the others are made: a host that asks DHCP in vain asks again only seconds later.
-        first = pool.submit(_make, gateway[plan.router], system, plan, shadow)
-        rest = [pool.submit(_make, machine, system, plan, shadow) for machine in hosts.values()]
+        first = pool.submit(_make, gateway[plan.router], system, plan, shadow, start)
+        rest = [pool.submit(_make, machine, system, plan, shadow, start) for machine in hosts.values()]
         first.result()
         machines.power_on(gateway[plan.router])
         _ensure_forward(state)
@@ -229,12 +122,15 @@ def _create(office: Office, target: Target, plan: network.Network, suite: str, s
     return state.lab
 
 
-def _make(machine: Machine, system: Path, plan: network.Network, shadow: str) -> None:
+def _make(machine: Machine, system: Path, plan: network.Network, shadow: str, start: Snapshot | None) -> None:
+    if start and start.has(machine.name):
+        machines.create(machine, start.layers(machine.name, system), {})
+        return
     files = {path: File(content) for path, content in network.files(plan, machine.name).items()}
     files |= machines.host_keys()
     files["etc/machine-id"] = File(f"{secrets.token_hex(16)}\n", 0o444)
     files["etc/shadow"] = File(shadow, 0o640, gid=42)  # group shadow, base-passwd
-    machines.create(machine, system, files)
+    machines.create(machine, [system], files)
 
 
 def _shadow(system: Path, login: tuple[str, str]) -> str:
@@ -247,7 +143,7 @@ def _shadow(system: Path, login: tuple[str, str]) -> str:
     return "".join(f"{user}:{made}:{day}:0:99999:7:::\n" if line.startswith(f"{user}:") else f"{line}\n" for line in lines)
 
 
-def _write_resolver(state: _State, office: Office) -> None:
+def _write_resolver(state: State, office: Office) -> None:
     """What a laptop plugged in would be told by DHCP: the office's names live on its server, else on its router."""
     order = {"server": 0, "router": 1}
     found = sorted((order[host.kind], host.address) for host in office.hosts.values() if host.kind in order)
@@ -256,7 +152,7 @@ def _write_resolver(state: _State, office: Office) -> None:
     (state.folder / "resolv.conf").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _ensure_forward(state: _State) -> None:
+def _ensure_forward(state: State) -> None:
     if state.forward and state.forward.process:
         return
     with packages.in_use() as cache:
@@ -274,18 +170,18 @@ def _ensure_forward(state: _State) -> None:
 
 def down(target: Target, *, say: Callable[[str], None] = _quiet) -> bool:
     """Remove the office's lab and all it made, whatever state it is in; False when there was nothing."""
-    lab_id = _id(target)
-    with _locked(lab_id):
-        state = _read(lab_id)
-        there = state is not None or _folder(lab_id).exists()
+    lab_id = id_of(target)
+    with locked(lab_id):
+        state = read(lab_id)
+        there = state is not None or folder_of(lab_id).exists()
         if there:
             _remove(lab_id, state)
             say(f"The lab of {target.office} is gone.")
     return there
 
 
-def _remove(lab_id: str, state: _State | None) -> None:
-    folder = _folder(lab_id)
+def _remove(lab_id: str, state: State | None) -> None:
+    folder = folder_of(lab_id)
     if state:
         if state.forward:
             packages.stop_forward(state.forward)
@@ -300,20 +196,40 @@ def _remove(lab_id: str, state: _State | None) -> None:
     packages.stop_cache()
 
 
+def save(target: Target, name: str, *, say: Callable[[str], None] = _quiet) -> None:
+    """Shut the office's lab down in good order and keep its disks as the snapshot `name`; the lab is gone then.
+
+    Raises:
+        Missing: it is not up.
+        HostFailed: a host did not shut down.
+        BadInput: it started from a snapshot itself.
+    """
+    lab_id = id_of(target)
+    with locked(lab_id):
+        state = _up(target)
+        say("Shutting the hosts down.")
+        machines.shut_down(state.machines.values())
+        for machine in state.machines.values():
+            machines.unmount(machine)
+        snapshot.keep(name, state, target)
+        _remove(lab_id, state)
+        say(f"The snapshot {name} is kept.")
+
+
 def find(target: Target) -> Lab | None:
     """The office's lab; None when it is not up."""
-    state = _read(_id(target))
+    state = read(id_of(target))
     return state.lab if state else None
 
 
 def every() -> list[Lab]:
     """All labs of this user, by office."""
-    states = (_read(path.parent.name) for path in base.lab_home().glob("*/lab.json"))
+    states = (read(path.parent.name) for path in base.lab_home().glob("*/lab.json"))
     return sorted((state.lab for state in states if state), key=lambda lab: lab.office)
 
 
-def _up(target: Target) -> _State:
-    state = _read(_id(target))
+def _up(target: Target) -> State:
+    state = read(id_of(target))
     if state is None or not state.ready:
         raise Missing(f"the lab of {target.office} is not up", hint=f"provisioner lab up {target.office}")
     return state
@@ -353,7 +269,7 @@ def plugged(target: Target, command: list[str]) -> list[str]:
     return as_root([*enter, *back, "env", *own, *command], keep=kept)
 
 
-def _machine(target: Target, host: str) -> tuple[_State, Machine]:
+def _machine(target: Target, host: str) -> tuple[State, Machine]:
     state = _up(target)
     if host not in state.machines:
         raise Missing(f"the lab of {target.office} has no host {host}", hint=f"one of {', '.join(state.machines)}")

@@ -13,7 +13,7 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,8 +99,8 @@ def systemd() -> bool:
     return Path("/run/systemd/system").is_dir()
 
 
-def create(machine: Machine, base: Path, files: Mapping[str, File]) -> None:
-    """Give the host a disk of its own over `base`, with `files` (by path below /) on it.
+def create(machine: Machine, layers: Sequence[Path], files: Mapping[str, File]) -> None:
+    """Give the host a disk of its own over `layers`, the topmost first, with `files` (by path below /) on it.
 
     Raises:
         HostFailed: the overlay cannot be mounted, or writing failed.
@@ -112,8 +112,10 @@ def create(machine: Machine, base: Path, files: Mapping[str, File]) -> None:
     run(["chown", "0:0", str(upper)])
     run(["chmod", "0755", str(upper)])
     # volatile: a lab needs no sync, and dpkg asks for thousands (kernel, overlayfs.rst).
-    options = f"lowerdir={base},upperdir={upper},workdir={work},volatile"
+    options = f"lowerdir={':'.join(map(str, layers))},upperdir={upper},workdir={work},volatile"
     run(["mount", "-t", "overlay", "-o", options, machine.unit, str(machine.root)])
+    if not files:
+        return
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
         for path, file in files.items():
@@ -185,6 +187,35 @@ def power_off(machines: Iterable[Machine]) -> None:
         raise HostFailed(f"process {left[0].pid} survived SIGKILL", hint=f"ps -o pid,stat,wchan,args {left[0].pid}")
     for machine in machines:
         _remove_groups(machine)
+
+
+def shut_down(machines: Iterable[Machine], timeout_s: float = 60) -> None:
+    """Let these hosts shut down in good order (systemd(1), SIGRTMIN+4), as by their power buttons, and wait until they are off.
+
+    Raises:
+        HostFailed: one did not end in time; it still runs.
+    """
+    running = [(machine, process) for machine in machines if (process := machine.process)]
+    for machine, _ in running:
+        run(["kill", "-s", "RTMIN+4", *(str(pid) for pid in _first(machine))])
+    until = time.monotonic() + timeout_s
+    for machine, process in running:
+        if not process.gone(max(0.1, until - time.monotonic())):
+            raise HostFailed(*_blame(f"did not shut down within {timeout_s:.0f} s", machine))
+        _remove_groups(machine)
+
+
+def _first(machine: Machine) -> list[int]:
+    """The machine's own PID 1 as this laptop numbers it: in the machine's cgroup, and 1 in its own namespace (proc(5), NSpid)."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if machine.unit not in (process / "cgroup").read_text():
+                continue
+            line = next(line for line in (process / "status").read_text().splitlines() if line.startswith("NSpid:"))
+            if line.split()[2:] == ["1"]:
+                found.append(int(process.name))
+    return found
 
 
 def _sweep_run(machine: Machine) -> None:
