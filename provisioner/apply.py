@@ -11,21 +11,20 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from provisioner import __version__, packages, plans, plays, runs
+from provisioner import packages, plans, plays, runs
 from provisioner.errors import Busy, Missing, Unverified
 from provisioner.inventory import git, vault
 from provisioner.inventory.ansible import Handover
 from provisioner.inventory.target import runtime_home
 from provisioner.lease import Lease, marks, refuse_older_copy
 from provisioner.plans import Plan
-from provisioner.runs import Event, Journal, Run, fold
+from provisioner.runs import Event, Run, fold
 from provisioner.ssh import public_key
-from provisioner.work import Listener, Work, bystanders, reach, refuse_lockout, remember, technician
+from provisioner.work import Listener, Work, begin, bystanders, end, reach, refuse_lockout, remember, technician
 
 PLAYBOOK = "apply.yml"
 
@@ -152,42 +151,6 @@ def _interrupts(on_interrupt: Callable[[], object]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-@dataclass
-class Recorder:
-    """Passes each event to the journal, to the fold and to whoever watches."""
-
-    journal: Journal
-    watch: Listener
-    events: list[Event] = field(default_factory=list)
-
-    def __call__(self, event: Event) -> None:
-        """One event; those a later command relies on are on disk before we go on."""
-        self.journal.write(event, durable=event.what in ("run_started", "run_finished", "lease_taken"))
-        self.events.append(event)
-        self.watch(event)
-
-
-def _begin(work: Work, verb: str, watch: Listener, **detail: Any) -> Recorder:
-    recorder = Recorder(Journal(work.target.journals / f"{work.run_id}.jsonl"), watch)
-    recorder(
-        Event(
-            "run_started",
-            detail={
-                "run": work.run_id, "office": work.target.office, "verb": verb, "technician": work.door.user,
-                "lab": work.target.lab, "version": __version__, "ansible": plays.ansible_version(),
-                **({"not_adopted": work.not_adopted} if work.not_adopted else {}), **detail,
-            },
-        )
-    )  # fmt: skip
-    return recorder
-
-
-def _end(recorder: Recorder, status: str, error: str = "") -> Run:
-    recorder(Event("run_finished", detail={"status": status, **({"error": error} if error else {})}))
-    recorder.journal.close()
-    return fold(recorder.events)
-
-
 def _total_key(work: Work, verb: str) -> str:
     return f"{verb} {' '.join(sorted(work.met))}"
 
@@ -205,7 +168,7 @@ def plan(work: Work, *, watch: Listener, say: Callable[[str], None], force: bool
         Busy, HostKeyChanged, Unverified, BadInput: before or while asking the hosts.
     """
     refuse_lockout(work)
-    recorder = _begin(work, "plan", watch)
+    recorder = begin(work, "plan", watch, ansible=plays.ansible_version())
     status, error = "interrupted", ""
     try:
         plays.sweep(work.target, say=say)
@@ -221,7 +184,7 @@ def plan(work: Work, *, watch: Listener, say: Callable[[str], None], force: bool
         status, error = "stopped", str(problem)
         raise
     finally:
-        run = _end(recorder, status, error)
+        run = end(recorder, status, error)
     if status in ("changed", "unchanged"):
         runs.learn(work.target.state / "totals.json", _total_key(work, "plan"), run.tasks)
     return Plan(run, plans.digest(work, run))
@@ -253,7 +216,7 @@ def apply(
     extra: dict[str, Any] = {"forced": True} if force else {}
     if saved is not None:
         extra["plan"] = saved["digest"]
-    recorder = _begin(work, "apply", watch, **extra)
+    recorder = begin(work, "apply", watch, ansible=plays.ansible_version(), **extra)
     status, error = "interrupted", ""
     lease: Lease | None = None
     begun = False
@@ -283,7 +246,7 @@ def apply(
         status, error = "stopped", str(problem)
         raise
     finally:
-        run = _end(recorder, status, error)
+        run = end(recorder, status, error)
         try:
             if begun or status == "unreachable":
                 _leave(work, run, lease, commit=commit)

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from provisioner import runs
+from provisioner import __version__, runs
 from provisioner.errors import BadInput, Busy, HostKeyChanged, Missing
 from provisioner.inventory import open_inventory, vault
 from provisioner.inventory.disk import write
 from provisioner.inventory.target import Target
-from provisioner.runs import Event
+from provisioner.runs import Event, Journal, Run, fold
 from provisioner.ssh import Door, Found, locate, neighbours, pinned, public_key, technician_key
 
 if TYPE_CHECKING:
@@ -167,6 +167,47 @@ def alone(target: Target) -> Iterator[None]:
         finally:
             lock.seek(0)
             lock.truncate()
+
+
+# ------------------------------------------------------------------------------------------ recording
+
+
+@dataclass
+class Recorder:
+    """Passes each event to the journal, to the fold and to whoever watches."""
+
+    journal: Journal
+    watch: Listener
+    events: list[Event] = field(default_factory=list)
+
+    def __call__(self, event: Event) -> None:
+        """One event; those a later command relies on are on disk before we go on."""
+        self.journal.write(event, durable=event.what in ("run_started", "run_finished", "lease_taken"))
+        self.events.append(event)
+        self.watch(event)
+
+
+def begin(work: Work, verb: str, watch: Listener, **detail: Any) -> Recorder:
+    """Open the journal of a run and write down who does what, where, with which version."""
+    recorder = Recorder(Journal(work.target.journals / f"{work.run_id}.jsonl"), watch)
+    recorder(
+        Event(
+            "run_started",
+            detail={
+                "run": work.run_id, "office": work.target.office, "verb": verb, "technician": work.door.user,
+                "lab": work.target.lab, "version": __version__,
+                **({"not_adopted": work.not_adopted} if work.not_adopted else {}), **detail,
+            },
+        )
+    )  # fmt: skip
+    return recorder
+
+
+def end(recorder: Recorder, status: str, error: str = "") -> Run:
+    """Close it, and say what it all amounts to."""
+    recorder(Event("run_finished", detail={"status": status, **({"error": error} if error else {})}))
+    recorder.journal.close()
+    return fold(recorder.events)
 
 
 # ------------------------------------------------------------------------------------------- reaching
