@@ -54,7 +54,7 @@ def ours(play: Play) -> runs.Run:
     with Path(os.devnull).open("w") as nowhere:
         vars(voice)["err"] = Console(file=nowhere, force_terminal=True, width=120, markup=False, highlight=False, emoji=False)
         watch = Watch(voice, "apply", 40)
-        recorder = apply.Recorder(runs.Journal(play.target.journals / f"bench-{play.run_id}.jsonl"), watch)
+        recorder = work.Recorder(runs.Journal(play.target.journals / f"bench-{play.run_id}.jsonl"), watch)
         with watch.showing():
             for event in play:
                 recorder(event)

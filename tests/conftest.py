@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests import applied
 from tests.stage import Stage, make
 
 # The same examples every time: a change is judged by what it changed. HYPOTHESIS_SEEDED=no looks for new ones.
@@ -23,20 +24,23 @@ def _no_inventory_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """The demo office, from blank machines to installed ones; what each verb said on the way is `evidence`."""
-    stage = make(tmp_path_factory.mktemp("office"))
-    try:
-        stage.evidence["up"] = stage.json("lab", "up", "demo")
-        assert stage.evidence["up"].code == 0, stage.evidence["up"]
-        stage.evidence["adopt"] = stage.json("adopt", "demo", "--lab", "--yes")
-        assert stage.evidence["adopt"].code == 0, stage.evidence["adopt"]
-        stage.evidence["plan"] = stage.json("plan", "demo", "--lab", "--save", str(stage.home / "first.plan"))
-        stage.evidence["apply"] = stage.json("apply", "demo", "--lab", "--plan", str(stage.home / "first.plan"))
-        stage.evidence["again"] = stage.json("apply", "demo", "--lab", "--yes")
+def applied_name(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The snapshot of the applied demo office, from blank machines to installed ones, made where it is not there yet."""
+    return applied.ensure(tmp_path_factory.mktemp("applied"))
+
+
+@pytest.fixture(scope="session")
+def office(tmp_path_factory: pytest.TempPathFactory, applied_name: str) -> Iterator[Stage]:
+    """The applied demo office, for tests that leave it as it was; what each verb said on its way there is `evidence`."""
+    with applied.office(tmp_path_factory.mktemp("office"), applied_name) as stage:
         yield stage
-    finally:
-        stage.run("lab", "down", "demo")
+
+
+@pytest.fixture
+def own_office(tmp_path: Path, applied_name: str) -> Iterator[Stage]:
+    """The applied demo office for one test, which may break what it likes."""
+    with applied.office(tmp_path, applied_name) as stage:
+        yield stage
 
 
 @pytest.fixture

@@ -29,12 +29,14 @@ def _data(found: "Lab") -> dict[str, Any]:
 @verb(lab, "up", help="Start the office's hosts and wait until each answers. A lab that is up stays as it is.")
 @office_argument
 @click.option("--suite", type=click.Choice(["trixie", "bookworm"]), default="trixie", help="Debian 13 or Debian 12.")
-def up(voice: Voice, office: str, suite: str) -> None:
+@click.option("--from", "start", metavar="SNAPSHOT", default="", help="Not blank, but as `lab save` kept it.")
+def up(voice: Voice, office: str, suite: str, start: str) -> None:
     """Bring a lab up."""
     from provisioner import lab as labs
     from provisioner.inventory import open_inventory
 
-    found = labs.up(open_inventory(voice.inventory).office(office), voice.target(office, lab=True), suite=suite, say=voice.say)
+    dossier = open_inventory(voice.inventory).office(office)
+    found = labs.up(dossier, voice.target(office, lab=True), suite=suite, start=start, say=voice.say)
 
     def human() -> None:
         user, password = found.login
@@ -43,6 +45,19 @@ def up(voice: Voice, office: str, suite: str) -> None:
         voice.out.print(f"End it: provisioner lab down {office}", soft_wrap=True)
 
     voice.result(_data(found), human)
+
+
+@verb(lab, "save", help="Shut the office's lab down and keep it as SNAPSHOT, for `lab up --from`; the lab is gone then.")
+@office_argument
+@click.argument("name", metavar="SNAPSHOT")
+def save(voice: Voice, office: str, name: str) -> None:
+    """Keep a lab as it is, to come back to it in seconds, as often as wanted."""
+    from provisioner import lab as labs
+
+    labs.save(voice.target(office, lab=True), name, say=voice.say)
+    voice.result(
+        {"office": office, "snapshot": name}, lambda: voice.out.print(f"Come back: provisioner lab up {office} --from {name}")
+    )
 
 
 @verb(lab, "down", help="Remove the office's lab: its hosts, disks and network. The base system and packages stay.")

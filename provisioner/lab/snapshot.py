@@ -6,6 +6,7 @@ over it. What it holds is a lab's, so nothing in it is a client's.
 """
 
 import json
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from provisioner.lab.remove import remove_tree
 from provisioner.lab.state import State
 from provisioner.processes import run
 
-# Of the state folder: what the next lab must know to be at home on these disks. Journals stay where they were written.
+# Of the state folder: what the next lab must know to be at home on these disks.
 STATE = (
     "known_hosts",
     "vault.yml",
@@ -59,7 +60,13 @@ class Snapshot:
 
 
 def folder_of(name: str) -> Path:
-    """Where the snapshot of this name lies."""
+    """Where the snapshot of this name lies.
+
+    Raises:
+        BadInput: it cannot be called so.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,63}", name) or name.endswith(".partial"):
+        raise BadInput(f"{name!r} is no name for a snapshot", hint="small letters, digits, dots and hyphens")
     return base.lab_home() / "snapshots" / name
 
 

@@ -21,7 +21,7 @@ class Lab:
 
     `login` is (user, password) of the blank machines, `proxy` the package cache as hosts reach it, `hosts` a list of
     (name, state, MAC) with the states `up`, `off` and `starting`, `started_s` how long `up` took, in seconds,
-    `inventory` the folder whose office it is; that folder may be gone.
+    `inventory` the folder whose office it is (that folder may be gone), `snapshot` the folder of the one its hosts started from.
     """
 
     office: str
@@ -31,6 +31,7 @@ class Lab:
     hosts: list[tuple[str, str, str]]
     started_s: float
     inventory: Path
+    snapshot: str = ""
 
     @property
     def target(self) -> Target:
@@ -82,7 +83,7 @@ class State:
             state = "off" if machine.process is None else "up" if self.ready else "starting"
             hosts.append((name, state, self.network.cable(name).mac))
         proxy = f"http://{network.INTERNET.ip}:{network.PROXY_PORT}"
-        return Lab(self.office, self.suite, self.login, proxy, hosts, self.started_s, Path(self.inventory))
+        return Lab(self.office, self.suite, self.login, proxy, hosts, self.started_s, Path(self.inventory), self.snapshot)
 
 
 def folder_of(lab_id: str) -> Path:

@@ -1,0 +1,77 @@
+"""The demo office as applied: made once for each content of what makes it, kept as a snapshot, started in seconds."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from provisioner import plays
+from provisioner.lab import base, every, snapshot
+from tests.stage import Said, Stage, make
+
+ROOT = Path(__file__).resolve().parents[1]
+# Beside the roles: whatever decides what blank machines become. Not the verbs around it, which change every day.
+_SOURCES = (
+    "provisioner/lab",
+    "provisioner/inventory",
+    "provisioner/adopt.py",
+    "inventory/packs",
+    "inventory/resellers",
+    "inventory/offices/demo",
+)
+
+
+def name(suite: str = "trixie") -> str:
+    """The snapshot's name: the office, the Debian, and a digest of all that made it."""
+    total = hashlib.sha256(plays.tree_digest().encode() + base.path_of(suite).name.encode())
+    for source in _SOURCES:
+        top = ROOT / source
+        for path in sorted(
+            p for p in (top.rglob("*") if top.is_dir() else [top]) if p.is_file() and "__pycache__" not in p.parts
+        ):
+            total.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
+    return f"tests-{suite}-{total.hexdigest()[:12]}"
+
+
+def ensure(folder: Path, suite: str = "trixie") -> str:
+    """The snapshot's name, made in `folder` where it is not there yet; older ones of ours that nobody uses go."""
+    called = name(suite)
+    if snapshot.find(called, suite):
+        return called
+    stage = make(folder)
+    try:
+        said = stage.evidence
+        said["up"] = stage.json("lab", "up", "demo", "--suite", suite)
+        assert said["up"].code == 0, said["up"]
+        said["adopt"] = stage.json("adopt", "demo", "--lab", "--yes")
+        assert said["adopt"].code == 0, said["adopt"]
+        said["plan"] = stage.json("plan", "demo", "--lab", "--save", str(stage.home / "first.plan"))
+        said["apply"] = stage.json("apply", "demo", "--lab", "--plan", str(stage.home / "first.plan"), timeout_s=1200)
+        assert said["apply"].code == 0, said["apply"]
+        said["again"] = stage.json("apply", "demo", "--lab", "--yes")
+        assert stage.run("lab", "save", "demo", called).code == 0
+    finally:
+        stage.run("lab", "down", "demo")
+    kept = {word: asdict(one) for word, one in stage.evidence.items()}
+    (snapshot.folder_of(called) / "evidence.json").write_text(json.dumps(kept))
+    used = [one.snapshot for one in every()]
+    home = base.lab_home() / "snapshots"
+    mine = [path.name for path in home.glob("*") if not path.name.startswith(f"tests-{suite}-")]
+    snapshot.prune([called, *mine], used, lambda _: None)
+    return called
+
+
+@contextmanager
+def office(folder: Path, called: str, suite: str = "trixie") -> Iterator[Stage]:
+    """A lab of the applied demo office of one's own; its `evidence` is what the verbs said when it was made."""
+    stage = make(folder)
+    try:
+        up = stage.json("lab", "up", "demo", "--suite", suite, "--from", called)
+        assert up.code == 0, up
+        kept = json.loads((snapshot.folder_of(called) / "evidence.json").read_text())
+        stage.evidence |= {word: Said(**one) for word, one in kept.items()}
+        yield stage
+    finally:
+        stage.run("lab", "down", "demo")
