@@ -1,5 +1,7 @@
 """What this laptop must have for a lab, said before anything is touched; `doctor` shows the same list."""
 
+import contextlib
+import ctypes
 import re
 import shutil
 from dataclasses import dataclass
@@ -29,7 +31,7 @@ class Lack:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program, the Debian package it comes in, and what it does for us."""
+    """A program, a library or a file, the Debian package it comes in, and what it does for us."""
 
     name: str
     package: str
@@ -52,7 +54,16 @@ PROGRAMS = (
 
 
 def have(program: str) -> bool:
-    """Whether the program is here; /usr/sbin counts even where it is not on a user's PATH."""
+    """Whether the program is here; /usr/sbin counts even where it is not on a user's PATH.
+
+    A shared library (`libx.so.1`) is here when it can be loaded, an absolute path when there is something.
+    """
+    if ".so." in program:
+        with contextlib.suppress(OSError):
+            return bool(ctypes.CDLL(program))
+        return False
+    if program.startswith("/"):
+        return Path(program).exists()
     return any(shutil.which(program, path=path) for path in (None, "/usr/sbin:/usr/bin:/sbin:/bin"))
 
 

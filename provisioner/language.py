@@ -1,0 +1,172 @@
+"""Languages: sentences for people, told in French or English, with dates, durations and numbers as each writes them.
+
+Code and templates hold the English sentence, marked by `N_`; `locale/<language>.po` holds its translation, compiled in
+memory when first used. What fills a sentence's `{names}` is data: braces in it mean nothing, and a name nobody filled
+stays visible.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, tzinfo
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from provisioner.errors import BadInput
+
+if TYPE_CHECKING:
+    pass
+
+LANGUAGES = {"fr": "fr_FR", "en": "en_GB"}  # the CLDR locale of each: an office in Europe reads 23 November, not November 23
+CATALOGS = Path(__file__).parent / "locale"
+
+PLACE = re.compile(r"\{([a-z_][a-z0-9_]*)\}")  # not str.format: it would follow attributes and indexes
+_FRENCH = (
+    (re.compile(r"(?<=\S) (?=[;?!%€])"), "\u202f"),  # narrow: Lexique des règles typographiques de l'Imprimerie nationale
+    (re.compile(r"(?<=\S) (?=[:»])|(?<=«) "), "\u00a0"),
+)
+_APOSTROPHE = re.compile(r"(?<=\w)'(?=\w|\{)")
+
+
+def N_(text: str) -> str:  # gettext's own name for it
+    """Mark a sentence for translation; it comes back as it is, to be told later by a `Speech`."""
+    return text
+
+
+def fill(sentence: str, values: Mapping[str, str]) -> str:
+    """Put `values` in the places of a sentence; a place nobody fills stays as it is."""
+    return PLACE.sub(lambda place: values.get(place[1], place[0]), sentence)
+
+
+class Speech:
+    """How one language tells a sentence; get one from `speech()`."""
+
+    def __init__(self, language: str) -> None:
+        from babel import Locale
+
+        self.language = language
+        self.locale: Locale = Locale.parse(LANGUAGES[language])
+        self._sentences = _catalog(language)
+
+    def __call__(self, sentence: str, values: Mapping[str, Any] | None = None, /, **named: Any) -> str:
+        """Translate a sentence and fill its `{names}`; one without a translation is told in English.
+
+        Numbers, days, moments and lists are written as the language does; a port or a version is a name: give it as text.
+        """
+        given = {**(values or {}), **named}
+        return fill(self._told(sentence), {name: self.value(value) for name, value in given.items()})
+
+    def several(self, one: str, many: str, number: int, /, **named: Any) -> str:
+        """The sentence for one or the one for many, whichever the language takes for `number`, its `{number}`."""
+        return self(one if self.locale.plural_form(number) == "one" else many, number=number, **named)
+
+    def _told(self, sentence: str) -> str:
+        text = self._sentences.get(sentence)
+        return text if text is not None else typeset(sentence, "en")
+
+    def value(self, value: Any) -> str:
+        """One value as text: plain data only; anything else is what `str` says of it."""
+        if isinstance(value, str):
+            return value
+        if isinstance(value, datetime):
+            return self.moment(value)
+        if isinstance(value, date):
+            return self.day(value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return self.number(value)
+        if isinstance(value, list | tuple | set | frozenset):
+            return self.listed(map(self.value, sorted(value) if isinstance(value, set | frozenset) else value))
+        return "" if value is None else str(value)
+
+    def number(self, value: float) -> str:
+        """A number, with at most two decimals."""
+        from babel.numbers import format_decimal
+
+        return format_decimal(round(value, 2), locale=self.locale)
+
+    def listed(self, items: Iterable[str]) -> str:
+        """Items in a row: « a, b et c »."""
+        from babel.lists import format_list
+
+        return format_list(list(items), locale=self.locale)
+
+    def day(self, value: date | str) -> str:
+        """A day in words, from a date or its ISO form: « 23 novembre 2026 »."""
+        from babel.dates import format_date
+
+        return format_date(date.fromisoformat(value) if isinstance(value, str) else value, "long", locale=self.locale)
+
+    def time(self, value: datetime | float | str, zone: str = "UTC") -> str:
+        """The time of day, in the office's zone: « 09:05 »."""
+        from babel.dates import format_time
+
+        return format_time(_moment(value, zone), "short", locale=self.locale)
+
+    def moment(self, value: datetime | float | str, zone: str = "UTC") -> str:
+        """A day and a time, in the office's zone, from a datetime, seconds since 1970 or an ISO text."""
+        from babel.dates import format_datetime
+
+        return format_datetime(_moment(value, zone), "d MMMM y, HH:mm", locale=self.locale)
+
+    def duration(self, seconds: float) -> str:
+        """How long something took: « 0,4 s », « 12 s », « 3 min »."""
+        from babel.units import format_unit
+
+        if seconds < 9.95:
+            return format_unit(round(seconds, 1), "second", length="short", locale=self.locale)
+        if seconds < 99.5:
+            return format_unit(round(seconds), "second", length="short", locale=self.locale)
+        if seconds < 5400:
+            return format_unit(round(seconds / 60), "minute", length="short", locale=self.locale)
+        return format_unit(round(seconds / 3600, 1), "hour", length="short", locale=self.locale)
+
+
+@lru_cache(maxsize=len(LANGUAGES))
+def speech(language: str) -> Speech:
+    """The speech of `fr` or `en`.
+
+    Raises:
+        BadInput: we do not speak that one.
+    """
+    if language not in LANGUAGES:
+        raise BadInput(f"no language {language!r}", hint=f"one of {', '.join(LANGUAGES)}")
+    return Speech(language)
+
+
+def of_locale(name: str) -> str:
+    """The language for an office whose machines speak `name` (`fr_FR.UTF-8`): its own, else English."""
+    language = name.partition("_")[0]
+    return language if language in LANGUAGES else "en"
+
+
+def typeset(text: str, language: str) -> str:
+    """Give a sentence its language's spaces and apostrophes; done before client text fills it, which stays as it is."""
+    if language == "fr":
+        for space, sign in _FRENCH:
+            text = space.sub(sign, text)
+    return _APOSTROPHE.sub("’", text)
+
+
+def _catalog(language: str) -> dict[str, str]:
+    path = CATALOGS / f"{language}.po"
+    if not path.is_file():  # English is what the code says
+        return {}
+    from babel.messages.pofile import read_po
+
+    with path.open("rb") as file:
+        entries = read_po(file, locale=language)
+    return {
+        e.id: typeset(e.string, language)
+        for e in entries
+        if isinstance(e.id, str) and e.id and isinstance(e.string, str) and e.string
+    }
+
+
+def _moment(value: datetime | float | str, zone: str) -> datetime:
+    where: tzinfo = UTC if zone == "UTC" else ZoneInfo(zone)
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    if not isinstance(value, datetime):
+        value = datetime.fromtimestamp(value, UTC)
+    return value.astimezone(where) if value.tzinfo else value.replace(tzinfo=UTC).astimezone(where)
