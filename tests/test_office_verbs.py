@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -132,6 +133,25 @@ def test_init_joins_a_network(run: Run, net: Path, tmp_path: Path) -> None:
     from provisioner.inventory import open_inventory
 
     assert open_inventory(clone).whoami() == ("jo", "ma-scop")
+
+
+def test_a_new_dossier_shows_what_can_be_said(run: Run, net: Path) -> None:
+    """The commented places of a new dossier are right as they stand: printers, mail, backup, who left, another size."""
+    run("office", "new", "bakery", *BAKERY, "--person", "m.durand=Maëlle D'Urand")
+    dossier = net / "offices" / "bakery" / "dossier.yml"
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43
+    text = dossier.read_text().replace("ssh-ed25519 AAAA…", key)
+
+    said = re.sub(r"^# ((former|printers|mail|backup|variant):| +[a-z.]+: \{)", r"\1", text, flags=re.M)
+    dossier.write_text(said)
+
+    assert run("inventory", "check").code == 0
+    from provisioner.inventory import open_inventory
+
+    office = open_inventory(net).office("bakery")
+    assert (len(office.former), len(office.printers), office.variant) == (1, 1, "light")
+    assert office.mail
+    assert office.backup
 
 
 def test_office_new_list_show_remove(run: Run, net: Path) -> None:

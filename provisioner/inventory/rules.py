@@ -38,12 +38,34 @@ def judge(dossier: Mapping[str, Any], reseller: Reseller | None, pack: Pack | No
     yield from _hosts(hosts, people, pack)
     yield from _people(people, groups, reseller)
     yield from _server(_mapping(dossier.get("lan")), hosts)
-    yield from _former(_mapping(dossier.get("former")), people)
+    yield from _former(_mapping(dossier.get("former")), people, groups, reseller)
     yield from _printers(_mapping(dossier.get("lan")), _mapping(dossier.get("printers")), hosts)
     variant = dossier.get("variant")
     if pack and isinstance(variant, str) and variant not in pack.variants:
         what = f"the pack {pack.name} has no variant {quoted(variant)}"
         yield Misfit(("variant",), what, f"one of {', '.join(pack.variants)}")
+
+
+def judge_pack(pack: Mapping[str, Any]) -> Iterator[Misfit]:
+    """Every misfit of a pack: a range of ports that ends before it begins, a variant that the pack does not have."""
+    variants = _mapping(pack.get("variants", {"full": ""}))
+    for kind, roles in _mapping(pack.get("kinds")).items():
+        for name, role in _mapping(roles).items():
+            place, said = ("kinds", kind, name), _mapping(role)
+            ports, chosen = said.get("ports"), said.get("variants")
+            for n, port in enumerate(ports if isinstance(ports, list) else ()):
+                first, last = _mapping(port).get("port"), _mapping(port).get("last")
+                if isinstance(first, int) and isinstance(last, int) and last < first:
+                    what = f"the range ends at {last}, before its start at {first}"
+                    yield Misfit((*place, "ports", n, "last"), what, "the two the other way round")
+            wanted: list[tuple[Place, Any]] = [
+                (("variant_settings", word), word) for word in _mapping(said.get("variant_settings"))
+            ]
+            wanted += [(("variants", n), word) for n, word in enumerate(chosen if isinstance(chosen, list) else ())]
+            for where, word in wanted:
+                if isinstance(word, str) and word not in variants:
+                    what = f"{quoted(word)} is not a variant of this pack"
+                    yield Misfit((*place, *where), what, _one_of(variants, "variants"), refers=True)
 
 
 def _server(lan: dict[str, Any], hosts: dict[str, dict[str, Any]]) -> Iterator[Misfit]:
@@ -66,8 +88,15 @@ def _server(lan: dict[str, Any], hosts: dict[str, dict[str, Any]]) -> Iterator[M
             yield Misfit(("hosts", name), f"{quoted(name)} is the first word of the office's domain too", "another name")
 
 
-def _former(former: dict[str, Any], people: dict[str, Any]) -> Iterator[Misfit]:
+def _former(
+    former: dict[str, Any], people: dict[str, Any], groups: dict[str, Any], reseller: Reseller | None
+) -> Iterator[Misfit]:
+    """A closed account keeps its name: nothing else of the directory may bear it."""
     for login, gone in former.items():
+        if login in groups:
+            yield Misfit(("former", login), "is the name of a group too", "another name for the group")
+        if reseller and login in reseller.technicians:
+            yield Misfit(("former", login), f"is the login of a technician of {reseller.name}", "another login")
         if login in people:
             yield Misfit(("former", login), f"{quoted(login)} works here too", "one of the two sections")
         successor = _mapping(gone).get("successor")

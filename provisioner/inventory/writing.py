@@ -33,6 +33,22 @@ DOSSIER_COMMENTS: dict[Place, str] = {
     ("people",): "People by login.",
 }
 
+# What a new dossier does not say yet and could: its comments are taken away when it is known.
+_PLACES = """\
+# Who left: the account is closed, the files are in their successor's folder (provisioner person remove {office} LOGIN).
+# former:
+#   j.petit: {{name: Jean Petit, successor: m.durand, left: 2026-09-30}}
+# Printers that speak IPP Everywhere, by the name of their queue, each at an address of its own outside the pool.
+# printers:
+#   accueil: {{address: {address}, model: "", serial: "", location: ""}}
+# The provider that takes the machines' mail. Its password: provisioner secrets set {office} mail.password
+# mail: {{host: smtp.provider.example, user: machines@client.example, sender: machines@client.example}}
+# The second copy of each night's backup, away from the office, by SFTP. Its key: ssh-keyscan -t ed25519 HOST
+# backup: {{host: backup.reseller.example, user: {office}, path: {office}, host_key: ssh-ed25519 AAAA…}}
+# Another size of the pack, if it has several: provisioner pack show {pack}
+# variant: light
+"""
+
 
 def scalar(value: object) -> str:
     """One value as YAML that reads back as the same value, byte for byte."""
@@ -133,6 +149,15 @@ def new_addresses(network: str, kinds: list[str]) -> list[str]:
     return given
 
 
+def _places(office: "Office") -> str:
+    """The commented places at the end of a new dossier, with its own names and an address that is free."""
+    taken = {host.address for host in office.hosts.values()}
+    pool = office.lan.dhcp_first, office.lan.dhcp_last
+    free = (a for a in office.lan.network.hosts() if a > max(taken) and not pool[0] <= a <= pool[1])
+    address = next(free, office.lan.network[-2])
+    return _PLACES.format(office=office.name, pack=office.pack, address=address)
+
+
 def create_office(inventory: "Inventory", name: str, data: Mapping[str, Any], comments: Mapping[Place, str]) -> "Office":
     """Write the dossier and the vault of a new office; all or nothing.
 
@@ -160,7 +185,7 @@ def create_office(inventory: "Inventory", name: str, data: Mapping[str, Any], co
         raise BadInput(f"there is an office {escaped(name)} already", hint=f"provisioner office show {escaped(name)}")
     folder.mkdir()
     try:
-        disk.write(folder / "dossier.yml", text, mode=0o644)
+        disk.write(folder / "dossier.yml", text + _places(office), mode=0o644)
         vault.create(Target(inventory.root, name), office)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -17,6 +17,8 @@ WRONG = Path(__file__).parent / "wrong"
 # A throw-away key nobody has the private half of.
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43
 CASES = sorted(path.stem for path in WRONG.glob("*.yml"))
+WRONG_PACKS = WRONG.with_name("wrong-packs")
+PACKS = sorted(path.stem for path in WRONG_PACKS.glob("*.yml"))
 
 # The worst that fits into a file, made here instead of stored: name -> text.
 HEAVY = {
@@ -51,6 +53,23 @@ def test_wrong_dossier_gets_its_message(case: str, tmp_path: Path) -> None:
     assert str(refused.value) + "\n" == (WRONG / f"{case}.txt").read_text(encoding="utf-8")
     assert dossier.read_bytes() == content
     assert sorted(str(problem) for problem in open_inventory(root).check()) == sorted(str(refused.value).split("\n"))
+
+
+@pytest.mark.parametrize("case", PACKS)
+def test_wrong_pack_gets_its_message(case: str, tmp_path: Path) -> None:
+    """A wrong or damaged pack is refused with file, line and what to try, also by the offices that stand on it."""
+    root = network.with_office(tmp_path / "net")
+    (root / "packs" / "shop.yml").write_bytes((WRONG_PACKS / f"{case}.yml").read_bytes())
+    dossier = root / "offices" / "demo" / "dossier.yml"
+    dossier.write_text(dossier.read_text().replace("pack: standard-2026.1", "pack: shop"))
+    message = (WRONG_PACKS / f"{case}.txt").read_text(encoding="utf-8")
+
+    with pytest.raises(BadInput) as refused:
+        open_inventory(root).pack("shop")
+    assert str(refused.value) + "\n" == message
+    with pytest.raises(BadInput) as refused:
+        open_inventory(root).office("demo")
+    assert message.rstrip("\n") in str(refused.value)
 
 
 @pytest.mark.parametrize(
