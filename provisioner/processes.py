@@ -110,8 +110,12 @@ def recorded(record: Path, argv: Sequence[str]) -> Process | None:
         return None
 
 
-def start(argv: Sequence[str], record: Path, log: Path, *, groups: Sequence[Path] = (), root: bool = True) -> Process:
+def start(
+    argv: Sequence[str], record: Path, log: Path, *, groups: Sequence[Path] = (), through: Sequence[str] = (), root: bool = True
+) -> Process:
     """Leave `argv` running, in the cgroups `groups`, its output in `log`; its record is there before it starts.
+
+    `through` stands before it on the command line and becomes it (nsenter, setpriv): it is known by `argv` alone.
 
     Raises:
         HostFailed: it did not start; the message holds the last words of its log.
@@ -119,7 +123,7 @@ def start(argv: Sequence[str], record: Path, log: Path, *, groups: Sequence[Path
     record.unlink(missing_ok=True)
     found = shutil.which(argv[0]) or argv[0]  # `argv` must be what /proc shows: no search by the wrapper
     exact = [found, *argv[1:]]
-    wrapped = ["setsid", "--fork", "sh", "-c", _WRAP, "sh", str(record), str(log), " ".join(map(str, groups)), *exact]
+    wrapped = ["setsid", "--fork", "sh", "-c", _WRAP, "sh", str(record), str(log), " ".join(map(str, groups)), *through, *exact]
     called = subprocess.run(as_root(wrapped) if root else wrapped, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     until = time.monotonic() + 5
     while called.returncode == 0 and time.monotonic() < until:

@@ -21,6 +21,7 @@ def _data(found: "Lab") -> dict[str, Any]:
         "login": {"user": found.login[0], "password": found.login[1]},
         "proxy": found.proxy,
         "hosts": [{"name": name, "state": state, "mac": mac} for name, state, mac in found.hosts],
+        "around": [{"name": name, "state": state, "address": address} for name, state, address in found.around],
         "started_s": found.started_s,
         "inventory": str(found.inventory),
     }
@@ -93,8 +94,8 @@ def listing(voice: Voice) -> None:
             voice.out.print("No lab is up.")
         for one in found:
             voice.out.print(f"{one.office} ({one.suite}), of {one.inventory}", soft_wrap=True)
-            for name, state, mac in one.hosts:
-                voice.out.print(f"  {name:<20} {state:<9} {mac}", soft_wrap=True)
+            for name, state, where in (*one.hosts, *one.around):
+                voice.out.print(f"  {name:<20} {state:<9} {where}", soft_wrap=True)
 
     voice.result({"labs": [_data(one) for one in found]}, human)
 

@@ -14,9 +14,11 @@ from pathlib import Path
 
 from provisioner import packages
 from provisioner.errors import BadInput, HostFailed, Missing
+from provisioner.inventory import vault
 from provisioner.inventory.models import Office
 from provisioner.inventory.target import Target
-from provisioner.lab import base, machines, network, requirements, snapshot
+from provisioner.inventory.vault import Secrets
+from provisioner.lab import base, machines, network, printers, provider, requirements, snapshot
 from provisioner.lab.machines import File, Machine
 from provisioner.lab.remove import mounts_below, remove_tree
 from provisioner.lab.snapshot import Snapshot
@@ -50,7 +52,7 @@ def up(office: Office, target: Target, *, suite: str = "trixie", start: str = ""
         plan = network.plan(office, lab_id)
         if state and state.ready and _stands(state):
             return _again(state, plan, suite, say)
-        requirements.check(len(plan.cables), base.lab_home())
+        requirements.check(plan.machines, base.lab_home())
         if state or folder_of(lab_id).exists():
             say("Removing what an interrupted lab left.")
             _remove(lab_id, state)
@@ -70,10 +72,13 @@ def _stands(state: State) -> bool:
 
 def _again(state: State, plan: network.Network, suite: str, say: Callable[[str], None]) -> Lab:
     if (state.suite, state.network) != (suite, plan):
-        what = f"with {state.suite}" if state.suite != suite else "with other hosts than the dossier has now"
+        what = (
+            f"with {state.suite}" if state.suite != suite else "with other hosts, printers or providers than the dossier has now"
+        )
         raise BadInput(f"the lab of {state.office} is up {what}", hint=f"provisioner lab down {state.office}")
     say(f"The lab of {state.office} is up.")
     _ensure_forward(state)
+    _switch_on_printers(state)
     dead = {name: machine for name, machine in state.machines.items() if machine.process is None}
     for name, machine in dead.items():
         say(f"Starting {name} again.")
@@ -99,14 +104,15 @@ def _create(
     system = base.ensure(suite, say)
     say(f"Starting {len(plan.cables)} hosts of {office.name}.")
     network.build(plan)
+    _switch_on_printers(state)
     _write_resolver(state, office)
-    shadow = _shadow(system, login)
+    shadow, kept = _shadow(system, login), vault.read(target)
     hosts = state.machines
     gateway = {plan.router: hosts.pop(plan.router)}
     with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
         # The gateway boots while the others are made: a host that asks DHCP in vain asks again only seconds later.
-        first = pool.submit(_make, gateway[plan.router], system, plan, shadow, start)
-        rest = [pool.submit(_make, machine, system, plan, shadow, start) for machine in hosts.values()]
+        first = pool.submit(_make, gateway[plan.router], system, state, shadow, start, kept)
+        rest = [pool.submit(_make, machine, system, state, shadow, start, kept) for machine in hosts.values()]
         first.result()
         machines.power_on(gateway[plan.router])
         _ensure_forward(state)
@@ -122,15 +128,19 @@ def _create(
     return state.lab
 
 
-def _make(machine: Machine, system: Path, plan: network.Network, shadow: str, start: Snapshot | None) -> None:
-    if start and start.has(machine.name):
-        machines.create(machine, start.layers(machine.name, system), {})
-        return
-    files = {path: File(content) for path, content in network.files(plan, machine.name).items()}
-    files |= machines.host_keys()
-    files["etc/machine-id"] = File(f"{secrets.token_hex(16)}\n", 0o444)
-    files["etc/shadow"] = File(shadow, 0o640, gid=42)  # group shadow, base-passwd
-    machines.create(machine, [system], files)
+def _make(machine: Machine, system: Path, state: State, shadow: str, start: Snapshot | None, kept: Secrets) -> None:
+    plan, layers = state.network, start.layers(machine.name, system) if start else [system]
+    if plan.provider and machine.name == plan.provider.name:
+        files = provider.files(plan.provider, kept, system)
+        files["etc/shadow"] = File(shadow + provider.account(plan.provider), 0o640, gid=42)  # group shadow, base-passwd
+    elif start and start.has(machine.name):
+        files = {}
+    else:
+        files = {path: File(content) for path, content in network.files(plan, machine.name).items()}
+        files |= machines.host_keys()
+        files["etc/machine-id"] = File(f"{secrets.token_hex(16)}\n", 0o444)
+        files["etc/shadow"] = File(shadow, 0o640, gid=42)
+    machines.create(machine, layers, files)
 
 
 def _shadow(system: Path, login: tuple[str, str]) -> str:
@@ -150,6 +160,11 @@ def _write_resolver(state: State, office: Office) -> None:
     lines = [f"nameserver {address}" for _, address in found[:3]]
     lines += [f"search {office.lan.domain}", "options timeout:1 attempts:1"]
     (state.folder / "resolv.conf").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _switch_on_printers(state: State) -> None:
+    for printer in state.printers.values():
+        printers.switch_on(printer, state.network)
 
 
 def _ensure_forward(state: State) -> None:
@@ -185,6 +200,7 @@ def _remove(lab_id: str, state: State | None) -> None:
     if state:
         if state.forward:
             packages.stop_forward(state.forward)
+        printers.switch_off(state.printers.values(), state.network)
         machines.power_off(state.machines.values())
         for machine in state.machines.values():
             machines.unmount(machine)
@@ -272,21 +288,45 @@ def plugged(target: Target, command: list[str]) -> list[str]:
 def _machine(target: Target, host: str) -> tuple[State, Machine]:
     state = _up(target)
     if host not in state.machines:
-        raise Missing(f"the lab of {target.office} has no host {host}", hint=f"one of {', '.join(state.machines)}")
+        there = ", ".join([*state.machines, *state.printers])
+        raise Missing(f"the lab of {target.office} has no machine {host}", hint=f"one of {there}")
     return state, state.machines[host]
 
 
-def power_off(target: Target, host: str) -> None:
-    """Cut the host's power: SIGKILL to its whole system."""
-    machines.power_off([_machine(target, host)[1]])
+def power_off(target: Target, name: str) -> None:
+    """Cut the power of a host, of a printer, or of what stands for the providers: SIGKILL to its whole system."""
+    state = _up(target)
+    if name in state.printers:
+        printers.switch_off([state.printers[name]], state.network)
+    else:
+        machines.power_off([_machine(target, name)[1]])
 
 
-def power_on(target: Target, host: str) -> None:
-    """Boot a host that is off and wait until its sshd answers; one that runs stays as it is."""
-    state, machine = _machine(target, host)
+def power_on(target: Target, name: str) -> None:
+    """Boot what is off and wait until its sshd answers (a printer has none); what runs stays as it is."""
+    state = _up(target)
+    if name in state.printers:
+        printers.switch_on(state.printers[name], state.network)
+        return
+    machine = _machine(target, name)[1]
     if machine.process is None:
         machines.power_on(machine)
-        machines.wait({host: machine}, state.network, _quiet, BOOT_TIMEOUT_S)
+        machines.wait({name: machine}, state.network, _quiet, BOOT_TIMEOUT_S)
+
+
+def printed(target: Target, printer: str) -> list[Path]:
+    """What came out of a printer, oldest first, one file a job."""
+    state = _up(target)
+    if printer not in state.printers:
+        raise Missing(f"the lab of {target.office} has no printer {printer}", hint=f"one of {', '.join(state.printers)}")
+    return printers.printed(state.printers[printer])
+
+
+def mails(target: Target) -> list[str]:
+    """The messages that arrived at the provider, oldest first, each with `X-Envelope-From` and `X-Envelope-To` on top."""
+    state = _up(target)
+    plan = state.network.provider
+    return provider.mails(state.machines[plan.name]) if plan else []
 
 
 def cut(target: Target, host: str) -> None:

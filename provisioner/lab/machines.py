@@ -46,6 +46,7 @@ class Machine:
     lab_id: str
     folder: Path
     namespace: str
+    link: str
 
     @property
     def unit(self) -> str:
@@ -257,7 +258,7 @@ def wait(
         "lan": str(net.NAMESPACES / network.lan),
         "timeout_s": timeout_s,
         "hosts": {
-            name: {"namespace": str(net.NAMESPACES / machine.namespace), "link": network.cable(name).link}
+            name: {"namespace": str(net.NAMESPACES / machine.namespace), "link": machine.link}
             for name, machine in machines.items()
         },
     }
@@ -281,7 +282,7 @@ def wait(
                 raise Unreachable(*_blame(f"does not answer after {timeout_s:.0f} s", next(iter(waiting.values()))))
             name, address = line.split()
             del waiting[name]
-            say(f"  {name} answers at {address} ({before + len(machines) - len(waiting)} of {len(network.cables)})")
+            say(f"  {name} answers at {address} ({before + len(machines) - len(waiting)} of {network.machines})")
     finally:
         with contextlib.suppress(ProcessLookupError):
             watcher.terminate()

@@ -5,21 +5,25 @@ Everything is made inside namespaces of the lab's own: no link, address or rule 
 
 import contextlib
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
+from typing import Any
 
 from provisioner.errors import BadInput
-from provisioner.inventory.models import Host, Kind, Office
+from provisioner.inventory.ansible import LAB_INTERNET
+from provisioner.inventory.models import Backup, Host, Kind, Mail, Office
 from provisioner.lab.remove import mounts_below
 from provisioner.processes import run
 
 NAMESPACES = Path("/run/netns")
 
 # TEST-NET-2 (RFC 5737) stands for the Internet; it exists inside the lab's namespaces only.
-INTERNET = IPv4Interface("198.51.100.1/24")
+INTERNET = IPv4Interface(f"{LAB_INTERNET}/24")
 OUTSIDE = IPv4Interface("198.51.100.2/24")
 PROXY_PORT = 3142
+INTERNET_LINK = "internet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,26 @@ class Cable:
 
 
 @dataclass(frozen=True, slots=True)
+class Printer:
+    """A printer on the LAN: its cable, its address with the prefix, and what it says of itself."""
+
+    cable: Cable
+    address: str
+    port: int
+    model: str
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """The machine that stands in the lab's Internet for all of the office's providers, and what it offers."""
+
+    name: str
+    mail: Mapping[str, Any] | None
+    backup: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
     """The plan of one lab's network; pure, nothing is made yet."""
 
@@ -45,19 +69,39 @@ class Network:
     pool_offset: int
     pool_size: int
     cables: tuple[Cable, ...]
+    printers: tuple[Printer, ...] = ()
+    provider: Provider | None = None
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> "Network":
+        """The one that `asdict` and JSON made `data` of."""
+        printers = tuple(Printer(**one | {"cable": Cable(**one["cable"])}) for one in data.get("printers", ()))
+        provider = Provider(**data["provider"]) if data.get("provider") else None
+        cables = tuple(Cable(**cable) for cable in data["cables"])
+        return cls(**{**data, "cables": cables, "printers": printers, "provider": provider})
 
     @property
     def namespaces(self) -> list[str]:
         """The names of all its namespaces."""
-        return [self.lan, self.internet, *(cable.namespace for cable in self.cables)]
+        return [self.lan, self.internet, *(cable.namespace for cable in self.wired)]
 
-    def cable(self, host: str) -> Cable:
-        """The cable of one host.
+    @property
+    def wired(self) -> list[Cable]:
+        """Every cable into the LAN, of hosts and of printers."""
+        return [*self.cables, *(printer.cable for printer in self.printers)]
+
+    @property
+    def machines(self) -> int:
+        """How many systems boot."""
+        return len(self.cables) + bool(self.provider)
+
+    def cable(self, name: str) -> Cable:
+        """The cable of one host or printer.
 
         Raises:
-            KeyError: the lab has no such host.
+            KeyError: the lab has none of this name.
         """
-        return {cable.host: cable for cable in self.cables}[host]
+        return {cable.host: cable for cable in self.wired}[name]
 
 
 def _mac(text: str) -> str:
@@ -76,6 +120,7 @@ def plan(office: Office, lab_id: str) -> Network:
     lan: IPv4Network = office.lan.network
     first, last = office.lan.dhcp_first, office.lan.dhcp_last
     taken = {host.address for host in office.hosts.values()} | {office.lan.gateway}
+    taken |= {printer.address for printer in office.printers.values()}
     free = [a for a in lan.hosts() if a not in taken and not first <= a <= last] if lan.num_addresses <= 65536 else []
     if len(free) < 2 or first not in lan or last not in lan or last < first:
         raise BadInput(f"{office.name}: no room for a lab in {lan} beside its pool {first} to {last}")
@@ -109,7 +154,34 @@ def plan(office: Office, lab_id: str) -> Network:
         pool_offset=int(first) - int(lan.network_address),
         pool_size=int(last) - int(first) + 1,
         cables=tuple(cables),
+        printers=_printers(office, lab_id, len(cables)),
+        provider=_provider(office),
     )
+
+
+def _printers(office: Office, lab_id: str, hosts: int) -> tuple[Printer, ...]:
+    return tuple(
+        Printer(
+            # a printer may bear the name of a host; no host's has a dot
+            Cable(name, f"pv-{lab_id}-printer.{name}", "eth0", _mac(f"{lab_id} printer {name}"), f"port{number}"),
+            f"{printer.address}/{office.lan.network.prefixlen}",
+            printer.port,
+            printer.model,
+            printer.location,
+        )
+        for number, (name, printer) in enumerate(office.printers.items(), start=hosts + 1)
+    )
+
+
+def _provider(office: Office) -> Provider | None:
+    def plain(one: Mail | Backup | None) -> dict[str, Any] | None:
+        return one.model_dump(mode="json", exclude={"host_key"}) if one else None
+
+    if not (office.mail or office.backup):
+        return None
+    names = ("provider", "lab-provider", "provider-of-the-lab")
+    free = next(name for name in names if name not in office.hosts and name not in office.printers)
+    return Provider(free, plain(office.mail), plain(office.backup))
 
 
 def _ip(namespace: str | None, *lines: str) -> None:
@@ -130,23 +202,31 @@ def build(network: Network) -> None:
         f"address add {network.laptop} dev lan",
         "link set lan up",
     ]
-    for cable in network.cables:
+    for cable in network.wired:
         peer = f"peer name {cable.link} address {cable.mac} netns {cable.namespace}"
         lines += [f"link add {cable.port} type veth {peer}", f"link set {cable.port} master lan up alias {cable.host}"]
     lines.append(f"route add default via {network.gateway.split('/')[0]}")
     _ip(network.lan, *lines)
+    for printer in network.printers:
+        _ip(
+            printer.cable.namespace,
+            "link set lo up",
+            f"address add {printer.address} dev {printer.cable.link}",
+            f"link set {printer.cable.link} up",
+            f"route add default via {network.gateway.split('/')[0]}",
+        )
     out = f"peer name wan0 address {_mac(network.internet)} netns {network.cable(network.router).namespace}"
     _ip(
         network.internet,
         "link set lo up",
-        f"link add internet type veth {out}",
-        f"address add {INTERNET} dev internet",
-        "link set internet up",
+        f"link add {INTERNET_LINK} type veth {out}",
+        f"address add {INTERNET} dev {INTERNET_LINK}",
+        f"link set {INTERNET_LINK} up",
     )
 
 
 def unplug(network: Network, host: str, *, plugged: bool) -> None:
-    """Take the host's port on the bridge down, or up again."""
+    """Take the port of a host or printer on the bridge down, or up again."""
     _ip(network.lan, f"link set {network.cable(host).port} {'up' if plugged else 'down'}")
 
 

@@ -50,7 +50,10 @@ PROGRAMS = (
     Program("tar", "tar", "writes on the disks of a lab"),
     Program("perl", "perl-base", "makes the login of a lab"),
     Program("ssh-keygen", "openssh-client", "makes host keys"),
+    Program("ippeveprinter", "cups-ipp-utils", "is the printers of a lab"),
+    Program("dbus-daemon", "dbus-daemon", "is what those ask for at their start"),
 )
+_PLACES = (None, "/usr/sbin:/usr/bin:/sbin:/bin")
 
 
 def have(program: str) -> bool:
@@ -64,7 +67,12 @@ def have(program: str) -> bool:
         return False
     if program.startswith("/"):
         return Path(program).exists()
-    return any(shutil.which(program, path=path) for path in (None, "/usr/sbin:/usr/bin:/sbin:/bin"))
+    return any(shutil.which(program, path=path) for path in _PLACES)
+
+
+def path_of(program: str) -> str:
+    """Where a program that is here lies; its bare name when it is not."""
+    return next((found for path in _PLACES if (found := shutil.which(program, path=path))), program)
 
 
 def install(package: str) -> tuple[tuple[str, ...], ...]:

@@ -13,6 +13,7 @@ from provisioner.errors import BadInput
 from provisioner.inventory.target import Target, runtime_home
 from provisioner.lab import base, network
 from provisioner.lab.machines import Machine
+from provisioner.lab.printers import Printer
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,9 @@ class Lab:
     """A lab that is up.
 
     `login` is (user, password) of the blank machines, `proxy` the package cache as hosts reach it, `hosts` a list of
-    (name, state, MAC) with the states `up`, `off` and `starting`, `started_s` how long `up` took, in seconds,
-    `inventory` the folder whose office it is (that folder may be gone), `snapshot` the folder of the one its hosts started from.
+    (name, state, MAC) with the states `up`, `off` and `starting`, `around` the same of what is no host, with addresses (the
+    printers, the machine that stands for the providers), `started_s` how long `up` took, in seconds, `inventory` the folder
+    whose office it is (that folder may be gone), `snapshot` the folder of the one its hosts started from.
     """
 
     office: str
@@ -29,6 +31,7 @@ class Lab:
     login: tuple[str, str]
     proxy: str
     hosts: list[tuple[str, str, str]]
+    around: list[tuple[str, str, str]]
     started_s: float
     inventory: Path
     snapshot: str = ""
@@ -61,11 +64,18 @@ class State:
 
     @property
     def machines(self) -> dict[str, Machine]:
-        """Its hosts by name."""
-        return {
-            cable.host: Machine(cable.host, self.id, self.folder / "hosts" / cable.host, cable.namespace)
-            for cable in self.network.cables
-        }
+        """Its systems by name: the hosts, and last what stands for the providers."""
+        plan, hosts = self.network, self.folder / "hosts"
+        places = {cable.host: (cable.namespace, cable.link) for cable in plan.cables}
+        if plan.provider:
+            places[plan.provider.name] = (plan.internet, network.INTERNET_LINK)
+        return {name: Machine(name, self.id, hosts / name, *place) for name, place in places.items()}
+
+    @property
+    def printers(self) -> dict[str, Printer]:
+        """Its printers by name."""
+        folder = self.folder / "printers"
+        return {place.cable.host: Printer(place, folder / place.cable.host) for place in self.network.printers}
 
     def write(self) -> None:
         """Keep it, whole or not at all."""
@@ -78,12 +88,14 @@ class State:
     @property
     def lab(self) -> Lab:
         """What others may know of it."""
-        hosts = []
-        for name, machine in self.machines.items():
-            state = "off" if machine.process is None else "up" if self.ready else "starting"
-            hosts.append((name, state, self.network.cable(name).mac))
+        up = "up" if self.ready else "starting"
+        states = {name: up if machine.process else "off" for name, machine in self.machines.items()}
+        hosts = [(cable.host, states[cable.host], cable.mac) for cable in self.network.cables]
+        around = [(name, "up" if one.process else "off", one.place.address.split("/")[0]) for name, one in self.printers.items()]
+        around += [(plan.name, states[plan.name], str(network.INTERNET.ip)) for plan in [self.network.provider] if plan]
         proxy = f"http://{network.INTERNET.ip}:{network.PROXY_PORT}"
-        return Lab(self.office, self.suite, self.login, proxy, hosts, self.started_s, Path(self.inventory), self.snapshot)
+        home = Path(self.inventory)
+        return Lab(self.office, self.suite, self.login, proxy, hosts, around, self.started_s, home, self.snapshot)
 
 
 def folder_of(lab_id: str) -> Path:
@@ -104,13 +116,12 @@ def read(lab_id: str) -> State | None:
     except FileNotFoundError:
         return None
     try:
-        cables = tuple(network.Cable(**cable) for cable in data["network"].pop("cables"))
         forward = data.pop("forward")
         return State(
             **data
             | {
                 "login": (data["login"][0], data["login"][1]),
-                "network": network.Network(**data["network"], cables=cables),
+                "network": network.Network.read(data["network"]),
                 "forward": packages.Forward(Path(forward["record"]), tuple(forward["argv"])) if forward else None,
             }
         )

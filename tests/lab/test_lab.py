@@ -85,7 +85,7 @@ def test_full_lan_is_refused(demo: Office) -> None:
 
 def test_hosts_never_get_the_machines_clock_or_devices() -> None:
     """No host may set the laptop's clock or see its /dev."""
-    argv = machines.Machine("server", "0123456789", Path("/lab/x/hosts/server"), "pv-0123456789-server").argv
+    argv = machines.Machine("server", "0123456789", Path("/lab/x/hosts/server"), "pv-0123456789-server", "eth0").argv
 
     assert [word for word in argv if word.startswith("--capability")] == ["--capability=CAP_NET_ADMIN"]
     assert not [word for word in argv if "bind" in word or "SYS_TIME" in word]

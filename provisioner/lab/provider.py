@@ -1,0 +1,116 @@
+"""What stands in the lab's Internet for the office's providers: a Debian of the same base that takes mail, and backups by SFTP.
+
+It shares the namespace of the lab's Internet with the way to the package cache, so it never touches the link. Its keys,
+certificate and passwords are the lab's (`vault`, sections `lab`, `mail`, `backup`); its disk stays as long as the lab does.
+"""
+
+import importlib.util
+import json
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from provisioner.inventory.vault import Secrets
+from provisioner.lab.machines import File, Machine, host_keys
+from provisioner.lab.network import Provider
+from provisioner.processes import run
+
+MAILBOX = Path("srv/mail/new")
+_PROGRAM = Path("usr/local/lib/provider")
+_LIBRARIES = ("aiosmtpd", "attr", "attrs", "public")  # aiosmtpd and all it imports, pure Python
+_UID = 2000
+
+_SUBMISSION = f"""\
+[Unit]
+Description=The lab's mail provider
+Before=ssh.service
+[Service]
+Type=notify
+ExecStart=/usr/bin/python3 /{_PROGRAM}/submission.py
+Restart=always
+"""
+
+_SSHD = """\
+HostKey /etc/ssh/provider_host_key
+Port 22
+Port {port}
+PasswordAuthentication no
+Match User {user}
+  AuthorizedKeysFile /etc/provider/authorized_keys
+  ChrootDirectory /srv/sftp
+  ForceCommand internal-sftp -d /{user}
+  AllowTcpForwarding no
+  PermitTTY no
+"""
+
+
+def files(provider: Provider, kept: Secrets, system: Path) -> dict[str, File]:
+    """What it needs on its disk: path below / -> content. `/etc/shadow` is the caller's, with `account` added."""
+    found = {
+        # an empty unit file is a masked one (systemd.unit(5))
+        "etc/systemd/system/systemd-networkd.service": File(""),
+        "etc/systemd/system/systemd-networkd.socket": File(""),
+        "etc/machine-id": File(f"{secrets.token_hex(16)}\n", 0o444),
+        "etc/hostname": File(f"{provider.name}\n"),
+    }
+    if provider.mail:
+        found |= _mail(provider.mail, kept)
+    return found | (_backup(provider.backup, kept, system) if provider.backup else host_keys())
+
+
+def account(provider: Provider) -> str:
+    """The line for `/etc/shadow`: no password opens it."""
+    return f"{provider.backup['user']}:*:20000:0:99999:7:::\n" if provider.backup else ""
+
+
+def _mail(mail: Mapping[str, Any], kept: Secrets) -> dict[str, File]:
+    said = {
+        **{name: mail[name] for name in ("port", "user", "sender")},
+        "names": kept.lab["names"].split(),
+        "password": kept.mail["password"],
+    }
+    found = {
+        "etc/provider/submission.json": File(json.dumps(said), 0o600),
+        "etc/provider/certificate.pem": File(kept.lab["provider_certificate"]),
+        "etc/provider/key.pem": File(kept.lab["provider_key"], 0o600),
+        "etc/systemd/system/submission.service": File(_SUBMISSION),
+        # a tar of plain files has no links: wanted by a drop-in instead of `systemctl enable`
+        "etc/systemd/system/multi-user.target.d/provider.conf": File("[Unit]\nWants=submission.service\n"),
+        "etc/tmpfiles.d/mail.conf": File("".join(f"d /{MAILBOX.parent / name} 0700\n" for name in ("", "tmp", "new"))),
+        str(_PROGRAM / "submission.py"): File(Path(__file__).with_name("submission.py").read_text(encoding="utf-8")),
+    }
+    for library in _LIBRARIES:
+        spec = importlib.util.find_spec(library)
+        for folder in spec.submodule_search_locations or () if spec else ():
+            for path in Path(folder).glob("*.py"):
+                found[str(_PROGRAM / library / path.name)] = File(path.read_text(encoding="utf-8"))
+    return found
+
+
+def _backup(backup: Mapping[str, Any], kept: Secrets, system: Path) -> dict[str, File]:
+    user = backup["user"]
+    lines = {
+        name: "".join(line + "\n" for line in run(["cat", str(system / "etc" / name)]).splitlines())
+        for name in ("passwd", "group")
+    }
+    return {
+        "etc/passwd": File(f"{lines['passwd']}{user}:x:{_UID}:{_UID}::/{user}:/usr/sbin/nologin\n"),
+        "etc/group": File(f"{lines['group']}{user}:x:{_UID}:\n"),
+        "etc/provider/authorized_keys": File(f"{kept.backup['ssh_key_public']}\n"),
+        "etc/ssh/provider_host_key": File(kept.lab["provider_host_key"], 0o600),
+        "etc/ssh/sshd_config.d/provider.conf": File(_SSHD.format(user=user, port=backup["port"])),
+        "etc/tmpfiles.d/backup.conf": File(f"d /srv/sftp 0755\nd /srv/sftp/{user} 0700 {user} {user}\n"),
+    }
+
+
+def mails(machine: Machine) -> list[str]:
+    """The messages it took, oldest first, each with `X-Envelope-From` and `X-Envelope-To` before its own header."""
+    folder = machine.root / MAILBOX
+    names = sorted(run(["find", str(folder), "-type", "f", "-printf", "%f\\n"], check=False).splitlines(), key=_when)
+    return [run(["cat", str(folder / name)]) for name in names]
+
+
+def _when(name: str) -> tuple[int, int]:
+    moment, count, _ = name.split(".")
+    return int(moment), int(count)
