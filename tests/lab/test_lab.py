@@ -53,8 +53,8 @@ def test_names_of_links_fit_the_kernel(demo: Office) -> None:
     plan = network.plan(demo.model_copy(update={"hosts": many}), "0123456789")
 
     assert len(plan.cables) == 101  # and a gateway that stands in
-    assert all(len(name) <= 15 for cable in plan.cables for name in (cable.link, cable.port))
-    assert len(set(plan.namespaces)) == len(plan.namespaces) == 103
+    assert all(len(name) <= 15 for cable in plan.wired for name in (cable.link, cable.port))
+    assert len(set(plan.namespaces)) == len(plan.namespaces) == 104  # the LAN, the Internet, a printer
 
 
 def test_host_called_lan_has_a_namespace_of_its_own(demo: Office) -> None:
@@ -210,11 +210,12 @@ def test_exec_passes_the_exit_code_and_the_labs_resolver(shared: Small) -> None:
 
 
 @pytest.mark.lab
-def test_only_the_package_cache_is_out_there(shared: Small) -> None:
-    """The lab's Internet is one port: the proxy. Not the laptop, not its network, not the world."""
+def test_only_the_package_cache_and_the_providers_are_out_there(shared: Small) -> None:
+    """The lab's Internet is three ports: the proxy, mail, backups. Not the laptop, not its network, not the world."""
     addresses = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=True).stdout.split()
     laptop = [address for address in addresses if ":" not in address]
-    wanted = [("198.51.100.1", 3142), ("198.51.100.1", 22), ("198.51.100.9", 80), ("203.0.113.1", 443)]
+    wanted = [("198.51.100.1", port) for port in (3142, 587, 22, 25, 80)]
+    wanted += [("198.51.100.9", 80), ("203.0.113.1", 443)]
     wanted += [(address, port) for address in laptop for port in (22, 3142)]
     code = (
         "import socket, sys\n"
@@ -224,7 +225,7 @@ def test_only_the_package_cache_is_out_there(shared: Small) -> None:
     )
     _, out, err = shared.on("server", "python3 -", stdin=code)
 
-    assert (out, err) == ("198.51.100.1 3142\n", "")
+    assert (out, err) == ("198.51.100.1 3142\n198.51.100.1 587\n198.51.100.1 22\n", "")
 
 
 @pytest.mark.lab
