@@ -182,8 +182,8 @@ def summary(run: Run) -> dict[str, Any]:
         "verb": run.verb,
         "technician": run.technician,
         "lab": run.lab,
-        "started": _iso(run.started),
-        "finished": _iso(run.finished) if run.finished else None,
+        "started": iso(run.started),
+        "finished": iso(run.finished) if run.finished else None,
         "status": run.status,
         **({"error": run.error} if run.error else {}),
         **run.detail,
@@ -196,7 +196,8 @@ def summary(run: Run) -> dict[str, Any]:
     }
 
 
-def _iso(at: float) -> str:
+def iso(at: float) -> str:
+    """A moment (seconds since 1970) as the audit writes it: UTC, to the second."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 

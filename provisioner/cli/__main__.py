@@ -23,6 +23,7 @@ VERBS = {
     "adopt": ("adopt", "First contact: pin the host's key, put your account in place."),
     "plan": ("apply", "Say what apply would change, with diffs and a digest."),
     "apply": ("apply", "Bring the office's hosts where the dossier wants them."),
+    "verify": ("verify", "Try the office from its user's seat, as a witness."),
     "runs": ("runs", "What was done, when, by whom: list, show, check."),
     "ssh": ("ssh", "Log in to a host with its pinned key, or run one command there."),
     "lab": ("lab", "The virtual office on this laptop: up, down, list, exec."),

@@ -71,6 +71,9 @@ def show(voice: Voice, office: str, run: str, lab: bool) -> int:
         raise Missing(
             f"no run {name!r} on {office}" if run else f"no run on {office} yet", hint=f"provisioner runs list {office}"
         )
+    if name in kept and (proven := _read(kept[name])).get("findings"):  # a verification: what it found says it all
+        voice.result(proven, lambda: _show_proven(voice, proven))
+        return 0
     if name not in journals:  # done from another laptop: the audit knows it, the journal is theirs
         data = _read(kept[name])
         voice.result(data, lambda: voice.out.print(shown(json.dumps(data, ensure_ascii=False, indent=1)), soft_wrap=True))
@@ -92,6 +95,14 @@ def show(voice: Voice, office: str, run: str, lab: bool) -> int:
 
     voice.result(summary(folded) | {"journal": str(journals[name])}, human)
     return 0
+
+
+def _show_proven(voice: Voice, data: dict[str, Any]) -> None:
+    from provisioner.cli.verify import show_findings
+    from provisioner.findings import Finding
+
+    voice.out.print(shown(f"run {data['run']} by {data['technician']}: {data['status']}"))
+    show_findings(voice, [Finding.of(one) for one in data["findings"]], "fr")
 
 
 @verb(runs, "check")

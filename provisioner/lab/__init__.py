@@ -9,7 +9,7 @@ import os
 import secrets
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from provisioner import packages
@@ -327,6 +327,19 @@ def mails(target: Target) -> list[str]:
     state = _up(target)
     plan = state.network.provider
     return provider.mails(state.machines[plan.name]) if plan else []
+
+
+def beyond(target: Target, addresses: Sequence[str]) -> tuple[list[str], list[str]]:
+    """How to look at the office from the Internet's side of its gateway.
+
+    Returns:
+        The words that run a command there as root, and what to look at: the gateway's outside, and `addresses` of the LAN,
+        which whoever sits next to it on the line can send to.
+    """
+    state = _up(target)
+    network.route_beyond(state.network)
+    there = as_root(["nsenter", f"--net={network.NAMESPACES / state.network.internet}", "--"])
+    return there, [str(network.OUTSIDE.ip), *addresses]
 
 
 def cut(target: Target, host: str) -> None:

@@ -230,6 +230,11 @@ def unplug(network: Network, host: str, *, plugged: bool) -> None:
     _ip(network.lan, f"link set {network.cable(host).port} {'up' if plugged else 'down'}")
 
 
+def route_beyond(network: Network) -> None:
+    """Let the Internet's side send to the LAN's addresses too, as a neighbour on the line could."""
+    _ip(network.internet, f"route replace {IPv4Interface(network.gateway).network} via {OUTSIDE.ip}")
+
+
 def remove(namespaces: list[str]) -> None:
     """Remove the namespaces that exist, and all links in them."""
     there = [name for name in namespaces if (NAMESPACES / name).exists()]

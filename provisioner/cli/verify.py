@@ -1,0 +1,94 @@
+"""`verify`: the office tried from its user's seat."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from provisioner.cli.common import Voice, lab_option, office_argument, plug, shown, verb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from provisioner.findings import Finding
+    from provisioner.verify import Report
+
+MARKS = {
+    "ok": ("✓", "green"),
+    "warning": ("!", "yellow"),
+    "unknown": ("?", "red"),
+    "critical": ("✗", "red"),
+    "not_applicable": ("–", "dim"),
+}
+
+
+@verb("verify")
+@office_argument
+@click.option("--host", metavar="HOST", default="", help="The desktop to sit down at; otherwise the office's first.")
+@click.option("--reboot", is_flag=True, help="Restart every machine, then try everything again.")
+@click.option("--lang", type=click.Choice(["fr", "en"]), default="fr", show_default=True, help="Language of the sentences.")
+@lab_option
+@click.option("--no-commit", is_flag=True, help="Leave the result's summary uncommitted.")
+def verify(voice: Voice, office: str, host: str, reboot: bool, lang: str, lab: bool, no_commit: bool) -> int:
+    """Try OFFICE as its people will: a witness logs in, saves, prints, writes, restores; then is removed.
+
+    Exits 7 when something fails or is not known. The result is kept; `record new` makes the hand-over record from it.
+    """
+    from provisioner import verify as workflow
+    from provisioner import work as office_work
+    from provisioner.cli.progress import Watch
+    from provisioner.proofs.table import LAST, PROOFS
+
+    target = voice.target(office, lab)
+    plug(target)
+    work = office_work.prepare(target)
+    total = (len(PROOFS) + len(LAST)) * (2 if reboot else 1) + reboot
+    with office_work.alone(target):
+        watch = Watch(voice, f"verify {office}", total)
+        with watch.showing():
+            report = workflow.verify(work, host=host, reboot=reboot, watch=watch, say=voice.say, commit=not no_commit)
+    data = {
+        "office": office,
+        "verb": "verify",
+        "lab": lab,
+        "run": report.run_id,
+        "status": report.status,
+        "unreachable": report.unreachable,
+        "findings": [finding.as_object() for finding in report.findings],
+        "summary": str(report.kept),
+        "took_s": round(report.took_s, 1),
+    }
+    voice.result(data, lambda: show(voice, report, office, lang, lab))
+    return 5 if report.unreachable else 0 if report.status == "passed" else 7
+
+
+def show(voice: Voice, report: "Report", office: str, lang: str, lab: bool) -> None:
+    """Everything that was tried, and what it amounts to."""
+    from rich.text import Text
+
+    from provisioner.cli.progress import seconds
+
+    show_findings(voice, report.findings, lang)
+    bad = sum(finding.level.word in ("critical", "unknown") for finding in report.findings)
+    words = ("passed", "green") if report.status == "passed" else (f"{bad} of {len(report.findings)} failed", "red")
+    voice.out.print(Text.assemble(f"\nverify {office}{' (lab)' if lab else ''}: ", words, f" in {seconds(report.took_s)}"))
+    voice.out.print(Text(f"next: provisioner record new {office}{' --lab' if lab else ''}", "cyan"))
+
+
+def show_findings(voice: Voice, findings: "Iterable[Finding]", lang: str) -> None:
+    """One line for each thing that was tried, with what was seen below those that are not well."""
+    from rich.text import Text
+
+    from provisioner.language import speech
+    from provisioner.proofs.table import TITLES
+
+    say = speech(lang)
+    last = ""
+    for finding in findings:
+        if finding.check != last:
+            voice.out.print(Text(shown(say(TITLES.get(finding.check, finding.check))), "bold"))
+            last = finding.check
+        mark, style = MARKS[finding.level.word]
+        voice.out.print(Text(f"  {mark} {shown(say(finding.sentence, **finding.values))}", style), soft_wrap=True)
+        if finding.level.word in ("critical", "unknown", "warning"):
+            for line in finding.evidence.splitlines()[:12]:
+                voice.out.print(Text(f"      {shown(line)}", "dim"), soft_wrap=True)

@@ -1,0 +1,136 @@
+"""Proofs: what the office's people would try on Monday morning, tried by a witness from one of their desktops.
+
+A proof asks a machine (`there/`: the programs that run on it) and concludes; it changes nothing of a real person. Its
+`needs` name the services it stands on: when one of them is broken, exactly the proofs that need it fail.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from provisioner.errors import HostKeyChanged, Unreachable
+from provisioner.findings import Finding, Level
+from provisioner.language import N_
+
+if TYPE_CHECKING:
+    from provisioner.inventory.models import Office, Pack
+    from provisioner.work import Work
+
+LOGIN = "witness"  # fields.RESERVED_LOGINS: no person can be called so
+GRACE_S = 15  # for the way there and back, beside what a proof may take
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """One thing to try: its name and title, the services it stands on, how long it may take, and how it is tried."""
+
+    check: str
+    title: str
+    run: "Callable[[Seat], Iterable[Finding]]"
+    needs: frozenset[str] = frozenset()
+    timeout_s: float = 30
+
+
+@dataclass
+class Seat:
+    """Where the witness sits: an office, one of its desktops, its server if it has one, and who the witness is."""
+
+    work: "Work"
+    desktop: str
+    server: str
+    services: Mapping[str, Mapping[str, str]]
+    password: str
+    token: str
+    login: str = LOGIN
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def office(self) -> "Office":
+        """The dossier."""
+        return self.work.office
+
+    @property
+    def pack(self) -> "Pack":
+        """The office's pack."""
+        return self.work.pack
+
+    @property
+    def lab(self) -> bool:
+        """Whether all this is a lab."""
+        return self.work.target.lab
+
+    @property
+    def domain(self) -> str:
+        """The office's own domain."""
+        return self.office.lan.domain
+
+    def ask(self, host: str, program: str, *, timeout_s: float = 30, **what: Any) -> dict[str, Any]:
+        """Run one of the programs of `there/` on a host as root and return what it printed; what it is asked goes by stdin.
+
+        Raises:
+            Unreachable, HostKeyChanged: as `Door.run`; Unreachable too when the host has no answer within the time.
+        """
+        source = (Path(__file__).parent / "there" / f"{program}.py").read_text(encoding="utf-8")
+        done = self.work.door.run(
+            host,
+            self.work.met[host],
+            ["sudo", "-n", "python3", "-c", source],
+            stdin=json.dumps(what),
+            timeout_s=timeout_s + GRACE_S,
+        )
+        try:
+            answer: dict[str, Any] = json.loads(done.stdout)
+        except ValueError:
+            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            return {"ok": False, "evidence": f"{host}: {last}"}
+        return answer
+
+    def act(self, do: str, *, timeout_s: float = 30, **what: Any) -> dict[str, Any]:
+        """Let the witness do something at the desktop."""
+        given = {"login": self.login, "password": self.password, "workgroup": workgroup(self.office), **what}
+        return self.ask(self.desktop, "seat", timeout_s=timeout_s, do=do, **given)
+
+
+def workgroup(office: "Office") -> str:
+    """The directory's short name."""
+    return office.lan.domain.partition(".")[0].upper()
+
+
+def try_out(proof: Proof, seat: Seat) -> list[Finding]:
+    """Try it; a host that gives no answer is a finding too: what is not known is never a success."""
+    began, found = time.time(), []
+    try:
+        found = list(proof.run(seat))
+    except (Unreachable, HostKeyChanged) as error:
+        found = [Finding(proof.check, Level.UNKNOWN, NO_ANSWER, evidence=str(error))]
+    took = time.time() - began
+    if not found:
+        found = [Finding(proof.check, Level.UNKNOWN, NO_ANSWER)]
+    return [
+        Finding(f.check, f.level, f.sentence, f.values, f.about, clean(f.evidence, seat.password), f.took_s or took, began)
+        for f in found
+    ]
+
+
+def clean(evidence: str, password: str) -> str:
+    """Evidence for paper: without the witness's password should a program have shown it, and no longer than a page."""
+    text = evidence.replace(password, "********").strip()
+    return text if len(text) <= 1500 else f"{text[:1000]}\n…\n{text[-400:]}"
+
+
+def judged(check: str, good: bool, yes: str, no: str, evidence: str = "", about: str = "", **values: Any) -> Finding:
+    """A finding that is ok or critical, with the sentence for either."""
+    return Finding(check, Level.OK if good else Level.CRITICAL, yes if good else no, values, about, evidence)
+
+
+def not_applicable(check: str, reason: str, about: str = "", **values: Any) -> Finding:
+    """A finding that says why there is nothing to try here."""
+    return Finding(check, Level.NOT_APPLICABLE, reason, values, about)
+
+
+NO_ANSWER = N_("The machine gave no answer in time, so this is not known.")
+NO_SERVER = N_("This office has no server.")
+NOT_IN_PACK = N_("The office's pack does not include this.")

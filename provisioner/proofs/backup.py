@@ -1,0 +1,32 @@
+"""Backup: a file of the last backup comes back, identical to the bit, from each place it is kept at."""
+
+from collections.abc import Iterable
+
+from provisioner.findings import Finding
+from provisioner.language import N_
+from provisioner.proofs import NO_SERVER, NOT_IN_PACK, Proof, Seat, judged, not_applicable
+
+FRESH_H = 30  # one a night, and some hours of grace
+
+
+def run(seat: Seat) -> Iterable[Finding]:
+    """Each place by itself: one that is lost must not hide behind the other."""
+    if "backup" not in seat.services:
+        yield not_applicable("backup", NOT_IN_PACK if seat.server else NO_SERVER)
+        return
+    if seat.office.backup is None:
+        yield not_applicable("backup", N_("The office keeps no copy of its backups elsewhere."), "remote")
+    for place in ("disk", "remote") if seat.office.backup else ("disk",):
+        said = seat.ask(seat.server, "server", do="restored", place=place, fresh_h=FRESH_H, timeout_s=60)
+        yield judged(
+            "backup",
+            said["ok"],
+            N_("A file of the last backup was restored from “{place}”, identical to the bit."),
+            N_("No file of a recent backup could be restored from “{place}”."),
+            said["evidence"],
+            place,
+            place=place,
+        )
+
+
+PROOF = Proof("backup", N_("Restoring from the backup"), run, frozenset({"backup_disk", "provider"}), 130)

@@ -1,0 +1,61 @@
+"""Calendar: an entry made at a desktop is seen from another machine."""
+
+import base64
+import http.client
+import socket
+import ssl
+from collections.abc import Iterable
+from typing import Any
+
+from provisioner.findings import Finding
+from provisioner.inventory import vault
+from provisioner.language import N_
+from provisioner.proofs import NO_SERVER, NOT_IN_PACK, Proof, Seat, judged, not_applicable
+
+TEXT = "Réunion « d'été » — vérification"
+
+
+def run(seat: Seat) -> Iterable[Finding]:
+    """Made with the desktop's own trust in the server; read by this laptop, which trusts the office's authority alone."""
+    if "calendar" not in seat.services:
+        yield not_applicable("calendar", NOT_IN_PACK if seat.server else NO_SERVER)
+        return
+    name = f"calendar.{seat.domain}"
+    about: dict[str, Any] = {"url": f"https://{name}", "name": f"verify-{seat.token}", "token": seat.token}
+    said = seat.act("calendar", text=TEXT, timeout_s=40, **about)
+    evidence, good = said["evidence"], said["ok"]
+    if good:
+        code, text = _read(seat, name, f"/{seat.login}/{about['name']}/{seat.token}.ics")
+        good = code == 200 and TEXT in text
+        evidence += f"\nGET from this laptop: {code}"
+        seat.act("uncalendar", **about)
+    yield judged(
+        "calendar",
+        good,
+        N_("An entry made in the calendar at {desktop} is seen from another machine."),
+        N_("An entry could not be made in the calendar and seen from another machine."),
+        evidence,
+        seat.desktop,
+        desktop=seat.desktop,
+    )
+
+
+def _read(seat: Seat, name: str, path: str) -> tuple[int, str]:
+    """GET as the witness from this laptop; (0, why) when there is no answer."""
+    trusted = ssl.create_default_context(cadata=vault.read(seat.work.target).tls["authority"])
+    login = base64.b64encode(f"{seat.login}:{seat.password}".encode()).decode()
+    try:
+        with (
+            socket.create_connection((seat.services["calendar"]["address"], 443), timeout=10) as plain,
+            trusted.wrap_socket(plain, server_hostname=name) as secure,
+        ):
+            asked = f"GET {path} HTTP/1.1\r\nHost: {name}\r\nAuthorization: Basic {login}\r\nConnection: close\r\n\r\n"
+            secure.sendall(asked.encode())
+            answer = http.client.HTTPResponse(secure)
+            answer.begin()
+            return answer.status, answer.read().decode(errors="replace").replace("\r\n ", "")
+    except (OSError, http.client.HTTPException) as error:
+        return 0, str(error)
+
+
+PROOF = Proof("calendar", N_("The shared calendar"), run, frozenset({"directory", "calendar", "web"}), 60)

@@ -1,0 +1,110 @@
+"""Ports: what the office's machines answer to is exactly what the pack declares, from the LAN and from beyond the gateway."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from provisioner.findings import Finding
+from provisioner.inventory.ansible import ports
+from provisioner.language import N_
+from provisioner.proofs import Proof, Seat, judged, not_applicable
+
+Declared = Sequence[tuple[str, int, int]]  # protocol, first, last
+
+
+def declared(seat: Seat, host: str) -> list[tuple[str, int, int]]:
+    """What the pack opens to the LAN on a host."""
+    opened = ports(seat.pack, seat.office, seat.office.hosts[host])
+    return [(port["protocol"], port["port"], port["last"]) for port in opened]
+
+
+def differing(open_ports: Iterable[int], wanted: Declared) -> tuple[list[int], list[str]]:
+    """TCP ports that answer and are not declared; and those declared that do not (of a range, one must). Pure."""
+    found = set(open_ports)
+    ranges = [(first, last) for protocol, first, last in wanted if protocol == "tcp"]
+    extra = sorted(port for port in found if not any(first <= port <= last for first, last in ranges))
+    closed = [
+        str(first) if first == last else f"{first}-{last}"
+        for first, last in ranges
+        if not any(first <= port <= last for port in found)
+    ]
+    return extra, closed
+
+
+def allowed(wanted: Declared) -> list[str]:
+    """The same as the kernel's list of rules must have it: `tcp 22`, `tcp 49152-49171`."""
+    return sorted({f"{protocol} {first}" if first == last else f"{protocol} {first}-{last}" for protocol, first, last in wanted})
+
+
+def from_lan(seat: Seat) -> Iterable[Finding]:
+    """Every TCP port of every host from the desktop; of the desktop itself, from the server. UDP by the kernel's own rules."""
+    met = seat.work.met
+    scans = {seat.desktop: [host for host in met if host != seat.desktop]}
+    if seat.server:
+        scans[seat.server] = [seat.desktop]
+    for scanner, hosts in scans.items():
+        found = seat.ask(scanner, "scan", targets=[met[host] for host in hosts], timeout_s=30 + 6 * len(hosts))
+        for host in hosts:
+            yield _judge(seat, host, found.get(met[host]))
+    if not seat.server:
+        yield not_applicable("ports", N_("The desktop itself can only be looked at from another machine."), seat.desktop)
+
+
+def _judge(seat: Seat, host: str, open_ports: list[int] | None) -> Finding:
+    wanted = declared(seat, host)
+    extra, closed = differing(open_ports or [], wanted)
+    rules = seat.facts.get(host, {}).get("firewall")
+    same = rules is not None and sorted(set(rules) - {"udp 67"}) == sorted(set(allowed(wanted)) - {"udp 67"})
+    evidence = (
+        f"TCP answers: {' '.join(map(str, open_ports or [])) or 'none'}; undeclared: {extra or '-'}; silent: {closed or '-'}"
+    )
+    evidence += f"; firewall: {' '.join(rules) if rules is not None else 'not loaded'}"
+    return judged(
+        "ports",
+        open_ports is not None and not extra and not closed and same,
+        N_("From the office's network, {host} answers to what was agreed and to nothing else."),
+        N_("From the office's network, {host} does not answer to exactly what was agreed."),
+        evidence,
+        host,
+        host=host,
+    )
+
+
+def from_beyond(seat: Seat) -> Iterable[Finding]:
+    """From the Internet's side of the gateway, in a lab; a technician's laptop at the client's has no eyes out there."""
+    if not seat.lab:
+        yield not_applicable("beyond", N_("Seen from inside the office, this cannot be tried; it needs a machine outside."))
+        return
+    from provisioner.lab import beyond
+
+    words, targets = beyond(seat.work.target, list(seat.work.met.values()))
+    script = (Path(__file__).parent / "there/scan.py").read_text(encoding="utf-8")
+    ask = json.dumps({"targets": targets})
+    done = subprocess.run(
+        [*words, sys.executable, "-c", script], input=ask, capture_output=True, text=True, timeout=120, check=False
+    )
+    found = json.loads(done.stdout) if done.returncode == 0 else None
+    evidence = (
+        "; ".join(f"{target}: {' '.join(map(str, open_)) or 'silent'}" for target, open_ in found.items())
+        if found
+        else done.stderr
+    )
+    yield judged(
+        "beyond",
+        found is not None and len(found) == len(targets) and not any(found.values()),
+        N_("From the Internet, nothing of the office answers."),
+        N_("From the Internet, something of the office answers."),
+        evidence,
+    )
+
+
+FROM_LAN = Proof(
+    "ports",
+    N_("Doors open to the office's network"),
+    from_lan,
+    frozenset({"directory", "file_share", "printing", "mail_relay", "web", "firewall", "gateway"}),
+    90,
+)
+FROM_BEYOND = Proof("beyond", N_("Doors open to the Internet"), from_beyond, frozenset({"gateway"}), 120)

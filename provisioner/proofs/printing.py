@@ -1,0 +1,40 @@
+"""Printing: a page sent from a desktop comes out, by the printer's own word."""
+
+from collections.abc import Iterable
+
+from provisioner.findings import Finding
+from provisioner.language import N_
+from provisioner.proofs import NO_SERVER, NOT_IN_PACK, Proof, Seat, judged, not_applicable
+
+PATIENCE_S = 25
+
+
+def run(seat: Seat) -> Iterable[Finding]:
+    """One page on each printer of the dossier."""
+    if "printing" not in seat.services:
+        yield not_applicable("printing", NOT_IN_PACK if seat.server else NO_SERVER)
+        return
+    if not seat.office.printers:
+        yield not_applicable("printing", N_("The office has no printer."))
+    for name in seat.office.printers:
+        said = seat.act(
+            "printed",
+            printer=name,
+            title=f"provisioner verify {seat.token}",
+            text=f"{seat.office.organisation.name}\n{name}\n{seat.token}",
+            patience=PATIENCE_S,
+            timeout_s=PATIENCE_S + 10,
+        )
+        yield judged(
+            "printing",
+            said["ok"],
+            N_("A page sent from {desktop} came out of the printer {printer}."),
+            N_("A page sent from {desktop} did not come out of the printer {printer}."),
+            said["evidence"],
+            name,
+            desktop=seat.desktop,
+            printer=name,
+        )
+
+
+PROOF = Proof("printing", N_("Printing"), run, frozenset({"printing", "printer"}), 60)

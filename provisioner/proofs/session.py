@@ -1,0 +1,57 @@
+"""Session: a person logs in at a desktop with the one password, is refused with another, and changes it by themselves."""
+
+from collections.abc import Iterable
+
+from provisioner.findings import Finding
+from provisioner.inventory.vault import password
+from provisioner.language import N_
+from provisioner.proofs import Proof, Seat, judged
+
+NEEDS = frozenset({"directory", "directory_client"})
+
+
+def log_in(seat: Seat) -> Iterable[Finding]:
+    """At the desktop, through what its login screen asks too."""
+    said = seat.act("session", timeout_s=30)
+    yield judged(
+        "session",
+        said["ok"],
+        N_("A person of the office logs in at {desktop} with their password and is at home."),
+        N_("A person of the office cannot log in at {desktop}."),
+        said["evidence"],
+        seat.desktop,
+        desktop=seat.desktop,
+    )
+    if said["ok"]:
+        said = seat.act("refused", timeout_s=30)
+        yield judged(
+            "session",
+            said["ok"],
+            N_("With a wrong password nobody gets in."),
+            N_("A wrong password was not refused."),
+            said["evidence"],
+            seat.desktop,
+        )
+
+
+def change_password(seat: Seat) -> Iterable[Finding]:
+    """The new one counts at once, the old one no longer."""
+    new = password()
+    said = seat.act("passwd", new=new, timeout_s=30)
+    good, evidence = said["ok"], said["evidence"].replace(new, "********")
+    if good:
+        again = seat.act("session", password=new, timeout_s=30)
+        good, evidence = again["ok"], f"{evidence}\n{again['evidence']}"
+        seat.password = new
+    yield judged(
+        "password",
+        good,
+        N_("A person changes their own password; the new one counts at once."),
+        N_("A person could not change their own password."),
+        evidence.replace(new, "********"),
+        seat.desktop,
+    )
+
+
+LOG_IN = Proof("session", N_("Logging in"), log_in, NEEDS, 70)
+CHANGE_PASSWORD = Proof("password", N_("Changing one's password"), change_password, NEEDS, 70)

@@ -1,0 +1,31 @@
+"""Updates: nothing that mends a weakness is waiting, and the machines fetch such by themselves."""
+
+from collections.abc import Iterable
+
+from provisioner.findings import Finding, Level
+from provisioner.language import N_
+from provisioner.proofs import Proof, Seat, judged
+
+
+def run(seat: Seat) -> Iterable[Finding]:
+    """From each host's own package lists, no older than this proof."""
+    for host, facts in sorted(seat.facts.items()):
+        found = facts["updates"]
+        evidence = "; ".join(f"{word}: {' '.join(found[word]) or '-'}" for word in ("security", "others", "held"))
+        automatic = '"1"' in found["automatic"] and found["timer"] == "enabled"
+        if found["held"] and not found["security"]:
+            values = {"host": host, "held": ", ".join(found["held"])}
+            yield Finding("updates", Level.WARNING, N_("{host} holds packages back: {held}."), values, host, evidence)
+            continue
+        yield judged(
+            "updates",
+            not found["security"] and not found["audit"] and automatic,
+            N_("{host} has every security update, and fetches the next by itself."),
+            N_("{host} lacks security updates, or does not fetch them by itself."),
+            f"{evidence}; {found['automatic']} {found['timer']} {found['audit']}".strip(),
+            host,
+            host=host,
+        )
+
+
+PROOF = Proof("updates", N_("Security updates"), run)

@@ -1,0 +1,262 @@
+"""Verify: a witness tries at a desktop what the office's people will do, and every line of what they find is kept.
+
+The witness is an account made for it and removed after; one that a killed verification left is removed by the next. It
+changes nothing of a real person. The result is one summary in the audit, with all findings and their evidence: the
+hand-over record is made from it.
+"""
+
+import concurrent.futures
+import contextlib
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from provisioner import plays, runs
+from provisioner.errors import BadInput, HostFailed, HostKeyChanged, Missing, Unreachable
+from provisioner.findings import Finding, Level, verdict
+from provisioner.inventory import git, vault
+from provisioner.inventory.ansible import services
+from provisioner.inventory.models import Kind
+from provisioner.language import N_
+from provisioner.lease import Lease
+from provisioner.proofs import Proof, Seat, judged, try_out
+from provisioner.proofs.table import LAST, PACKAGES, PROOFS, REACHED, RESTARTED
+from provisioner.runs import Event
+from provisioner.work import Listener, Recorder, Work, begin, bystanders, end, reach, technician
+
+AT_ONCE = 4
+RESTART_S = 240
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a verification found; `kept` is its summary in the audit."""
+
+    run_id: str
+    status: str
+    findings: list[Finding]
+    unreachable: list[str]
+    kept: Path
+    took_s: float
+
+
+def desk(work: Work, host: str) -> str:
+    """The desktop the witness sits down at: the one named, else the first that is adopted.
+
+    Raises:
+        BadInput: the named host is no desktop.
+        Missing: the office has no adopted desktop.
+    """
+    desktops = [name for name in work.hosts if work.office.hosts[name].kind is Kind.DESKTOP]
+    if host and host not in desktops:
+        raise BadInput(f"{host!r} is no adopted desktop of {work.target.office}", hint=f"one of {', '.join(desktops) or 'none'}")
+    if not desktops:
+        raise Missing(
+            f"{work.target.office} has no adopted desktop to verify from", hint=f"provisioner adopt {work.target.office}"
+        )
+    return host or desktops[0]
+
+
+def verify(
+    work: Work, *, host: str = "", reboot: bool = False, watch: Listener, say: Callable[[str], None], commit: bool = True
+) -> Report:
+    """Try everything once; with `reboot`, restart every host and try everything again.
+
+    Raises:
+        BadInput, Missing: nothing was tried.
+        Busy: somebody works on the office.
+        HostKeyChanged: a host shows another key; nothing was tried.
+        Unreachable: the desktop or the server gives no answer.
+    """
+    desktop = desk(work, host)
+    recorder = begin(work, "verify", watch, reboot=reboot)
+    began, status, error = time.time(), "interrupted", ""
+    lease: Lease | None = None
+    findings: list[Finding] = []
+    seat: Seat | None = None
+    try:
+        plays.sweep(work.target, say=say)
+        reach(work, recorder)
+        findings += reached(work)
+        met = work.met
+        server = next((name for name in met if work.office.hosts[name].kind is Kind.SERVER), "")
+        for needed in filter(None, (desktop, _server(work))):
+            if needed not in met:
+                raise Unreachable(work.found[needed].problem, hint=f"is {needed} switched on and plugged in?")
+        lease = Lease(work.door, met | bystanders(work), work.run_id, work.door.user, lost=lambda _: None, moved={})
+        lease.__enter__()
+        seat = Seat(work, desktop, server, services(work.pack, work.office), vault.password(), os.urandom(6).hex())
+        proven = _pass(seat, recorder)
+        if reboot:
+            restarted = list(restart(work, recorder))
+            if verdict(restarted) is Level.OK:
+                proven = worst(proven, _pass(seat, recorder))
+            proven += restarted
+        findings += proven
+        status = "passed" if verdict(findings) <= Level.WARNING else "failed"
+    except BaseException as problem:
+        error = str(problem)
+        status = "interrupted" if isinstance(problem, KeyboardInterrupt) else "stopped"
+        raise
+    finally:
+        end(recorder, status, error)
+        if lease:
+            lease.__exit__()
+        work.door.close()
+    kept = _keep(work, seat, findings, status, began, lease, reboot=reboot, commit=commit)
+    missing = [name for name in work.hosts if name not in work.met]
+    return Report(work.run_id, status, findings, missing, kept, time.time() - began)
+
+
+def _server(work: Work) -> str:
+    return next((name for name in work.hosts if work.office.hosts[name].kind is Kind.SERVER), "")
+
+
+def reached(work: Work) -> list[Finding]:
+    """Whether every machine of the office is there: a verdict about some of them is none about the office."""
+    found = []
+    for name in work.office.hosts:
+        problem = work.found[name].problem if name in work.found else "not adopted"
+        found.append(
+            judged(REACHED, name in work.met, N_("{host} answers."), N_("{host} does not answer."), problem, name, host=name)
+        )
+    return [replace(one, at=time.time()) for one in found]
+
+
+def _pass(seat: Seat, recorder: Recorder) -> list[Finding]:
+    """All proofs once, with a witness of their own."""
+    found: list[Finding] = []
+    seat.facts = _facts(seat)
+    seat.password = vault.password()
+    _witness(seat, make=True)
+    try:
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            waiting = [pool.submit(_one, proof, seat, recorder) for proof in PROOFS]
+            for done in waiting:  # in the order of the table, not of their ends
+                found += done.result()
+        for proof in LAST:
+            found += _one(proof, seat, recorder)
+    finally:
+        with contextlib.suppress(Unreachable, HostKeyChanged, HostFailed):
+            _witness(seat, make=False)
+            seat.ask(seat.desktop, "seat", do="forget", login=seat.login)
+    return found
+
+
+def _one(proof: Proof, seat: Seat, recorder: Recorder) -> list[Finding]:
+    recorder(Event("task_started", task=proof.title))
+    found = try_out(proof, seat)
+    for finding in found:
+        recorder(Event("proof_finished", task=proof.title, detail=finding.as_object()))
+    return found
+
+
+def _facts(seat: Seat) -> dict[str, dict[str, Any]]:
+    """What every host that was reached says of itself, and how far its clock is from ours."""
+
+    def ask(host: str) -> dict[str, Any]:
+        facts = seat.ask(host, "facts", packages=PACKAGES, timeout_s=60)
+        return {**facts, "offset": facts.get("now", 0.0) - time.time()}  # its clock is the last thing it says
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        every = dict(zip(seat.work.met, pool.map(ask, seat.work.met), strict=True))
+    silent = [host for host, facts in every.items() if "now" not in facts]
+    if silent:
+        raise HostFailed(
+            f"{silent[0]} does not say what it is: {every[silent[0]].get('evidence')}", hint="provisioner apply, then verify"
+        )
+    return every
+
+
+def _witness(seat: Seat, *, make: bool) -> None:
+    """Make the witness, or remove it with all it left.
+
+    Raises:
+        HostFailed: the account could not be made.
+    """
+    if "directory" in seat.services:
+        said = seat.ask(seat.server, "witness", login=seat.login, make=make, password=seat.password, group="office")
+    else:
+        said = seat.act("local", make=make)
+    if make and not said["ok"]:
+        raise HostFailed(
+            f"the witness's account could not be made: {said['evidence']}", hint=f"provisioner apply {seat.office.name}"
+        )
+
+
+# ------------------------------------------------------------------------------------------ restarting
+
+
+def restart(work: Work, recorder: Recorder) -> Iterable[Finding]:
+    """Restart every host at once, as after a power cut, and wait until each answers in a new boot and has settled."""
+    ask = ["cat", "/proc/sys/kernel/random/boot_id"]
+    former = {host: work.door.run(host, address, ask).stdout for host, address in work.met.items()}
+    recorder(Event("task_started", task=N_("Restarting every machine")))
+    for host, address in work.met.items():
+        work.door.run(host, address, ["sudo", "-n", "systemd-run", "--on-active=1", "systemctl", "reboot"])
+    work.door.close()
+    began = time.time()
+    for host, address in work.met.items():
+        back = False
+        while not back and time.time() - began < RESTART_S:
+            with contextlib.suppress(Unreachable):
+                back = work.door.run(host, address, ask, timeout_s=10).stdout not in ("", former[host])
+            if not back:
+                time.sleep(0.5)
+        state = ""
+        if back:
+            settled = work.door.run(host, address, ["systemctl", "is-system-running", "--wait"], timeout_s=120)
+            state = settled.stdout.strip()
+        took = time.time() - began
+        yes, no = N_("{host} came back after a restart."), N_("{host} did not come back whole after a restart.")
+        finding = judged(RESTARTED, back and state in ("running", "degraded"), yes, no, f"{took:.0f} s; {state}", host, host=host)
+        yield replace(finding, at=began, took_s=took)
+
+
+def worst(first: Sequence[Finding], second: Sequence[Finding]) -> list[Finding]:
+    """Of everything that was tried twice the worse result, of two alike the later one. Pure."""
+    kept: list[Finding] = []
+    for key in dict.fromkeys((finding.check, finding.about) for finding in (*first, *second)):
+        before, after = ([f for f in found if (f.check, f.about) == key] for found in (first, second))
+        kept += before if not after or (before and verdict(before) > verdict(after)) else after
+    return kept
+
+
+# -------------------------------------------------------------------------------------------- keeping
+
+
+def _keep(
+    work: Work, seat: Seat, findings: Sequence[Finding], status: str, began: float, lease: Lease, *, reboot: bool, commit: bool
+) -> Path:
+    """The summary in the audit, and one commit (real offices)."""
+    target = work.target
+    marks = {host: (mark or {}).get("run", "") for host, mark in lease.applied.items()}
+    data = {
+        "run": work.run_id,
+        "office": target.office,
+        "verb": "verify",
+        "technician": work.door.user,
+        "lab": target.lab,
+        "started": runs.iso(began),
+        "finished": runs.iso(time.time()),
+        "status": status,
+        "reboot": reboot,
+        "from": seat.desktop,
+        "hosts_wanted": list(work.office.hosts),
+        "findings": [finding.as_object() for finding in findings],
+        "systems": {host: {**facts["system"], "packages": facts["packages"]} for host, facts in seat.facts.items()},
+        "applied": marks,
+        "dossier_sha256": hashlib.sha256((target.folder / "dossier.yml").read_bytes()).hexdigest(),
+        "pack": work.office.pack,
+        "roles_sha256": plays.tree_digest(),
+    }
+    kept = runs.keep(target.summaries, data)
+    if commit and not target.lab:
+        _, name, email = technician(target)
+        message = f"{target.office}: verified by {work.door.user}: {status}\n\nrun {work.run_id}\n"
+        git.commit(target.inventory, [target.folder], message, name=name, email=email)
+    return kept
