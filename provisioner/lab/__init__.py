@@ -15,10 +15,10 @@ from pathlib import Path
 from provisioner import packages
 from provisioner.errors import BadInput, HostFailed, Missing
 from provisioner.inventory import vault
-from provisioner.inventory.models import Office
+from provisioner.inventory.models import Kind, Office
 from provisioner.inventory.target import Target
 from provisioner.inventory.vault import Secrets
-from provisioner.lab import base, machines, network, printers, provider, requirements, snapshot
+from provisioner.lab import base, disks, machines, network, printers, provider, requirements, snapshot
 from provisioner.lab.machines import File, Machine
 from provisioner.lab.remove import mounts_below, remove_tree
 from provisioner.lab.snapshot import Snapshot
@@ -34,8 +34,11 @@ def _quiet(line: str) -> None:
     """Say nothing."""
 
 
-def up(office: Office, target: Target, *, suite: str = "trixie", start: str = "", say: Callable[[str], None] = _quiet) -> Lab:
-    """Bring the office's lab up and wait until the sshd of every host answers.
+def up(
+    office: Office, target: Target, *, suite: str = "trixie", start: str = "", disk_mib: int = disks.SIZE_MIB,
+    say: Callable[[str], None] = _quiet,
+) -> Lab:  # fmt: skip
+    """Bring the office's lab up and wait until the sshd of every host answers; a server has a second disk of `disk_mib`.
 
     A lab that is up stays as it is; hosts that died in it are started again. What a killed `up` left is removed first.
     With `start`, its machines are not blank but as the snapshot of that name has them.
@@ -57,7 +60,8 @@ def up(office: Office, target: Target, *, suite: str = "trixie", start: str = ""
             say("Removing what an interrupted lab left.")
             _remove(lab_id, state)
         try:
-            return _create(office, target, plan, suite, snapshot.get(start, suite) if start else None, say)
+            second = {name: disk_mib for name, host in office.hosts.items() if host.kind is Kind.SERVER}
+            return _create(office, target, plan, suite, second, snapshot.get(start, suite) if start else None, say)
         except BaseException:
             _remove(lab_id, read(lab_id))
             raise
@@ -66,7 +70,7 @@ def up(office: Office, target: Target, *, suite: str = "trixie", start: str = ""
 def _stands(state: State) -> bool:
     """Whether the lab's namespaces and disks are still there: after the laptop's reboot they are not."""
     return all((network.NAMESPACES / name).exists() for name in state.network.namespaces) and all(
-        machine.root.is_mount() for machine in state.machines.values()
+        machine.root.is_mount() and (not machine.disk_mib or machine.disk.is_mount()) for machine in state.machines.values()
     )
 
 
@@ -89,12 +93,13 @@ def _again(state: State, plan: network.Network, suite: str, say: Callable[[str],
 
 
 def _create(
-    office: Office, target: Target, plan: network.Network, suite: str, start: Snapshot | None, say: Callable[[str], None]
-) -> Lab:
+    office: Office, target: Target, plan: network.Network, suite: str, second: dict[str, int], start: Snapshot | None,
+    say: Callable[[str], None],
+) -> Lab:  # fmt: skip
     began = time.monotonic()
     login = start.login if start else (base.USER, "-".join(secrets.token_hex(2) for _ in range(3)))
     inventory = str(target.inventory.resolve())
-    state = State(office.name, inventory, id_of(target), suite, login, plan, snapshot=str(start.folder) if start else "")
+    state = State(office.name, inventory, id_of(target), suite, login, plan, second, snapshot=str(start.folder) if start else "")
     state.folder.mkdir(mode=0o700)
     state.write()
     for former in (target.known_hosts, target.state / "addresses.json"):  # what was known of machines that are no more
@@ -141,6 +146,7 @@ def _make(machine: Machine, system: Path, state: State, shadow: str, start: Snap
         files["etc/machine-id"] = File(f"{secrets.token_hex(16)}\n", 0o444)
         files["etc/shadow"] = File(shadow, 0o640, gid=42)
     machines.create(machine, layers, files)
+    disks.insert(machine, start.disk(machine.name) if start else None)
 
 
 def _shadow(system: Path, login: tuple[str, str]) -> str:

@@ -24,6 +24,7 @@ from provisioner.processes import Process, as_root, last_lines, recorded, run, s
 
 CGROUPS = Path("/sys/fs/cgroup")
 NSPAWN = Path("/run/systemd/nspawn")
+SECOND_DISK = "/srv/backup"  # where role `backup` looks for it
 
 # A reboot inside ends nspawn with 133 (systemd-nspawn(1), --keep-unit): start it again, as long as the lab is there.
 _LOOP = 'lab=$1; shift; while [ -e "$lab" ]; do "$@"; [ $? -eq 133 ] || break; done'
@@ -40,13 +41,14 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where one host of a lab lies and what it is called outside; pure."""
+    """Where one host of a lab lies and what it is called outside; pure. `disk_mib` is the size of its second disk, 0: none."""
 
     name: str
     lab_id: str
     folder: Path
     namespace: str
     link: str
+    disk_mib: int = 0
 
     @property
     def unit(self) -> str:
@@ -57,6 +59,16 @@ class Machine:
     def root(self) -> Path:
         """Where its root file system is mounted."""
         return self.folder / "root"
+
+    @property
+    def image(self) -> Path:
+        """The file that its second disk lies in."""
+        return self.folder / "disk.img"
+
+    @property
+    def disk(self) -> Path:
+        """Where its second disk is mounted, outside."""
+        return self.folder / "disk"
 
     @property
     def console(self) -> Path:
@@ -71,6 +83,7 @@ class Machine:
             *(f"--directory={self.root}", f"--machine={self.unit}", "--hostname=debian", "--register=no", "--keep-unit"),
             *(f"--network-namespace-path={net.NAMESPACES / self.namespace}", "--capability=CAP_NET_ADMIN"),
             *("--link-journal=no", "--resolv-conf=off", "--timezone=off", "--console=read-only"),
+            *([f"--bind={self.disk}:{SECOND_DISK}"] if self.disk_mib else []),
         ]
         if systemd():
             nspawn = [
@@ -235,11 +248,12 @@ def _unmount(point: Path) -> None:
 
 
 def unmount(machine: Machine) -> None:
-    """Unmount the host's disk, and remove what nspawn left of its own under /run."""
+    """Unmount the host's disks, and remove what nspawn left of its own under /run."""
     if machine.root.is_dir():
         disk = machine.root.stat()
         run(["rm", "-f", str(NSPAWN / "locks" / f"inode-{disk.st_dev}:{disk.st_ino}")])
     _unmount(machine.root)
+    _unmount(machine.disk)
     _sweep_run(machine)
 
 

@@ -47,6 +47,7 @@ PROGRAMS = (
     Program("unshare", "util-linux", "gives a plugged-in command its own resolv.conf"),
     Program("setpriv", "util-linux", "gives a plugged-in command back to its user"),
     Program("mount", "mount", "mounts the disks of a lab"),
+    Program("mkfs.ext4", "e2fsprogs", "makes the second disk of a lab's server"),
     Program("tar", "tar", "writes on the disks of a lab"),
     Program("perl", "perl-base", "makes the login of a lab"),
     Program("ssh-keygen", "openssh-client", "makes host keys"),
@@ -92,6 +93,8 @@ def lacking(hosts: int, folder: Path | None = None) -> list[Lack]:
     filesystems = Path("/proc/filesystems").read_text(encoding="ascii").split()
     if "overlay" not in filesystems and not _module("overlay"):
         found.append(Lack("overlayfs", "gives each host a disk of its own", (("modprobe", "overlay"),)))
+    if not Path("/dev/loop-control").exists() and not _module("loop"):
+        found.append(Lack("loop devices", "a server's second disk lies in a file", (("modprobe", "loop"),)))
     need = hosts * INOTIFY_PER_HOST + INOTIFY_SPARE
     allowed = int(INOTIFY.read_text(encoding="ascii"))
     if allowed < need:

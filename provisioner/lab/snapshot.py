@@ -53,6 +53,10 @@ class Snapshot:
         """Whether the host is in it."""
         return (self.folder / "hosts" / host).is_dir()
 
+    def disk(self, host: str) -> Path:
+        """The image of a host's second disk; not there when it had none."""
+        return self.folder / "hosts" / f"{host}.disk"
+
     def recall(self, target: Target) -> None:
         """Put what was known of the hosts into the state folder of the lab that starts from here."""
         for name in STATE:
@@ -105,6 +109,8 @@ def keep(name: str, state: State, target: Target) -> Snapshot:
         if state.snapshot and find_layer(state, word):
             raise BadInput("a snapshot of a lab that started from one is not kept", hint="from blank machines: lab down, lab up")
         run(["mv", str(machine.folder / "upper"), str(beside / "hosts" / word)])
+        if machine.disk_mib:
+            run(["mv", str(machine.image), str(beside / "hosts" / f"{word}.disk")])
     for file in STATE:
         _copy(target.state / file, beside / "state" / file)
     system = base.path_of(state.suite).name

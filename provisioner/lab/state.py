@@ -5,7 +5,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from provisioner import packages
@@ -52,6 +52,7 @@ class State:
     suite: str
     login: tuple[str, str]
     network: network.Network
+    disks: dict[str, int] = field(default_factory=dict)  # host -> size of its second disk in MiB
     forward: packages.Forward | None = None
     ready: bool = False
     started_s: float = 0.0
@@ -69,7 +70,7 @@ class State:
         places = {cable.host: (cable.namespace, cable.link) for cable in plan.cables}
         if plan.provider:
             places[plan.provider.name] = (plan.internet, network.INTERNET_LINK)
-        return {name: Machine(name, self.id, hosts / name, *place) for name, place in places.items()}
+        return {name: Machine(name, self.id, hosts / name, *place, self.disks.get(name, 0)) for name, place in places.items()}
 
     @property
     def printers(self) -> dict[str, Printer]:
