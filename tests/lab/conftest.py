@@ -106,6 +106,7 @@ def traces(lab_id: str) -> dict[str, list[str]]:
     found = {
         "processes": processes,
         "mounts": mounts,
+        "loops": [line for line in run(["losetup", "--noheadings", "--list", "-O", "BACK-FILE"]).splitlines() if lab_id in line],
         "namespaces": [path.name for path in Path("/run/netns").glob(f"pv-{lab_id}-*")],
         "links": [line for line in links.splitlines() if lab_id in line or "pv-" in line],
         "cgroups": [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/pv-{lab_id}-*")],

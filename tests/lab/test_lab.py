@@ -258,6 +258,21 @@ def test_reboot_inside_comes_back(shared: Small) -> None:
 
 
 @pytest.mark.lab
+def test_server_has_a_second_disk(shared: Small) -> None:
+    """It is a file system of its own with its label, keeps what lies on it over a restart, and can be full."""
+    code, _, err = shared.as_root("server", "mountpoint -q /srv/backup && echo kept > /srv/backup/file")
+    assert code == 0, err
+    lab.power_off(shared.stage.target, "server")
+    lab.power_on(shared.stage.target, "server")
+
+    assert shared.as_root("server", "cat /srv/backup/file && df -m --output=size /srv/backup")[1].split()[::2] == ["kept", "974"]
+    assert shared.as_root("server", "fallocate -l 2G /srv/backup/large || rm /srv/backup/large /srv/backup/file")[0] == 0
+    assert shared.as_root("router", "mountpoint -q /srv/backup")[0] != 0
+    image = lab.base.lab_home() / shared.stage.target.id / "hosts/server/disk.img"
+    assert run(["blkid", "-o", "value", "-s", "LABEL", str(image)]).strip() == "office-backup"
+
+
+@pytest.mark.lab
 def test_power_and_cable_can_be_cut(shared: Small) -> None:
     """A host without power or cable does not answer, and does again when it is given back."""
     target, address = shared.stage.target, shared.address("server")
