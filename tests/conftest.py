@@ -1,14 +1,20 @@
 """Stages that many tests share: built once, because a real office takes a minute."""
 
+import io
 import os
+import shutil
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from provisioner.cli.__main__ import main
 from tests import applied
 from tests.stage import Stage, make
+from tests.verbs import ME, PASSPHRASE, Run, Said
 
 # The same examples every time: a change is judged by what it changed. HYPOTHESIS_SEEDED=no looks for new ones.
 settings.register_profile("repeatable", derandomize=os.environ.get("HYPOTHESIS_SEEDED") != "no", deadline=None)
@@ -53,3 +59,33 @@ def blank(tmp_path: Path) -> Iterator[Stage]:
         yield stage
     finally:
         stage.run("lab", "down", "demo")
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Run one command line without a terminal, standing in a temporary folder, with folders of our own."""
+    memory = tempfile.mkdtemp(dir="/dev/shm", prefix="provisioner-test-")
+    for name, folder in (("STATE_HOME", tmp_path / "state"), ("CACHE_HOME", tmp_path / "cache"), ("RUNTIME_DIR", memory)):
+        monkeypatch.setenv(f"XDG_{name}", str(folder))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.delenv("PROVISIONER_INVENTORY", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+    def command(*words: str | Path, stdin: str = "") -> Said:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        with pytest.raises(SystemExit) as ended:
+            main([str(word) for word in words])
+        out, err = capfd.readouterr()
+        return Said(int(str(ended.value.code)), out, err)
+
+    yield command
+    shutil.rmtree(memory)
+
+
+@pytest.fixture
+def net(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A new inventory of one's own, unlocked; we stand in it."""
+    assert run("init", "net", *ME, "--passphrase-stdin", stdin=PASSPHRASE + "\n").code == 0
+    monkeypatch.chdir(tmp_path / "net")
+    yield tmp_path / "net"
+    run("lock", "--inventory", tmp_path / "net")

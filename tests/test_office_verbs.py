@@ -1,86 +1,15 @@
 """The verbs for a network's files: init, office, inventory, reseller, unlock, lock, secrets."""
 
-import io
-import json
-import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from provisioner.cli.__main__ import main
 from tests import network
-
-PASSPHRASE = "une phrase assez longue"
-ME = (
-    *("--technician", "jo", "--technician-name", "Jo L'Hôte", "--reseller", "ma-scop", "--organisation", "Ma Scop"),
-    *("--legal-form", "Scop SARL", "--siren", "000953893", "--street", "1 rue d'Ici", "--postcode", "69001", "--city", "Lyon"),
-)
-BAKERY = (
-    *("--organisation", "Le Pain d'à côté", "--legal-form", "SARL", "--siren", "000454710", "--street", "2, rue {{ 7*7 }}"),
-    *("--postcode", "01000", "--city", "Bourg", "--contact", "Zoé", "--phone", "04 00", "--email", "zoe@pain.example"),
-)
-
-
-class Said(NamedTuple):
-    """How a command ended and what it said."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def data(self) -> Any:
-        """The one object it printed."""
-        return json.loads(self.out)
-
-
-Run = Callable[..., Said]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
-    """Run one command line without a terminal, standing in a temporary folder, with folders of our own."""
-    memory = tempfile.mkdtemp(dir="/dev/shm", prefix="provisioner-test-")
-    for name, folder in (("STATE_HOME", tmp_path / "state"), ("CACHE_HOME", tmp_path / "cache"), ("RUNTIME_DIR", memory)):
-        monkeypatch.setenv(f"XDG_{name}", str(folder))
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.delenv("PROVISIONER_INVENTORY", raising=False)
-    monkeypatch.chdir(tmp_path)
-
-    def command(*words: str | Path, stdin: str = "") -> Said:
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
-        with pytest.raises(SystemExit) as ended:
-            main([str(word) for word in words])
-        out, err = capfd.readouterr()
-        return Said(int(str(ended.value.code)), out, err)
-
-    yield command
-    shutil.rmtree(memory)
-
-
-@pytest.fixture
-def net(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A new inventory of one's own, unlocked; we stand in it."""
-    assert run("init", "net", *ME, "--passphrase-stdin", stdin=PASSPHRASE + "\n").code == 0
-    monkeypatch.chdir(tmp_path / "net")
-    yield tmp_path / "net"
-    run("lock", "--inventory", tmp_path / "net")
-
-
-def log(root: Path) -> list[str]:
-    words = ["git", "-C", str(root), "log", "--format=%s"]
-    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
-
-
-def status(root: Path) -> str:
-    return subprocess.run(["git", "-C", str(root), "status", "--short"], capture_output=True, text=True, check=True).stdout
+from tests.verbs import BAKERY, ME, PASSPHRASE, Run, log, status
 
 
 def test_init_makes_an_inventory_of_ones_own(run: Run, net: Path) -> None:

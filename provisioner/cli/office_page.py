@@ -11,7 +11,7 @@ from provisioner.cli.common import shown
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from provisioner.inventory.models import Host, Office
+    from provisioner.inventory.models import Host, Office, Printer
 
 _SOON_DAYS = 90
 
@@ -25,24 +25,35 @@ def print_office(out: "Console", office: "Office", today: date) -> None:
     for contact in client.contacts:
         said = (contact.name, contact.role, contact.phone, contact.email)
         facts.add_row("contact", shown(", ".join(part for part in said if part)))
-    facts.add_row("served by", f"{office.reseller}, pack {office.pack}")
+    facts.add_row("served by", f"{office.reseller}, pack {office.pack} ({office.variant})")
     facts.add_row("LAN", f"{office.lan.network}, {office.lan.domain}, DHCP {office.lan.dhcp_first} to {office.lan.dhcp_last}")
     facts.add_row("ULA", str(office.ula))
     facts.add_row("language", f"{office.language}, {office.timezone}")
+    if office.mail:
+        facts.add_row("mail through", f"{office.mail.host}:{office.mail.port}, sent as {office.mail.sender}")
+    if office.backup:
+        facts.add_row("second backup", f"{office.backup.user}@{office.backup.host}:{office.backup.port}, {office.backup.path}")
     if office.website:
         site = office.website
         facts.add_row("website", shown(f"https://{site.domain} {site.title}" + (f" ({site.motto})" if site.motto else "")))
     out.print(facts)
 
     hosts = [(name, h.kind.value, str(h.address), h.mac, h.person) for name, h in office.hosts.items()]
-    out.print(_table("Hosts", ("host", "kind", "address", "MAC", "person"), hosts, whole=("host", "address", "MAC")))
+    out.print(table("Hosts", ("host", "kind", "address", "MAC", "person"), hosts, whole=("host", "address", "MAC")))
     hardware = [(name, h.model, h.serial, warranty(h, today)) for name, h in office.hosts.items()]
-    out.print(_table("Hardware", ("host", "model", "serial", "warranty ends"), hardware, whole=("host", "serial")))
+    hardware += [(name, p.model, p.serial, warranty(p, today)) for name, p in office.printers.items()]
+    out.print(table("Hardware", ("host", "model", "serial", "warranty ends"), hardware, whole=("host", "serial")))
+    if office.printers:
+        printers = [(name, str(p.address), p.location) for name, p in office.printers.items()]
+        out.print(table("Printers", ("printer", "address", "location"), printers, whole=("printer", "address")))
     people = [(login, p.name, ", ".join(p.groups), p.phone, p.email) for login, p in office.people.items()]
-    out.print(_table("People", ("login", "name", "groups", "phone", "email"), people, whole=("login",)))
+    out.print(table("People", ("login", "name", "groups", "phone", "email"), people, whole=("login",)))
+    if office.former:
+        gone = [(login, p.name, str(p.left or ""), p.successor) for login, p in office.former.items()]
+        out.print(table("Who left", ("login", "name", "left", "files go to"), gone, whole=("login",)))
 
 
-def _table(title: str, words: Sequence[str], rows: Sequence[Sequence[str]], whole: Sequence[str]) -> Table:
+def table(title: str, words: Sequence[str], rows: Sequence[Sequence[str]], whole: Sequence[str]) -> Table:
     """A table without the columns nobody filled; the `whole` ones are never folded: they get copied."""
     table = Table(title=f"\n{title}", title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
     filled = [n for n in range(len(words)) if any(row[n] for row in rows)]
@@ -53,8 +64,8 @@ def _table(title: str, words: Sequence[str], rows: Sequence[Sequence[str]], whol
     return table
 
 
-def warranty(host: "Host", today: date) -> str:
-    """When a host's warranty ends, and whether that is over or near (90 days)."""
+def warranty(host: "Host | Printer", today: date) -> str:
+    """When the warranty of a host or printer ends, and whether that is over or near (90 days)."""
     if host.warranty_end is None:
         return ""
     left = (host.warranty_end - today).days

@@ -56,12 +56,13 @@ def show(voice: Voice, office: str, names: tuple[str, ...], lab: bool, everythin
     if complete:
         found = vault.complete(target, known)
         if not lab and not no_commit:
-            files = [target.vault, target.vault.with_name("vault.key")]
-            git.commit(target.inventory, files, f"secrets: what {office} lacked")
+            git.commit(target.inventory, target.secret_files, f"secrets: what {office} lacked")
     else:
         found = vault.read(target)
     sections: dict[str, dict[str, str]] = found.model_dump(mode="json")
-    flat = {f"{section}.{name}": text for section, entries in sections.items() for name, text in entries.items()}
+    counts = ("renewed",)  # no secret, and it would answer to a person's login
+    shelves = {section: entries for section, entries in sections.items() if section not in counts}
+    flat = {f"{section}.{name}": text for section, entries in shelves.items() for name, text in entries.items()}
     chosen = [key for key in flat if key in names or key.partition(".")[2] in names]
     strangers = [name for name in names if name not in flat and not any(k.partition(".")[2] == name for k in flat)]
     if strangers:
@@ -78,3 +79,32 @@ def show(voice: Voice, office: str, names: tuple[str, ...], lab: bool, everythin
             click.echo(f"{key:<32} {shown(text) if names or everything else '(hidden: name it, or --all)'}")
 
     voice.result({"office": office, "lab": lab, **sections}, human)
+
+
+@verb(secrets, "set")
+@office_argument
+@click.argument("name", metavar="SECTION.NAME")
+@lab_option
+@click.option("--stdin", "from_stdin", is_flag=True, help="Read it from standard input, one line.")
+@click.option("--no-commit", is_flag=True, help="Leave the commit to you.")
+def set_(voice: Voice, office: str, name: str, lab: bool, from_stdin: bool, no_commit: bool) -> None:
+    """Enter a secret of OFFICE that only a person can know, such as mail.password; asked twice, never shown."""
+    from provisioner.inventory import git, open_inventory, vault
+
+    target = voice.target(office, lab)
+    known = open_inventory(target.inventory).office(office)
+    vault.refuse_own(name)
+    vault.complete(target, known)  # locked, or damaged: before anybody types a secret
+    text = passphrase_line() if from_stdin else ask(name, "--stdin", secret=True)
+    if not from_stdin and ask("Once more", "--stdin", secret=True) != text:
+        raise BadInput("the two were not the same", hint="once more")
+    vault.enter(target, known, name, text)
+    commit = None
+    if not lab and not no_commit:
+        commit = git.commit(target.inventory, target.secret_files, f"{office}: secrets set: {name}")
+
+    def human() -> None:
+        click.echo(f"{name} of {office} is kept")
+        click.echo(f"next: provisioner plan {office}{' --lab' if lab else ''}")
+
+    voice.result({"office": office, "lab": lab, "set": name, "commit": commit}, human)

@@ -82,6 +82,11 @@ class Target:
         return self.kept / "vault.yml"
 
     @property
+    def secret_files(self) -> list[Path]:
+        """What a commit of secrets holds: the vault, and the password that opens it."""
+        return [self.vault, self.vault.with_name("vault.key")]
+
+    @property
     def summaries(self) -> Path:
         """One small file per run: the audit."""
         return self.kept / "runs"

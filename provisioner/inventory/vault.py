@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
 from pydantic import Field
 
 from provisioner.errors import BadInput, Locked, Missing
@@ -24,6 +23,7 @@ from provisioner.inventory import ansible_vault, disk, sitting
 from provisioner.inventory.fields import Login, Name
 from provisioner.inventory.models import Noun, Office, outside
 from provisioner.inventory.strict_yaml import parse
+from provisioner.inventory.writing import render
 
 if TYPE_CHECKING:
     from provisioner.inventory.target import Target
@@ -165,9 +165,67 @@ def complete(target: "Target", office: Office) -> Secrets:
         old = Secrets() if new else _decrypted(target, key)
         whole = _completed(old, office, lab=target.lab)
         if new or whole != old:
-            text = yaml.safe_dump(whole.model_dump(mode="json"), allow_unicode=True, sort_keys=False, default_style='"')
-            disk.write(target.vault, ansible_vault.encrypt(text, key, target.office), mode=_mode(target))
+            _write(target, key, whole)
         return whole
+
+
+def renew(target: "Target", office: Office, login: str) -> str:
+    """Give a person a new password and count it, so that the next apply sets it once; the password.
+
+    Raises:
+        Missing: nobody of that login works in the office.
+        Locked, BadInput: as `complete`.
+    """
+    if login not in office.people:
+        raise Missing(f"{office.name} has nobody with the login {login[:40]!r}", hint=f"provisioner person list {office.name}")
+    complete(target, office)
+    with _alone(target):
+        key = _key(target)
+        old, fresh = _decrypted(target, key), password()
+        renewed = {**old.renewed, login: old.renewed.get(login, 0) + 1}
+        _write(target, key, old.model_copy(update={"people": {**old.people, login: fresh}, "renewed": renewed}))
+    return fresh
+
+
+# What only a person can know; all else in a vault is made by us, and right as it was made.
+KNOWN_BY_PEOPLE = {"mail.password": "the password of the mail provider's account"}
+
+
+def refuse_own(name: str) -> None:
+    """Let the name of a secret through that a person may set.
+
+    Raises:
+        BadInput: it is one that we make, or none at all.
+    """
+    section, _, entry = name.partition(".")
+    if section == "people" and entry:
+        raise BadInput("a person's password is made, not chosen here", hint=f"provisioner person password OFFICE {entry}")
+    if name not in KNOWN_BY_PEOPLE:
+        known = ", ".join(f"{word} ({what})" for word, what in KNOWN_BY_PEOPLE.items())
+        raise BadInput(f"{name[:60]!r} is no secret that a person sets", hint=known)
+
+
+def enter(target: "Target", office: Office, name: str, text: str) -> None:
+    """Put what a person told us under `section.name`; everything else stays.
+
+    Raises:
+        BadInput: a name that is ours to make, an empty text, or one that is not one line.
+        Locked: as `complete`.
+    """
+    refuse_own(name)
+    if not text or not text.isprintable():
+        raise BadInput(f"{name} must be one line of visible characters", hint="once more")
+    section, _, entry = name.partition(".")
+    complete(target, office)
+    with _alone(target):
+        key = _key(target)
+        old = _decrypted(target, key)
+        _write(target, key, old.model_copy(update={section: {**getattr(old, section), entry: text}}))
+
+
+def _write(target: "Target", key: str, whole: Secrets) -> None:
+    text = render(whole.model_dump(mode="json"), {}, [])
+    disk.write(target.vault, ansible_vault.encrypt(text, key, target.office), mode=_mode(target))
 
 
 def _completed(old: Secrets, office: Office, *, lab: bool) -> Secrets:

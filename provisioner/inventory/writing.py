@@ -31,6 +31,7 @@ DOSSIER_COMMENTS: dict[Place, str] = {
     ("hosts",): "Each machine by its name. `mac` finds it on the LAN the first time; `person` is whose desk it is on.",
     ("groups",): "Groups of people, each with a title; a group gets a shared folder.",
     ("people",): "People by login.",
+    ("former",): "Who left: the account is closed, the files are in their successor's folder.",
 }
 
 # What a new dossier does not say yet and could: its comments are taken away when it is known.
@@ -87,18 +88,27 @@ def _section(data: Mapping[str, Any], comments: Mapping[Place, str], place: Plac
             _section(value, comments, here, lines)
         elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
             lines.append(f"{indent}{key}:")
-            lines.extend(f"{indent}  - {_flow(item)}" for item in value)
+            lines.extend(f"{indent}  - {flow(item)}" for item in value)
         elif isinstance(value, dict | list):
-            lines.append(f"{indent}{key}: {_flow(value)}")
+            lines.append(f"{indent}{key}: {flow(value)}")
         else:
             lines.append(f"{indent}{key}: {scalar(value)}")
 
 
-def _flow(value: object) -> str:
+def entry(name: str, value: object, indent: int, *, short: bool) -> list[str]:
+    """One entry of a section as lines, `indent` deep: on one line, or on one per word."""
+    lines = [f"{scalar(name)}: {flow(value)}"] if short else []
+    if not short:
+        _section({name: value}, {}, (), lines)
+    return [" " * indent + line for line in lines]
+
+
+def flow(value: object) -> str:
+    """A value on one line: `{name: Zoé, groups: [team]}`."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{scalar(k)}: {_flow(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{scalar(k)}: {flow(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(map(_flow, value)) + "]"
+        return "[" + ", ".join(map(flow, value)) + "]"
     return scalar(value)
 
 

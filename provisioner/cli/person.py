@@ -1,0 +1,187 @@
+"""`person`: who works in an office: list, add, remove, a new password."""
+
+import functools
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from provisioner.cli.common import Voice, ask, confirm, lab_option, office_argument, shown, terminal, verb
+
+if TYPE_CHECKING:
+    from provisioner.inventory import Inventory
+    from provisioner.inventory.models import Office
+    from provisioner.inventory.target import Target
+
+
+def complete_login(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - click's signature
+    """Shell completion of the logins of the office that was typed before."""
+    from provisioner.errors import ProvisionerError
+    from provisioner.inventory import open_inventory
+
+    top = ctx.find_object(dict) or {}
+    try:
+        root = Voice(False, ctx.params.get("inventory") or top.get("inventory")).inventory
+        people = open_inventory(root).office(ctx.params.get("office") or "").people
+    except (ProvisionerError, OSError):
+        return []
+    return sorted(login for login in people if login.startswith(incomplete))
+
+
+login_argument = click.argument("login", metavar="LOGIN", shell_complete=complete_login)
+no_commit_option = click.option("--no-commit", is_flag=True, help="Leave the commit to you.")
+
+
+@click.group("person")
+def person() -> None:
+    """The people of an office."""
+
+
+@verb(person, "list")
+@office_argument
+def list_(voice: Voice, office: str) -> None:
+    """Who works in OFFICE, in which groups, at which desk; and who left."""
+    from provisioner.inventory import open_inventory, people
+
+    found = open_inventory(voice.inventory).office(office)
+    here = {login: who.model_dump(mode="json") | {"hosts": people.desks(found, login)} for login, who in found.people.items()}
+    gone = {login: who.model_dump(mode="json") for login, who in found.former.items()}
+
+    def human() -> None:
+        from provisioner.cli.office_page import table
+
+        rows = [(k, p["name"], ", ".join(p["groups"]), ", ".join(p["hosts"]), p["phone"], p["email"]) for k, p in here.items()]
+        words = ("login", "name", "groups", "desk", "phone", "email")
+        voice.out.print(table(f"{len(here)} people", words, rows, whole=("login",)))
+        if gone:
+            left = [(k, p["name"], p["left"] or "", p["successor"]) for k, p in gone.items()]
+            voice.out.print(table("Who left", ("login", "name", "left", "files go to"), left, whole=("login",)))
+
+    voice.result({"office": office, "people": here, "former": gone}, human)
+
+
+@verb(person, "add")
+@office_argument
+@click.argument("login", metavar="LOGIN")
+@click.option("--name", metavar="NAME", help="The person's name, as people read it.")
+@click.option("--group", "groups", metavar="GROUP", multiple=True, help="A group they are in; repeat it.")
+@click.option("--email", metavar="TEXT", default="", help="Their e-mail address.")
+@click.option("--phone", metavar="TEXT", default="", help="Their phone.")
+@no_commit_option
+def add(
+    voice: Voice, office: str, login: str, name: str | None, groups: tuple[str, ...], email: str, phone: str, no_commit: bool
+) -> None:
+    """Write a new person into the dossier of OFFICE, with a first password when the secrets are unlocked.
+
+    Somebody who had left comes back under the same login, with a new password and the files that stayed.
+    """
+    from provisioner.inventory import fields, open_inventory, people
+
+    inventory, target = open_inventory(voice.inventory), voice.target(office, False)
+    known = inventory.office(office)
+    before = people.newcomer(known, login)
+    if not name:
+        name = ask("Name", "--name", default=before or None, check=functools.partial(fields.refuse, fields.Filled))
+        if not groups and known.groups:
+            groups = _groups(known)
+    about = {"name": name, "groups": list(dict.fromkeys(groups)), "email": email, "phone": phone}
+    added = people.add(inventory, target, login, about)
+    commit = _commit(inventory, target, f"person add: {login}", no_commit)
+    result = {"office": office, "login": login, **about, "back": added.back, "password": added.password, "commit": commit}
+
+    def human() -> None:
+        click.echo(shown(f"{login}, {name}, works in {office}{' again' if added.back else ''}"))
+        if not added.password:
+            click.echo("first password: none yet, the secrets are locked (provisioner unlock; the next apply makes it)")
+        else:
+            click.echo(f"to hand over the first password, sealed: provisioner record sheet {office} {login} --sealed")
+        click.echo(f"next: provisioner plan {office}")
+
+    voice.result(result, human)
+
+
+def _groups(office: "Office") -> tuple[str, ...]:
+    """Ask for groups until those that are typed are all known."""
+    from provisioner.errors import BadInput
+
+    def check(typed: str) -> None:
+        unknown = [word for word in _words(typed) if word not in office.groups]
+        if unknown:
+            raise BadInput(f"{unknown[0]!r} is not a group of this office", hint=f"one of {', '.join(office.groups)}")
+
+    return _words(ask(f"Groups, of {', '.join(office.groups)} (empty: none)", "--group", default="", check=check))
+
+
+def _words(typed: str) -> tuple[str, ...]:
+    return tuple(typed.replace(",", " ").split())
+
+
+@verb(person, "remove")
+@office_argument
+@login_argument
+@click.option("--successor", metavar="LOGIN", shell_complete=complete_login, help="Who has their files from then on.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@no_commit_option
+def remove(voice: Voice, office: str, login: str, successor: str | None, yes: bool, no_commit: bool) -> None:
+    """Note in the dossier that somebody left OFFICE: the next apply closes the account and hands the files over."""
+    from provisioner.inventory import open_inventory, people
+
+    inventory, target = open_inventory(voice.inventory), voice.target(office, False)
+    known = inventory.office(office)
+    people.leaver(known, login)
+    desks = people.desks(known, login)
+    if successor is None and not yes and terminal():
+        others = ", ".join(other for other in known.people if other != login)
+        successor = ask(f"Who has the files from now on, of {others} (empty: nobody)", "--successor", default="")
+    files = f"and handed to {successor}" if successor else "where they are"
+    fate = f"the account is closed, its files are kept {files}"
+    if desks:
+        fate += f"; {', '.join(desks)} {'is' if len(desks) == 1 else 'are'} nobody's desk any more"
+    if not yes and not confirm(shown(f"{known.people[login].name} ({login}) leaves {office}: {fate}. Go on?")):
+        raise click.exceptions.Abort
+    people.remove(inventory, target, login, successor or "", date.today())
+    commit = _commit(inventory, target, f"person remove: {login}", no_commit)
+    result = {"office": office, "removed": login, "successor": successor or "", "hosts": desks, "commit": commit}
+
+    def human() -> None:
+        click.echo(shown(f"{login} has left {office}. At the next apply {fate}."))
+        click.echo(f"next: provisioner plan {office}")
+
+    voice.result(result, human)
+
+
+@verb(person, "password")
+@office_argument
+@login_argument
+@lab_option
+@click.option("--show", is_flag=True, help="Print the new password.")
+@no_commit_option
+def password(voice: Voice, office: str, login: str, lab: bool, show: bool, no_commit: bool) -> None:
+    """Make a new password for somebody who works in OFFICE; the next apply sets it, once.
+
+    Whatever the person changes it to afterwards stays.
+    """
+    from provisioner.inventory import open_inventory, vault
+
+    inventory, target = open_inventory(voice.inventory), voice.target(office, lab)
+    fresh = vault.renew(target, inventory.office(office), login)
+    commit = None if lab else _commit(inventory, target, f"person password: {login}", no_commit)
+    result: dict[str, Any] = {"office": office, "lab": lab, "login": login, "commit": commit}
+    option = " --lab" if lab else ""
+
+    def human() -> None:
+        click.echo(f"{login} gets a new password at the next apply" + (f": {fresh}" if show else ""))
+        if not show:
+            click.echo(f"to hand it over, sealed: provisioner record sheet {office} {login} --sealed{option}")
+        click.echo(f"next: provisioner plan {office}{option}")
+
+    voice.result(result | ({"password": fresh} if show else {}), human)
+
+
+def _commit(inventory: "Inventory", target: "Target", message: str, no_commit: bool) -> str | None:
+    """One commit of the dossier and the secrets, where there is a history."""
+    from provisioner.inventory import git
+
+    files: list[Path] = [target.folder / "dossier.yml", *(path for path in target.secret_files if path.exists())]
+    return None if no_commit else git.commit(inventory.root, files, f"{target.office}: {message}")
