@@ -30,8 +30,11 @@ demo: .venv/ready ## a virtual office of real Debian systems, from its dossier t
 	$(RUN) adopt $(OFFICE) --lab --yes
 	$(RUN) plan $(OFFICE) --lab || [ $$? = 3 ]
 	$(RUN) apply $(OFFICE) --lab --yes
+	$(RUN) backup run $(OFFICE) --lab
+	$(RUN) verify $(OFFICE) --lab
+	$(RUN) record new $(OFFICE) --lab
 	@echo
-	@echo "The office stands. Look around:"
+	@echo "The office stands, and is proven. Look around:"
 	@echo "  $(RUN) ssh $(OFFICE) server --lab"
 	@echo "  $(RUN) runs show $(OFFICE) --lab"
 	@echo "  $(RUN) lab down $(OFFICE)        when you have seen enough"
