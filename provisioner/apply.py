@@ -97,6 +97,7 @@ def _play(work: Work, on: Listener, say: Callable[[str], None], *, check: bool, 
             options={host: work.door.options(host) for host in work.met},
             environment=environment,
             technicians={me: [public_key(work.door.key)]} if work.target.lab else {},
+            **({} if work.dropped is None else {"pack": work.office.pack, "variant": work.office.variant}),
         )
         play = plays.Play(
             work.target,
@@ -185,9 +186,9 @@ def plan(work: Work, *, watch: Listener, say: Callable[[str], None], force: bool
         raise
     finally:
         run = end(recorder, status, error)
-    if status in ("changed", "unchanged"):
+    if status in ("changed", "unchanged") and work.dropped is None:
         runs.learn(work.target.state / "totals.json", _total_key(work, "plan"), run.tasks)
-    return Plan(run, plans.digest(work, run))
+    return Plan(run, plans.digest(work, run), work.office.pack, work.office.variant)
 
 
 def apply(
@@ -215,6 +216,7 @@ def apply(
     refuse_lockout(work)
     extra: dict[str, Any] = {"forced": True} if force else {}
     if saved is not None:
+        plans.refuse_other_pack(saved, work)
         extra["plan"] = saved["digest"]
     recorder = begin(work, "apply", watch, ansible=plays.ansible_version(), **extra)
     status, error = "interrupted", ""
@@ -265,7 +267,7 @@ def _compare(work: Work, saved: Mapping[str, Any], say: Callable[[str], None], l
         events.append(Event("host_reached", host, detail={"address": address}))
     _play(work, events.append, say, check=True, lease=lease)
     now = fold(events)
-    fresh = Plan(now, plans.digest(work, now))
+    fresh = Plan(now, plans.digest(work, now), work.office.pack, work.office.variant)
     if fresh.digest != saved["digest"]:
         raise Unverified(
             "the saved plan no longer holds; nothing was changed:\n  " + "\n  ".join(plans.differences(saved, fresh)[:20]),

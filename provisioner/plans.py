@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from provisioner import __version__, plays
-from provisioner.errors import BadInput
+from provisioner.errors import BadInput, Unverified
 from provisioner.inventory.disk import write
 from provisioner.inventory.target import Target
 from provisioner.runs import Run
@@ -22,6 +22,8 @@ class Plan:
 
     run: Run
     digest: str
+    pack: str
+    variant: str
 
     def save(self, path: Path, target: Target) -> None:
         """Keep it for `apply --plan`."""
@@ -29,6 +31,8 @@ class Plan:
             "office": target.office,
             "lab": target.lab,
             "digest": self.digest,
+            "pack": self.pack,
+            "variant": self.variant,
             "made": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
             "technician": self.run.technician,
             "hosts": {
@@ -72,6 +76,21 @@ def load(path: Path, target: Target) -> dict[str, Any]:
         where = f"{office}{' (lab)' if lab else ''}"
         raise BadInput(f"{path} is a plan of {where}, not of {target.office}{' (lab)' if target.lab else ''}")
     return dict(saved)
+
+
+def refuse_other_pack(saved: Mapping[str, Any], work: Work) -> None:
+    """Stop where a plan was made as if the dossier named another pack or variant than it does.
+
+    Raises:
+        Unverified: with the lines that would make it so.
+    """
+    says = {"pack": work.office.pack, "variant": work.office.variant}
+    other = [f"{word}: {saved[word]}" for word, name in says.items() if saved.get(word, name) != name]
+    if other:
+        raise Unverified(
+            f"the saved plan is one for {', '.join(other)}, which the dossier of {work.target.office} does not say",
+            hint=f"writing it there, then: provisioner plan {work.target.office} --save FILE",
+        )
 
 
 def differences(saved: Mapping[str, Any], now: Plan) -> list[str]:

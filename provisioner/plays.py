@@ -36,6 +36,17 @@ def playbooks() -> Path:
     raise Missing("the playbooks are not where the package expects them", hint="install provisioner again")
 
 
+def purposes() -> dict[str, str]:
+    """What each role does, in the sentence its own specification begins with."""
+    import yaml
+
+    found = {}
+    for path in sorted((playbooks() / "roles").glob("*/meta/argument_specs.yml")):
+        spec = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found[path.parents[1].name] = str(spec["argument_specs"]["main"]["short_description"])
+    return found
+
+
 class Play:
     """One playbook on some hosts of an office. Iterate over it for its events; `stop()` ends it in good order."""
 

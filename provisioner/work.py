@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from provisioner import __version__, runs
 from provisioner.errors import BadInput, Busy, HostKeyChanged, Missing
 from provisioner.inventory import open_inventory, vault
+from provisioner.inventory.ansible import dropped as lost
 from provisioner.inventory.disk import write
 from provisioner.inventory.target import Target
 from provisioner.runs import Event, Journal, Run, fold
@@ -36,6 +37,8 @@ class Work:
     hosts: list[str]
     not_adopted: list[str]
     others: list[str]  # adopted hosts of the office that were not chosen
+    # as if the dossier named another pack or variant: what the hosts would lose by it; None: as the dossier stands
+    dropped: dict[str, list[str]] | None = None
     run_id: str = field(default_factory=runs.new_id)
     found: dict[str, Found] = field(default_factory=dict)
 
@@ -94,15 +97,21 @@ def door(target: Target) -> Door:
     return Door(target, technician(target)[0], technician_key(target))
 
 
-def prepare(target: Target, only: Sequence[str] = ()) -> Work:
+def prepare(target: Target, only: Sequence[str] = (), *, pack: str = "", variant: str = "") -> Work:
     """Read the office and choose its hosts; nothing is contacted.
 
+    With `pack` or `variant`, all is as if the dossier named that one, for a plan to show what the move would change.
+
     Raises:
-        BadInput: a wrong dossier, or a host that the office does not have.
+        BadInput: a wrong dossier, a host that the office does not have, or a pack that does not fit it.
         Missing: no host of the selection is adopted.
     """
     inventory = open_inventory(target.inventory)
     office = inventory.office(target.office)
+    dropped = None
+    if pack or variant:
+        before, office = office, inventory.moved(office, pack, variant)
+        dropped = lost((inventory.pack(before.pack), before), (inventory.pack(office.pack), office))
     for host in only:
         if host not in office.hosts:
             raise BadInput(f"{target.office} has no host {host!r}", hint=f"its hosts: {', '.join(office.hosts)}")
@@ -118,6 +127,7 @@ def prepare(target: Target, only: Sequence[str] = ()) -> Work:
     return Work(
         target, office, inventory.pack(office.pack), inventory.reseller(office.reseller), door(target),
         adopted, [h for h in chosen if h not in pins], [h for h in office.hosts if h in pins and h not in chosen],
+        dropped=dropped,
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ VERBS = {
     "doctor": ("doctor", "Say what this laptop lacks, one repair command a line."),
     "office": ("office", "Offices: new, list, show, remove."),
     "person": ("person", "The people of an office: list, add, remove, password."),
+    "pack": ("pack", "The packs: list, show."),
     "inventory": ("inventory", "The whole inventory: check."),
     "reseller": ("reseller", "The network: list, show."),
     "unlock": ("secrets", "Open the inventory's secrets for one sitting."),

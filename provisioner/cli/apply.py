@@ -62,10 +62,16 @@ def as_object(run: "Run", work: "Work", **more: Any) -> dict[str, Any]:
 @office_argument
 @host_option
 @click.option("--save", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Keep the plan for `apply --plan`.")
+@click.option("--pack", metavar="PACK", default="", help="As if the dossier named this pack.")
+@click.option("--variant", metavar="VARIANT", default="", help="As if the dossier named this variant of its pack.")
 @lab_option
 @force_option
-def plan(voice: Voice, office: str, hosts: tuple[str, ...], save: Path | None, lab: bool, force: bool) -> int:
+def plan(
+    voice: Voice, office: str, hosts: tuple[str, ...], save: Path | None, pack: str, variant: str, lab: bool, force: bool
+) -> int:
     """Say what `apply` would change on OFFICE, host by host, with diffs. Changes nothing.
+
+    With --pack or --variant: what moving the office there would change; the dossier stays as it is.
 
     Exits 3 when there is something to change, 0 when there is nothing.
     """
@@ -73,20 +79,21 @@ def plan(voice: Voice, office: str, hosts: tuple[str, ...], save: Path | None, l
 
     target = voice.target(office, lab)
     plug(target)
-    work = office_work.prepare(target, hosts)
+    work = office_work.prepare(target, hosts, pack=pack, variant=variant)
     with office_work.alone(target):
         found = _plan(voice, work, force)
     if save:
         found.save(save, target)
     changes = {name: [{"task": c.task, "diff": c.diff} for c in host.changes] for name, host in sorted(found.run.hosts.items())}
     code = exit_code(found.run, planning=True)
+    moved = {} if work.dropped is None else {"pack": found.pack, "variant": found.variant, "dropped": work.dropped}
 
     def human() -> None:
         show_plan(voice, found, work)
-        if save:
+        if save and work.dropped is None:
             voice.say(f"saved: provisioner apply {office}{' --lab' if lab else ''} --plan {save}")
 
-    voice.result(as_object(found.run, work, digest=found.digest, changes=changes), human)
+    voice.result(as_object(found.run, work, digest=found.digest, changes=changes, **moved), human)
     return code
 
 
@@ -176,10 +183,15 @@ def show_plan(voice: Voice, found: "Plan", work: "Work") -> None:
                 style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "dim")
                 voice.out.print(Text(f"      {shown(line)}", style), soft_wrap=True)
     voice.out.print()
+    for name, gone in (work.dropped or {}).items():
+        said = f"{name}: no longer in the pack: {', '.join(gone)} (stays installed, its ports are closed)"
+        voice.out.print(Text(said, "yellow"), soft_wrap=True)
     _left_out(voice, work)
     hosts = sum(bool(host.changes) for host in found.run.hosts.values())
     last = f"{found.run.changed} changes on {hosts} host{'s' * (hosts > 1)}" if found.run.changed else "nothing to change"
-    voice.out.print(Text.assemble((f"plan of {work.target.office}{' (lab)' if work.target.lab else ''}: ", "bold"), last))
+    where = f"{work.target.office}{' (lab)' if work.target.lab else ''}"
+    where += "" if work.dropped is None else f", as if it had pack: {found.pack}, variant: {found.variant}"
+    voice.out.print(Text.assemble((f"plan of {where}: ", "bold"), last))
     voice.out.print(Text(f"digest {found.digest}", "dim"))
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from provisioner.errors import Missing
+from provisioner.errors import BadInput, Missing
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -53,6 +53,24 @@ class Inventory:
         if office is None or problems:
             raise report(problems)
         return office
+
+    def moved(self, office: "Office", pack: str, variant: str) -> "Office":
+        """The office as if its dossier named this pack or variant (empty: its own); nothing is written.
+
+        Raises:
+            BadInput: the pack has no such variant, or nothing for one of the office's hosts.
+        """
+        from provisioner.inventory.models import Kind
+
+        wanted = self.pack(pack or office.pack)
+        variant = variant or office.variant
+        if variant not in wanted.variants:
+            what = f"the pack {wanted.name} has no variant {variant[:40]!r}"
+            raise BadInput(what, hint=f"one of {', '.join(wanted.variants)}")
+        lacking = sorted({Kind(host.kind).value for host in office.hosts.values() if host.kind not in wanted.kinds})
+        if lacking:
+            raise BadInput(f"the pack {wanted.name} has nothing for a {lacking[0]}", hint="provisioner pack list")
+        return office.model_copy(update={"pack": wanted.name, "variant": variant})
 
     def office_names(self) -> list[str]:
         """The names of all offices, in order: the folders that hold a dossier or should; nothing is read."""

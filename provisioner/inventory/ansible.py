@@ -32,6 +32,8 @@ class Handover:
     options: dict[str, list[str]]
     environment: dict[str, str] = field(default_factory=dict)
     technicians: dict[str, list[str]] = field(default_factory=dict)
+    pack: str = ""  # as if the dossier named this one; empty: as it stands
+    variant: str = ""
 
     def write(self, path: Path) -> None:
         """Put it where the plugin will look."""
@@ -56,6 +58,12 @@ def roles(pack: Pack, office: Office, host: Host) -> list[str]:
         for name in pack.roles(host.kind, office.variant)
         if not name.endswith("_client") or name.removesuffix("_client") in there
     ]
+
+
+def dropped(before: tuple[Pack, Office], after: tuple[Pack, Office]) -> dict[str, list[str]]:
+    """The roles that hosts lose by a move to another pack or variant: host -> roles, only where there are any."""
+    lost = {name: [r for r in roles(*before, host) if r not in roles(*after, host)] for name, host in before[1].hosts.items()}
+    return {name: gone for name, gone in lost.items() if gone}
 
 
 def ports(pack: Pack, office: Office, host: Host) -> list[dict[str, Any]]:
@@ -105,6 +113,8 @@ def hosts(dossier: Path) -> dict[str, tuple[str, dict[str, Any]]]:
     inventory = open_inventory(dossier.absolute().parents[2])
     target = Target(inventory.root, name, handover.lab if handover else False)
     office = inventory.office(name)
+    if handover:
+        office = inventory.moved(office, handover.pack, handover.variant)
     pack = inventory.pack(office.pack)
     data = _office(office, pack)
     reseller = inventory.reseller(office.reseller)
