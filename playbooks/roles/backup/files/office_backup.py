@@ -1,0 +1,86 @@
+#!/usr/bin/python3
+"""office-backup: this machine's backups: run, list, check, restore. Says one JSON object a line; exits 1 when something failed.
+
+The nightly timer and the technician's `provisioner backup` both call it.
+"""
+
+import argparse
+import os
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, "/usr/local/lib/office-backup")
+
+import nightly  # noqa: E402 - the path comes first
+import recovery  # noqa: E402
+from places import Trouble, alone, config, places, remembered, say  # noqa: E402
+
+
+def listed(only):
+    """Every place's snapshots; a place that cannot be asked does not hide the other."""
+    well = True
+    for place in places(only):
+        try:
+            found = place.snapshots() if place.present() else []
+        except Trouble as error:
+            well = False
+            say("place_failed", place=place.name, cause=str(error))
+        else:
+            state = remembered()["places"].get(place.name, {})
+            known = {word: state.get(word) for word in ("last_success", "last_failure", "cause", "checked_at")}
+            say("snapshots", place=place.name, snapshots=found, **known)
+    return well
+
+
+def checked(only, everything):
+    """Whether each repository is sound."""
+    well = True
+    with alone():
+        for place in places(only):
+            try:
+                if not place.present():
+                    raise Trouble("nothing was backed up there yet")
+                place.unlock()
+                nightly.check(place, "100%" if everything else "")
+            except Trouble as error:
+                well = False
+                say("place_failed", place=place.name, cause=str(error))
+            else:
+                say("place_sound", place=place.name)
+    return well
+
+
+def main():
+    """The verbs."""
+    parser = argparse.ArgumentParser(prog="office-backup", description="This machine's backups.")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    for verb in ("run", "list", "check", "restore"):
+        words = verbs.add_parser(verb)
+        words.add_argument("--place", default="")
+        if verb == "check":
+            words.add_argument("--everything", action="store_true")
+        if verb == "restore":
+            words.add_argument("--snapshot", default="latest")
+            words.add_argument("--path", default="")
+            words.add_argument("--to", default="")
+            words.add_argument("--plan", action="store_true")
+    given = parser.parse_args()
+    os.umask(0o077)
+    try:
+        if given.verb == "run":
+            well = nightly.everything(given.place)
+        elif given.verb == "list":
+            well = listed(given.place)
+        elif given.verb == "check":
+            well = checked(given.place, given.everything)
+        else:
+            place = places(given.place or next(iter(config()["places"])))[0]
+            well = recovery.restore(place, given.snapshot, given.path, given.to, plan_only=given.plan)
+    except (Trouble, OSError) as error:
+        say("failed", cause=str(error))
+        well = False
+    sys.exit(0 if well else 1)
+
+
+if __name__ == "__main__":
+    main()
