@@ -110,16 +110,13 @@ class Speech:
         return format_datetime(_moment(value, zone), "d MMMM y, HH:mm", locale=self.locale)
 
     def duration(self, seconds: float) -> str:
-        """How long something took: « 0,4 s », « 12 s », « 3 min »."""
-        from babel.units import format_unit
-
-        if seconds < 9.95:
-            return format_unit(round(seconds, 1), "second", length="short", locale=self.locale)
-        if seconds < 99.5:
-            return format_unit(round(seconds), "second", length="short", locale=self.locale)
-        if seconds < 5400:
-            return format_unit(round(seconds / 60), "minute", length="short", locale=self.locale)
-        return format_unit(round(seconds / 3600, 1), "hour", length="short", locale=self.locale)
+        """How long something took: « 0,4 s », « 12 s », « 3 min », « 1,5 h »; the symbols are those of every language."""
+        figure, symbol = (
+            (round(seconds, 1 if seconds < 9.95 else None), "s") if seconds < 99.5
+            else (round(seconds / 60), "min") if seconds < 5400
+            else (round(seconds / 3600, 1), "h")
+        )  # fmt: skip
+        return f"{self.number(figure)}\u00a0{symbol}"
 
 
 @lru_cache(maxsize=len(LANGUAGES))

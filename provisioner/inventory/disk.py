@@ -6,8 +6,8 @@ import secrets
 from pathlib import Path
 
 
-def write(path: Path, text: str, *, mode: int = 0o600) -> None:
-    """Replace `path` by `text` (UTF-8): written beside it, flushed to disk, renamed over it, and the folder flushed.
+def write(path: Path, content: str | bytes, *, mode: int = 0o600) -> None:
+    """Replace `path` by `content` (text in UTF-8): written beside it, flushed to disk, renamed over it, and the folder flushed.
 
     Raises:
         OSError: no space, no permission; `path` is as it was.
@@ -15,8 +15,8 @@ def write(path: Path, text: str, *, mode: int = 0o600) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         beside.rename(path)

@@ -1,0 +1,1 @@
+"""Records: their verdict, their chain, their verbs."""
