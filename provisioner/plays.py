@@ -181,6 +181,8 @@ class Play:
         result = data.get("res") or {}
         what = _OUTCOMES[kind]
         detail: dict[str, Any] = {}
+        if notes := result.get("notes"):  # of our own modules
+            detail["notes"] = [str(note) for note in notes]
         if kind == "runner_on_ok" and result.get("changed"):
             what = "host_changed"
             if diff := diff_text(result):

@@ -45,6 +45,7 @@ class HostRun:
     changes: list[Change] = field(default_factory=list)
     problem: str = ""
     problem_task: str = ""
+    notes: list[str] = field(default_factory=list)  # what a task could not do and may be left undone for now
 
 
 @dataclass
@@ -96,6 +97,7 @@ def fold(events: Iterable[Event]) -> Run:
 
 def _fold_host(host: HostRun, event: Event) -> None:
     counts = host.counts
+    host.notes += event.detail.get("notes", [])
     if event.what in ("host_ok", "host_changed"):
         counts["ok"] += 1
     if event.what == "host_changed":

@@ -53,6 +53,7 @@ def as_object(run: "Run", work: "Work", **more: Any) -> dict[str, Any]:
         "problems": {
             name: {"task": host.problem_task, "problem": host.problem} for name, host in sorted(run.hosts.items()) if host.problem
         },
+        "notes": {name: host.notes for name, host in sorted(run.hosts.items()) if host.notes},
         "journal": str(work.target.journals / f"{run.id}.jsonl"),
     }
     return data | more
@@ -232,6 +233,9 @@ def show_run(voice: Voice, run: "Run", work: "Work | None" = None) -> None:
             voice.out.print(Text(f"\n✗ {name}{shown(where)}", "bold red"), soft_wrap=True)
             for line in host.problem.splitlines()[:12]:
                 voice.out.print(Text(f"  {shown(line)}", "red"), soft_wrap=True)
+    for name, host in sorted(run.hosts.items()):
+        for note in host.notes:
+            voice.out.print(Text(f"! {name}: {shown(note)}", "yellow"), soft_wrap=True)
     took = f" in {seconds(run.finished - run.started)}" if run.finished else ""
     words = {"changed": "done", "unchanged": "done, nothing had to change"}.get(run.status, run.status)
     good = run.status in ("changed", "unchanged")

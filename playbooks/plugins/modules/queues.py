@@ -48,8 +48,9 @@ QUEUE = {
     "location": {"type": "str", "default": ""},
 }
 
-# A job waits for a printer that is off, instead of stopping the queue for everybody; the office's paper is A4.
-OPTIONS = ("printer-error-policy=retry-job", "printer-is-shared=true", "PageSize=A4")
+# A job waits for a printer that is off, instead of stopping the queue for everybody.
+OPTIONS = ("printer-error-policy=retry-job", "printer-is-shared=true")
+PAPER = "A4"
 ANSWER_S = 5
 
 
@@ -72,22 +73,37 @@ def present(module: AnsibleModule) -> tuple[dict[str, dict[str, str]], str]:
         for word in ("Description", "Location"):
             if name in found and line.startswith(f"\t{word}:"):
                 found[name][word.lower()] = line[len(word) + 2 :].removeprefix(" ")
+    for name, queue in found.items():
+        queue["paper"] = paper(name)
     _, default, _ = module.run_command(["lpstat", "-d"])
     chosen = re.search(r"^system default destination: (\S+)$", default, re.MULTILINE)
     return found, chosen[1] if chosen else ""
 
 
+def paper(name: str) -> str:
+    """The paper a queue's jobs are for (lpoptions(1) would say what is usual here, not what the queue has)."""
+    try:
+        with open(f"/etc/cups/ppd/{name}.ppd", encoding="utf-8", errors="replace") as file:
+            text = file.read()
+    except OSError:
+        return ""
+    if f"\n*PageSize {PAPER}" not in text:
+        return PAPER  # one that has no such paper keeps its own
+    chosen = re.search(r"^\*DefaultPageSize: (\S+)", text, re.MULTILINE)
+    return chosen[1] if chosen else ""
+
+
 def wanted(queue: dict[str, Any]) -> dict[str, str]:
     """What `present` should say of it."""
-    return {"uri": uri(queue), "description": queue["description"], "location": queue["location"]}
+    return {"uri": uri(queue), "description": queue["description"], "location": queue["location"], "paper": PAPER}
 
 
 def unanswered(queue: dict[str, Any]) -> str:
     """Why the printer cannot be asked now; nothing when it answers."""
     try:
         socket.create_connection((queue["address"], queue["port"]), timeout=ANSWER_S).close()
-    except OSError as error:
-        return f"{queue['address']} does not answer ({error.strerror or 'no reply'}): is it on?"
+    except OSError:
+        return f"{queue['address']} does not answer. Is it on?"
     return ""
 
 
@@ -99,10 +115,12 @@ def make(module: AnsibleModule, queue: dict[str, Any], *, new: bool) -> str:
     words += ["-D", queue["description"], "-L", queue["location"], "-u", "allow:all"]
     code, out, err = module.run_command([*words, *(word for option in OPTIONS for word in ("-o", option))])
     if not code:
+        # only now: what stands beside `-m everywhere` is lost when it brings the printer's own default [M: CUPS 2.4.10]
+        module.run_command(["lpadmin", "-p", queue["name"], "-o", f"PageSize={PAPER}"])
         return ""
     if new and queue["name"] in present(module)[0]:
         module.run_command(["lpadmin", "-x", queue["name"]])
-    return f"{queue['address']} does not answer as an IPP Everywhere printer: {(err or out).strip()[-300:]}"
+    return f"{queue['address']} does not answer as an IPP Everywhere printer: {(err or out).strip()[-300:]}."
 
 
 def main() -> None:
@@ -122,7 +140,7 @@ def main() -> None:
             continue
         why = "" if module.check_mode else make(module, queue, new=had is None)
         if why:
-            then = "the next apply makes its queue" if had is None else "its queue stays as it was until the next apply"
+            then = "The next apply makes its queue." if had is None else "Its queue stays as it was until the next apply."
             notes.append(f"printer {name}: {why} {then}")
             continue
         made.add(name)
