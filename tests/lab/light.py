@@ -107,6 +107,15 @@ def kill(process: "subprocess.Popen[str]") -> None:
     process.communicate()
 
 
+def power(stage: Stage, word: str, name: str) -> None:
+    """Switch a machine of the stage's lab `off` or `on`: a host, a printer, the provider."""
+    code = (
+        "import sys; from pathlib import Path; from provisioner import lab; from provisioner.inventory.target import Target;"
+        "getattr(lab, f'power_{sys.argv[1]}')(Target(Path(sys.argv[2]), 'demo', lab=True), sys.argv[3])"
+    )
+    subprocess.run([sys.executable, "-c", code, word, str(stage.inventory), name], env=stage.environment, check=True)
+
+
 # --------------------------------------------------------------------------------------------- impostors
 
 

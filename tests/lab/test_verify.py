@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import applied
+from tests.lab.light import power
 from tests.stage import Said, Stage
 
 RED = ("critical", "unknown")
@@ -123,18 +124,6 @@ def test_a_broken_service_turns_exactly_its_lines_red(shop: Stage, service: str)
     assert said.code == 7, said
     assert red(said) == broken.red, [f for f in said.data["findings"] if f["level"] in RED]
     assert all(finding["evidence"] for finding in said.data["findings"] if finding["level"] in RED)
-
-
-def power(stage: Stage, word: str, name: str) -> None:
-    """Switch a printer or the provider of the lab off or on; as the tests' stage has its state, from a process of its own."""
-    code = (
-        "import sys; from pathlib import Path; from provisioner import lab; from provisioner.inventory.target import Target;"
-        "getattr(lab, f'power_{sys.argv[1]}')(Target(Path(sys.argv[2]), 'demo', lab=True), sys.argv[3])"
-    )
-    import subprocess
-    import sys
-
-    subprocess.run([sys.executable, "-c", code, word, str(stage.inventory), name], env=stage.environment, check=True)
 
 
 def test_a_machine_that_is_off_is_no_success(shop: Stage) -> None:

@@ -1,0 +1,77 @@
+"""Bad days of an office server: restarted under an apply, its packages held back, its directory put back from yesterday."""
+
+from tests.lab.light import power, soon
+from tests.stage import Said, Stage
+
+_NEW = (
+    "  come: {name: Côme Lévêque, groups: [boutique]}",
+    '  come: {name: Côme Lévêque, groups: [boutique]}\n  lea: {name: "Léa L\'Été {{ 7*7 }}", groups: [boutique, compta]}',
+)
+
+
+def again(stage: Stage) -> Said:
+    """The plain command once more; it must do."""
+    said = stage.json("apply", "demo", "--lab", "--yes")
+    assert said.code == 0, said
+    return said
+
+
+def knows(stage: Stage, login: str) -> str:
+    """What the desktop knows of a person; nothing when it does not."""
+    return stage.on("desktop", f"sudo sss_cache -E; getent passwd {login} || true")
+
+
+def test_a_server_restarted_in_the_middle_of_an_apply(own_office: Stage) -> None:
+    """The run says the server failed or was lost, nothing hangs; the next plain apply brings it where the dossier wants it."""
+    stage = own_office
+    stage.edit(_NEW)
+    running = stage.start("--json", "apply", "demo", "--lab", "--yes")
+    journals = stage.home / "provisioner/labs" / f"demo-{stage.target.id}" / "journals"
+    known = set(journals.glob("*.jsonl"))
+    assert soon(lambda: any('"directory: ' in path.read_text() for path in set(journals.glob("*.jsonl")) - known), 90)
+    power(stage, "off", "server")
+    power(stage, "on", "server")
+    out, err = running.communicate(timeout=300)
+
+    assert running.returncode in (4, 5), out + err
+    assert again(stage).data["hosts"]["server"]["failed"] == 0
+    assert again(stage).data["status"] == "unchanged"
+    assert "Léa L'Été {{ 7*7 }}" in knows(stage, "lea")
+
+
+def test_packages_held_back_are_said_and_stop_nothing(own_office: Stage) -> None:
+    """Somebody held a package on purpose: apply changes nothing, verify warns with its name and passes."""
+    own_office.on("server", "sudo apt-mark hold samba-libs")
+    assert again(own_office).data["status"] == "unchanged"
+    assert own_office.json("backup", "run", "demo", "--lab").code == 0
+    said = own_office.json("verify", "demo", "--lab")
+
+    assert said.code == 0, [f for f in said.data["findings"] if f["level"] != "ok"]
+    warned = [finding for finding in said.data["findings"] if finding["level"] == "warning"]
+    assert [(finding["check"], finding["about"]) for finding in warned] == [("updates", "server")]
+    assert "samba-libs" in warned[0]["values"]["held"]
+
+
+_SAVE = "sudo systemctl stop samba-ad-dc && sudo cp -a /var/lib/samba /root/yesterday && sudo systemctl start samba-ad-dc"
+_BACK = (
+    "sudo systemctl stop samba-ad-dc && sudo rm -r --one-file-system /var/lib/samba "
+    "&& sudo cp -a /root/yesterday /var/lib/samba && sudo systemctl start samba-ad-dc"
+)
+
+
+def test_a_directory_put_back_from_yesterday_catches_up(own_office: Stage) -> None:
+    """Who came since has an account again after a plain apply; who was there keeps the password they had yesterday."""
+    stage = own_office
+    stage.on("server", _SAVE)
+    stage.edit(_NEW)
+    again(stage)
+    assert knows(stage, "lea")
+    stage.on("server", _BACK)
+    assert soon(lambda: not knows(stage, "lea"), 60)
+    password = stage.json("secrets", "show", "demo", "zoe", "--lab").data["people"]["zoe"]
+
+    assert again(stage).data["status"] == "changed"
+    assert knows(stage, "lea")
+    said = stage.plugged("smbclient", "//192.168.1.10/zoe", "-U", f"EPICERIE\\zoe%{password}", "-c", "ls")
+    assert said.code == 0, said
+    assert again(stage).data["status"] == "unchanged"
