@@ -62,6 +62,9 @@ def everything(only=""):
                 well = False
                 remember(place.name, last_failure=now(), cause=str(error))
                 say("place_failed", place=place.name, cause=str(error))
+            except BaseException:
+                remember(place.name, last_failure=now(), cause="it was stopped before its end")
+                raise
             else:
                 remember(place.name, last_success=now(), cause="")
                 say("place_done", place=place.name, seconds=round(time.monotonic() - began, 1), **done)

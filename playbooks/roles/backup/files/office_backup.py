@@ -6,14 +6,16 @@ The nightly timer and the technician's `provisioner backup` both call it.
 
 import argparse
 import os
+import signal
 import sys
+import threading
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, "/usr/local/lib/office-backup")
 
 import nightly  # noqa: E402 - the path comes first
 import recovery  # noqa: E402
-from places import Trouble, alone, config, places, remembered, say  # noqa: E402
+from places import Stopped, Trouble, Wrong, alone, config, places, remembered, say  # noqa: E402
 
 
 def listed(only):
@@ -50,9 +52,23 @@ def checked(only, everything):
     return well
 
 
+def stopped(*_):
+    """End in good order: what was moved is moved back, restic takes its lock away."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Stopped
+
+
+def watch_caller():
+    """Wait for the caller's end. Below Python's own streams: their locks would break the end of the program."""
+    while os.read(0, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def main():
     """The verbs."""
     parser = argparse.ArgumentParser(prog="office-backup", description="This machine's backups.")
+    parser.add_argument("--attached", action="store_true", help="stop when standard input ends: the caller is gone")
     verbs = parser.add_subparsers(dest="verb", required=True)
     for verb in ("run", "list", "check", "restore"):
         words = verbs.add_parser(verb)
@@ -66,6 +82,9 @@ def main():
             words.add_argument("--plan", action="store_true")
     given = parser.parse_args()
     os.umask(0o077)
+    signal.signal(signal.SIGTERM, stopped)
+    if given.attached:
+        threading.Thread(target=watch_caller, daemon=True).start()
     try:
         if given.verb == "run":
             well = nightly.everything(given.place)
@@ -77,7 +96,10 @@ def main():
             place = places(given.place or next(iter(config()["places"])))[0]
             well = recovery.restore(place, given.snapshot, given.path, given.to, plan_only=given.plan)
     except (Trouble, OSError) as error:
-        say("failed", cause=str(error))
+        say("failed", cause=str(error), input=isinstance(error, Wrong))
+        well = False
+    except Stopped:
+        say("failed", cause="stopped; nothing is left half done")
         well = False
     sys.exit(0 if well else 1)
 

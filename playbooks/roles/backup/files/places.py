@@ -108,6 +108,14 @@ def cause(said):
     return lines[-1][:300] if lines else "restic ended without a word"
 
 
+class Wrong(Trouble):
+    """What was asked for is not there or cannot be: the asker's mistake, not the machine's."""
+
+
+class Stopped(BaseException):
+    """Whoever had called went away, or the machine shuts down."""
+
+
 class Place:
     """One restic repository: `disk`, which counts only when a disk is mounted there, or `remote`."""
 
@@ -126,13 +134,18 @@ class Place:
         }  # fmt: skip
         kept = []
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as err:
-            argv = [*self.base, *words]
             process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err, text=True, errors="replace", env=environment
-            )
-            for line in process.stdout:
-                (on_line or kept.append)(line)
-            code = process.wait()
+                [*self.base, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err, env=environment,
+                text=True, errors="replace",
+            )  # fmt: skip
+            try:
+                for line in process.stdout:
+                    (on_line or kept.append)(line)
+                code = process.wait()
+            except BaseException:
+                process.terminate()  # it takes its lock away
+                process.wait()
+                raise
             err.seek(0)
             return code, "".join(kept), err.read()
 
@@ -227,5 +240,5 @@ def places(only=""):
     """The places of this machine, or the one asked for."""
     found = [Place(name, settings) for name, settings in config()["places"].items() if only in ("", name)]
     if not found:
-        raise Trouble(f"this office has no place {only!r} for backups; it has {', '.join(config()['places'])}")
+        raise Wrong(f"this office has no place {only!r} for backups; it has {', '.join(config()['places'])}")
     return found

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 
 import directory
-from places import WORK, Trouble, alone, cause, config, run, say
+from places import WORK, Trouble, Wrong, alone, cause, config, run, say
 
 # Replaced whole, these would take the system with them; a path inside them, or another target, is meant.
 NEVER = ("/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/proc", "/root", "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr",
@@ -62,6 +62,7 @@ def restore(place, wanted, path="", to="", *, plan_only=False):
         try:
             stage(place, snapshot, items)
             owners(place, snapshot, items)
+            say("moving", names=[item.name for item in items])
             found = swap(items)
         finally:
             undo()
@@ -76,16 +77,16 @@ def plan(place, wanted, path, to):
     found = json.loads(place.ask("snapshots", "--json", "--no-lock") or "[]") or []
     fits = [one for one in found if one["id"].startswith(wanted)] if wanted != "latest" else found
     if not fits:
-        raise Trouble(f"there is no snapshot {wanted} on {place.name}" if found else "nothing was backed up there yet")
+        raise Wrong(f"there is no snapshot {wanted} on {place.name}" if found else "nothing was backed up there yet")
     if wanted != "latest" and len(fits) > 1:
-        raise Trouble(f"{wanted} begins the names of {len(fits)} snapshots")
+        raise Wrong(f"{wanted} begins the names of {len(fits)} snapshots")
     snapshot = max(fits, key=lambda one: one["time"])
     items = [one_item(path, to)] if path else whole(snapshot, to)
     measure(place, snapshot, items)
     items = [item for item in items if item.bytes]
     if not items:
         what = path or "anything to restore"
-        raise Trouble(f"there is no {what} in the snapshot {snapshot['short_id']} of {snapshot['time'][:16]}")
+        raise Wrong(f"there is no {what} in the snapshot {snapshot['short_id']} of {snapshot['time'][:16]}")
     say("plan", snapshot=snapshot["short_id"], time=snapshot["time"], host=snapshot["hostname"], place=place.name, items=[
         {"name": item.name, "path": item.path, "target": item.target, "files": item.files, "bytes": item.bytes,
          "replaces": item.how != "fill" and os.path.lexists(item.target), "how": item.how}
@@ -99,13 +100,13 @@ def one_item(path, to):
     """The item for one path, in its place or in another folder."""
     path = os.path.normpath(path)
     if not path.startswith("/") or path.strip("/") == "" or (to and not to.startswith("/")):
-        raise Trouble("a path begins with / and names something below it")
+        raise Wrong("a path begins with / and names something below it")
     if not to and (path in NEVER or path.startswith(("/var/lib/samba/", "/var/lib/office-backup/"))):
-        raise Trouble(f"{path} is not replaced under a running machine: choose another folder with --to, or a path inside it")
+        raise Wrong(f"{path} is not replaced under a running machine: choose another folder with --to, or a path inside it")
     target = os.path.join(os.path.normpath(to), os.path.basename(path)) if to else path
     parent = os.path.dirname(target)
     if os.path.realpath(parent) != parent:
-        raise Trouble(f"{parent} leads elsewhere (to {os.path.realpath(parent)}): nothing is written through it")
+        raise Wrong(f"{parent} leads elsewhere (to {os.path.realpath(parent)}): nothing is written through it")
     return Item(path, path, target)
 
 

@@ -1,0 +1,214 @@
+"""`backup list|run|restore`: what the office keeps, made now, and put back."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from provisioner.cli.common import Voice, confirm, lab_option, office_argument, plug, shown, terminal, verb
+from provisioner.errors import BadInput, HostFailed
+
+if TYPE_CHECKING:
+    from provisioner.backup import Offer, Place
+    from provisioner.runs import Run
+    from provisioner.work import Work
+
+backup = click.Group("backup", help="The office's backups: list, run, restore.")
+place_option = click.option("--place", type=click.Choice(["disk", "remote"]), default=None, help="Only the one or the other.")
+no_commit_option = click.option("--no-commit", is_flag=True, help="Leave the run's summary uncommitted.")
+
+
+def megabytes(size: int) -> str:
+    """`12.3 MB`."""
+    return f"{size / 1e6:,.1f} MB"
+
+
+@verb(backup, "list")
+@office_argument
+@place_option
+@lab_option
+def list_(voice: Voice, office: str, place: str | None, lab: bool) -> int:
+    """What is kept of OFFICE, at each place, the newest last. Exits 4 when a place cannot be asked."""
+    from provisioner import backup as workflow
+    from provisioner import work as office_work
+
+    target = voice.target(office, lab)
+    plug(target)
+    work = office_work.prepare(target, [workflow.keeper(target)])
+    found = workflow.ask(work, place or "")
+    work.door.close()
+    voice.result(
+        {"office": office, "lab": lab, "places": [_place(one) for one in found]},
+        lambda: _show_places(voice, found, work.office.timezone),
+    )
+    return 4 if any(one.problem for one in found) else 0
+
+
+def _place(one: "Place") -> dict[str, Any]:
+    return {
+        "place": one.name, "problem": one.problem, "last_success": one.last_success, "last_failure": one.last_failure,
+        "cause": one.cause,
+        "snapshots": [
+            {"id": s.id, "at": s.at.isoformat(), "host": s.host, "bytes": s.size_bytes} for s in one.snapshots
+        ],
+    }  # fmt: skip
+
+
+def _show_places(voice: Voice, found: "list[Place]", zone: str) -> None:
+    from zoneinfo import ZoneInfo
+
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("snapshot", "time", "place", "host", "size"):
+        table.add_column(column, justify="right" if column == "size" else "left", no_wrap=True)
+    for one in sorted((s for place in found for s in place.snapshots), key=lambda s: s.at):
+        size = megabytes(one.size_bytes)
+        table.add_row(one.id[:8], f"{one.at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}", one.place, shown(one.host), size)
+    if table.row_count:
+        voice.out.print(table)
+    for place in found:
+        if place.problem:
+            voice.out.print(Text(f"✗ {place.name}: {shown(place.problem)}", "red"), soft_wrap=True)
+        elif place.cause:
+            voice.out.print(Text(f"✗ {place.name}: failed on {place.last_failure}: {shown(place.cause)}", "red"), soft_wrap=True)
+        elif not place.snapshots:
+            voice.out.print(Text(f"{place.name}: nothing was backed up there yet", "yellow"))
+
+
+@verb(backup, "run")
+@office_argument
+@place_option
+@lab_option
+@no_commit_option
+def run(voice: Voice, office: str, place: str | None, lab: bool, no_commit: bool) -> int:
+    """Back OFFICE up now, to each place by itself. Exits 4 when one of them failed."""
+    from provisioner import backup as workflow
+    from provisioner import work as office_work
+    from provisioner.cli.apply import exit_code
+    from provisioner.cli.progress import Watch
+
+    target = voice.target(office, lab)
+    plug(target)
+    work = office_work.prepare(target, [workflow.keeper(target)])
+    with office_work.alone(target):
+        watch = Watch(voice, f"backup {office}", None)
+        with watch.showing():
+            done = workflow.run(work, place=place or "", watch=watch, say=voice.say, commit=not no_commit)
+    places = _results(done, work)
+    voice.result(_as_object(done, work, places=places), lambda: _show_results(voice, done, places))
+    return exit_code(done, planning=False)
+
+
+def _events(done: "Run", work: "Work") -> list[Any]:
+    from provisioner.runs import read_journal
+
+    return list(read_journal(work.target.journals / f"{done.id}.jsonl"))
+
+
+def _results(done: "Run", work: "Work") -> dict[str, dict[str, Any]]:
+    """What became of each place: the snapshot, or the cause."""
+    found: dict[str, dict[str, Any]] = {}
+    for event in _events(done, work):
+        if event.what == "host_changed":
+            found[event.detail["place"]] = {k: v for k, v in event.detail.items() if k not in ("diff", "place")}
+        elif event.what == "host_failed":
+            found[event.detail.get("place", "")] = {"problem": event.detail["problem"]}
+    return found
+
+
+def _as_object(done: "Run", work: "Work", **more: Any) -> dict[str, Any]:
+    return {
+        "office": work.target.office, "verb": done.verb, "run": done.id, "status": done.status, "lab": work.target.lab,
+        "technician": done.technician, "journal": str(work.target.journals / f"{done.id}.jsonl"),
+    } | more  # fmt: skip
+
+
+def _show_results(voice: Voice, done: "Run", places: dict[str, dict[str, Any]]) -> None:
+    from rich.text import Text
+
+    from provisioner.cli.progress import seconds
+
+    for name, one in places.items():
+        if "problem" in one:
+            voice.out.print(Text(f"✗ {shown(one['problem'])}", "red"), soft_wrap=True)
+        else:
+            line = f"snapshot {one['snapshot']}, {megabytes(one['bytes'])}, {megabytes(one['added'])} new, {one['seconds']} s"
+            voice.out.print(Text(f"✓ {name}: {line}", "green"), soft_wrap=True)
+    good = done.status == "changed"
+    took = f" in {seconds(done.finished - done.started)}"
+    words = ("done" if good else done.status, "green" if good else "red")
+    voice.out.print(Text.assemble(f"backup {done.office}{' (lab)' if done.lab else ''}: ", words, took))
+
+
+@verb(backup, "restore")
+@office_argument
+@place_option
+@click.option("--at", metavar="WHEN", default="", help="A snapshot, or a day or time: the newest of then or before.")
+@click.option("--path", metavar="PATH", default="", help="Only this file or folder of the server.")
+@click.option("--to", metavar="FOLDER", default="", help="Into this folder of the server instead of in place.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@lab_option
+@no_commit_option
+def restore(
+    voice: Voice, office: str, place: str | None, at: str, path: str, to: str, yes: bool, lab: bool, no_commit: bool
+) -> int:
+    """Put back what a backup of OFFICE holds: all of it, or PATH; also on a new machine, once it is adopted and applied.
+
+    Shows what it would replace, and asks. What fails leaves the server as it was.
+    """
+    from provisioner import backup as workflow
+    from provisioner import work as office_work
+    from provisioner.cli.apply import exit_code
+    from provisioner.cli.progress import Watch
+
+    target = voice.target(office, lab)
+    if not yes and (voice.as_json or not terminal()):
+        raise BadInput("restore would ask before it replaces anything, and nobody is there to answer", hint="give --yes")
+    plug(target)
+    work = office_work.prepare(target, [workflow.keeper(target)])
+    with office_work.alone(target):
+        offered = workflow.offer(work, place=place or "", at=at, path=path, to=to, watch=lambda _: None)
+        if not yes:
+            _show_offer(voice, offered, work)
+            if not confirm("Put this back?"):
+                voice.say("nothing was changed")
+                return 3
+        watch = Watch(voice, f"restore {office}", 2)
+        with watch.showing():
+            done = workflow.restore(work, offered, watch=watch, commit=not no_commit)
+    problems = [host.problem for host in done.hosts.values() if host.problem]
+    if problems:
+        words = "".join(f" {option} {value!r}" if value else "" for option, value in (("--path", path), ("--to", to)))
+        other = f" --place {offered.others[0]}" if offered.others else ""
+        again = f"provisioner backup restore {office}{' --lab' if lab else ''}{other}{words}"
+        raise HostFailed(f"{work.hosts[0]}: {problems[0]}", hint=again if other else f"provisioner runs show {office} {done.id}")
+    snapshot = {"id": offered.snapshot.id, "at": offered.snapshot.at.isoformat(), "place": offered.snapshot.place}
+    proven = next((dict(e.detail) for e in _events(done, work) if e.what == "host_changed"), {})
+
+    def human() -> None:
+        _show_offer(voice, offered, work, done=True)
+        if not path and not to:
+            voice.out.print(f"next: provisioner apply {office}{' --lab' if lab else ''}   (what the dossier says since then)")
+
+    sid = {"sid": proven["sid"]} if proven.get("sid") else {}
+    voice.result(_as_object(done, work, snapshot=snapshot, items=offered.items, **sid), human)
+    return exit_code(done, planning=False)
+
+
+def _show_offer(voice: Voice, offered: "Offer", work: "Work", *, done: bool = False) -> None:
+    from zoneinfo import ZoneInfo
+
+    from rich.text import Text
+
+    chosen = offered.snapshot
+    when = f"{chosen.at.astimezone(ZoneInfo(work.office.timezone)):%Y-%m-%d %H:%M}"
+    head = f"{'Restored from' if done else 'From'} {chosen.place}, snapshot {chosen.id[:8]} of {when}"
+    out = voice.out if done else voice.err
+    out.print(Text(f"{head}, on {work.hosts[0]}:", "bold"), soft_wrap=True)
+    for item in offered.items:
+        how = {"fill": "adds what is missing in", "directory": "replaces"}.get(
+            item["how"], "replaces" if item["replaces"] else "makes"
+        )
+        line = f"  {how} {item['target']}: {item['files']} files, {megabytes(item['bytes'])}"
+        out.print(Text(shown(line), "yellow" if item["replaces"] and not done else ""), soft_wrap=True)
