@@ -44,6 +44,16 @@ class Account:
         envelope.mail_options.extend(options)
         return "250 2.1.0 sender taken"
 
+    async def handle_RCPT(
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: Sequence[str]
+    ) -> str:
+        """Everybody in the world has a mailbox here but those called `nobody`, for whoever wants to see a bounce."""
+        if address.startswith("nobody@"):
+            return "550 5.1.1 no such mailbox"
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 2.1.5 recipient taken"
+
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
         """Keep one message: whole under its name, or not at all."""
         self.count += 1
