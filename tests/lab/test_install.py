@@ -99,27 +99,6 @@ def test_language_time_and_upgrades_are_the_offices(office: Stage) -> None:
     assert "apt-daily-upgrade.timer" in office.on("desktop", "systemctl list-timers --all")
 
 
-def test_people_share_files_and_keep_their_own(office: Stage) -> None:
-    """With the first password: one share for all, one per person, names with accents, other people's refused."""
-    passwords = office.json("secrets", "show", "demo", "--lab").data["people"]
-    who = list(passwords)
-    assert len(who) >= 2
-
-    def smb(login: str, share: str, commands: str) -> str:
-        said = office.plugged(
-            "smbclient", "-m", "SMB3", f"//192.168.1.10/{share}", "-U", login, "-c", commands, stdin=passwords[login] + "\n"
-        )
-        return said.out + said.err
-
-    note = Path(office.home) / "éléphant d'à côté.txt"
-    note.write_text("bonjour\n")
-    assert "putting file" in smb(who[0], "commun", f'lcd "{note.parent}"; put "{note.name}"')
-    assert note.name in smb(who[1], "commun", "ls")
-    assert "putting file" in smb(who[0], who[0], f'lcd "{note.parent}"; put "{note.name}"')
-    assert "ACCESS_DENIED" in smb(who[1], who[0], "ls")
-    assert "LOGON_FAILURE" in office.plugged("smbclient", "//192.168.1.10/commun", "-U", who[0], "-c", "ls", stdin="wrong\n").out
-
-
 def test_a_restart_undoes_nothing(office: Stage) -> None:
     """After a restart every service runs, the address is the dossier's, and apply finds nothing to do."""
     office.restart("desktop")
@@ -131,16 +110,6 @@ def test_a_restart_undoes_nothing(office: Stage) -> None:
     leased = [e.detail["hosts"] for e in read_journal(Path(again.data["journal"])) if e.what == "lease_taken"]
     assert leased == [sorted(HOSTS)]  # the whole office is ours meanwhile, not the one host alone
     assert again.data["hosts"]["desktop"]["changed"] == 0, office.json("runs", "show", "demo", "--lab").out
-
-
-def test_the_first_password_is_set_once(office: Stage) -> None:
-    """Somebody who changed their password keeps it over the next apply."""
-    login = next(iter(office.json("secrets", "show", "demo", "--lab").data["people"]))
-    office.on("desktop", f"echo '{login}:changed-by-me' | sudo chpasswd")
-    before = office.on("desktop", f"sudo getent shadow {login}")
-
-    assert office.run("apply", "demo", "--lab", "--yes", "--host", "desktop").code == 0
-    assert office.on("desktop", f"sudo getent shadow {login}") == before
 
 
 def test_runs_tell_what_was_done(office: Stage) -> None:

@@ -48,7 +48,9 @@ done:
 
 SAM = "/var/lib/samba/private/sam.ldb"
 BEGUN = "/var/lib/provisioner/directory-begun"
-MARK = "provisioner"  # in adminDescription of what we made beyond our own folders of accounts; nobody but an administrator writes it
+MARK = (
+    "provisioner"  # in adminDescription of what we made beyond our own folders of accounts; nobody but an administrator writes it
+)
 UNTOUCHED = "witness"  # the account of `verify`
 DISABLED, NORMAL, WORKSTATION = 2, 512, 4096  # userAccountControl [MS-ADTS 2.2.16]
 MAKES_ONE = "`provisioner secrets show OFFICE --complete` makes one"
@@ -239,7 +241,9 @@ class Directory:
             dn = f"CN={login},{folder}"
             elsewhere = self.account(login)
             if elsewhere is not None and str(elsewhere.dn).lower() != dn.lower():
-                raise Refused(f"the directory has an account {login} outside {folder}: rename it, or give this person another login")
+                raise Refused(
+                    f"the directory has an account {login} outside {folder}: rename it, or give this person another login"
+                )
             kept = self.read(dn, "adminDescription", "userAccountControl")
             known = renewals(kept["adminDescription"]) if kept else 0
             times = int(self.p["renewed"].get(login, 0))
@@ -339,6 +343,7 @@ class Directory:
                 self.remove(dn)
 
     def zone(self, name: str, partition: str) -> str:
+        """Where the names of a DNS zone are."""
         return f"DC={name},CN=MicrosoftDNS,DC={partition},{self.base}"
 
     def name(self, dn: str, name: str, address: str) -> None:
@@ -407,7 +412,9 @@ def renewals(description: list[bytes]) -> int:
 
 def shown(values: dict[str, list[bytes]]) -> str:
     """Attributes for a diff."""
-    return "".join(f"{name}: {value.decode(errors='replace')}\n" for name, given in sorted(values.items()) for value in sorted(given))
+    return "".join(
+        f"{name}: {value.decode(errors='replace')}\n" for name, given in sorted(values.items()) for value in sorted(given)
+    )
 
 
 def main() -> None:

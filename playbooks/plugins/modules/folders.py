@@ -17,7 +17,7 @@ from ansible.module_utils.basic import AnsibleModule
 DOCUMENTATION = """
 module: folders
 short_description: the folders of shares
-description: Makes folders with one owner, gives that owner what lies in them when it changed hands, moves what people left behind.
+description: Makes folders with one owner of all that lies in them, and moves what people left behind.
 options:
   root: {type: path, required: true, description: the folder of all; it and those between belong to root}
   owner: {type: str, required: true, description: the account that owns the folders and what is in them}
