@@ -21,7 +21,7 @@ PROGRAMS = (
     Program("git", "git", "keeps the inventory"),
     Program("apt-cacher-ng", "apt-cacher-ng", "keeps packages, each fetched once"),
     Program("libpangoft2-1.0.so.0", "libpangoft2-1.0-0", "sets the text of documents"),
-    Program("libharfbuzz-subset.so.0", "libharfbuzz-subset0", "keeps documents small"),
+    Program("libharfbuzz-subset.so.0", "libharfbuzz-subset0", "puts letters into documents, the same bytes each time"),
     Program("/usr/share/fonts/truetype/lato/Lato-Regular.ttf", "fonts-lato", "the letters of documents"),
     Program("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf", "fonts-dejavu-core", "letters and signs that Lato has not"),
 )

@@ -55,7 +55,9 @@ def html(template: str, language: str, data: Mapping[str, Any], *, title: str, r
 
 
 def pdf(source: str) -> bytes:
-    """The PDF of a document made by `html`: tagged, titled, with bookmarks; the same source gives the same bytes.
+    """The PDF of a document made by `html`: tagged, titled, with bookmarks.
+
+    The same source gives the same bytes on the same laptop; without HarfBuzz-subset fontTools writes the time into fonts.
 
     Raises:
         Missing: this laptop lacks a library; the hint is the doctor.
