@@ -27,12 +27,17 @@ def moves(item):
         if here != there:
             raise Trouble(f"this is the directory of another {word}: {there or 'none'} there, {here or 'none'} here")
     _unmark(f"{item.staged}/private/sam.ldb")
+    for folder, _, _ in os.walk(f"{item.staged}/private"):  # Samba's copy holds files alone: the folders' modes are those here
+        here = PRIVATE + folder[len(f"{item.staged}/private") :]
+        if os.path.isdir(here):
+            os.chmod(folder, os.stat(here).st_mode & 0o7777)
     # what Samba looked up in the directory that goes would answer for the one that comes
     for cache in glob.glob("/var/cache/samba/*.tdb") + glob.glob("/run/samba/gencache*") + [f"{STATE}/winbindd_cache.tdb"]:
         if os.path.exists(cache):
             os.unlink(cache)
     found = [(f"{item.staged}/private", PRIVATE)]
-    found += [(path, f"{STATE}/{os.path.basename(path)}") for path in glob.glob(f"{item.staged}/state/*.tdb")]
+    databases = [path for path in glob.glob(f"{item.staged}/state/*.tdb") if "cache" not in os.path.basename(path)]
+    found += [(path, f"{STATE}/{os.path.basename(path)}") for path in databases]
     return found
 
 

@@ -125,7 +125,7 @@ def snapshot(place, settings):
             raise Trouble(cause(err))
         return {
             "snapshot": summary["snapshot_id"][:8], "bytes": summary["total_bytes_processed"],
-            "added": summary["data_added"], "files": summary["total_files_processed"],
+            "added": summary.get("data_added_packed", summary["data_added"]), "files": summary["total_files_processed"],
         }  # fmt: skip
     raise AssertionError
 
