@@ -13,6 +13,7 @@ from typing import Any
 from provisioner.inventory.disk import write
 from provisioner.record.contents import digest
 
+HASHES = ("contents_sha256", "html_sha256", "pdf_sha256")  # what a JSON has beside the record's contents
 _NAME = re.compile(r"(\d{4})-[^/]+\.json")
 
 
@@ -113,7 +114,7 @@ def check(folder: Path, audit: Path, remembered: Mapping[str, str] | None = None
 def _altered(path: Path, raw: bytes, body: dict[str, Any], audit: Path) -> list[str]:
     """What one record's own hashes say of its three files and of the summary it was made from."""
     problems = []
-    said = {key: value for key, value in body.items() if key not in ("contents_sha256", "html_sha256", "pdf_sha256")}
+    said = {key: value for key, value in body.items() if key not in HASHES}
     if raw != written(body).encode() or digest(said) != body["contents_sha256"]:
         problems.append(f"{path.name}: altered")
     for kind in ("html", "pdf"):
