@@ -21,7 +21,7 @@ def run(seat: Seat) -> Iterable[Finding]:
         yield not_applicable("calendar", NOT_IN_PACK if seat.server else NO_SERVER)
         return
     name = f"calendar.{seat.domain}"
-    about: dict[str, Any] = {"url": f"https://{name}", "name": f"verify-{seat.token}", "token": seat.token}
+    about: dict[str, Any] = {"at": name, "name": f"verify-{seat.token}", "token": seat.token}
     said = seat.act("calendar", text=TEXT, timeout_s=40, **about)
     evidence, good = said["evidence"], said["ok"]
     if good:
