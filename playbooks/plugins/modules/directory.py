@@ -15,6 +15,7 @@ import sys
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.samba_database import SAM, Database, loaded, quoted
 
 DOCUMENTATION = """
 module: directory
@@ -46,7 +47,6 @@ done:
   returned: always
 """
 
-SAM = "/var/lib/samba/private/sam.ldb"
 BEGUN = "/var/lib/provisioner/directory-begun"
 MARK = (
     "provisioner"  # in adminDescription of what we made beyond our own folders of accounts; nobody but an administrator writes it
@@ -92,119 +92,14 @@ def found(module: AnsibleModule) -> None:
     os.unlink(BEGUN)
 
 
-def loaded() -> Any:
-    """Samba's configuration."""
-    from samba.param import LoadParm
-
-    parameters = LoadParm()
-    parameters.load("/etc/samba/smb.conf")
-    return parameters
-
-
-class Directory:
-    """The database, and what was done to it; with `check` nothing is written."""
+class Directory(Database):
+    """The office's part of the database as the dossier has it."""
 
     def __init__(self, params: dict[str, Any], check: bool) -> None:
-        from samba.auth import system_session
-        from samba.samdb import SamDB
-
-        parameters = loaded()
-        self.db = SamDB(url=SAM, session_info=system_session(), lp=parameters)
-        self.p, self.check = params, check
+        super().__init__(check)
+        self.p = params
         self.domain = params["realm"].lower()
-        self.base = str(self.db.domain_dn())
         self.office = f"OU=Office,{self.base}"
-        self.done: list[str] = []
-        self.diffs: list[dict[str, str]] = []
-
-    # ------------------------------------------------------------------------------------------- one object
-
-    def read(self, dn: str, *attributes: str) -> dict[str, list[bytes]] | None:
-        """The object's attributes by name as asked for, or None."""
-        import ldb
-
-        try:
-            entry = self.db.search(base=dn, scope=ldb.SCOPE_BASE, attrs=list(attributes) or ["cn"])[0]
-        except ldb.LdbError as error:
-            if error.args[0] == ldb.ERR_NO_SUCH_OBJECT:
-                return None
-            raise
-        return {name: [bytes(value) for value in entry[name]] if name in entry else [] for name in attributes}
-
-    def under(self, parent: str, expression: str, *attributes: str) -> dict[str, Any]:
-        """Objects below `parent`: dn -> entry."""
-        import ldb
-
-        if self.read(parent) is None:
-            return {}
-        entries = self.db.search(base=parent, scope=ldb.SCOPE_SUBTREE, expression=expression, attrs=list(attributes))
-        return {str(entry.dn): entry for entry in entries}
-
-    def say(self, about: str, before: str, after: str, what: str) -> None:
-        """Note a change."""
-        self.done.append(f"{about}: {what}")
-        header = f"directory: {about}"
-        self.diffs.append({"before_header": header, "after_header": header, "before": before, "after": after})
-
-    def ensure(self, dn: str, wanted: dict[str, list[str]], new: dict[str, Any] | None = None, hidden: bytes = b"") -> bool:
-        """Make an object's attributes these, an empty list for none; `new` and the password `hidden` only when it is made.
-
-        Returns:
-            Whether it was, or would be, made.
-        """
-        import ldb
-
-        now = self.read(dn, *wanted)
-        about = dn.removesuffix(f",{self.base}")
-        values = {name: [text.encode() for text in texts] for name, texts in wanted.items()}
-        if now is None:
-            self.say(about, "", shown(values), "made")
-            if not self.check:
-                entry: dict[str, Any] = {"dn": dn, **(new or {}), **{name: given for name, given in values.items() if given}}
-                if hidden:
-                    entry["unicodePwd"] = hidden
-                self.db.add(entry)
-            return True
-        differing = {name: given for name, given in values.items() if sorted(given) != sorted(now[name])}
-        if differing:
-            self.say(about, shown({name: now[name] for name in differing}), shown(differing), ", ".join(differing))
-            if not self.check:
-                change = ldb.Message(ldb.Dn(self.db, dn))
-                for name, given in differing.items():
-                    change[name] = ldb.MessageElement(given, ldb.FLAG_MOD_REPLACE, name)
-                self.db.modify(change)
-        return False
-
-    def password(self, dn: str, text: str, why: str) -> None:
-        """Set an account's password."""
-        import ldb
-
-        self.say(dn.removesuffix(f",{self.base}"), "", "password: ********\n", why)
-        if not self.check:
-            change = ldb.Message(ldb.Dn(self.db, dn))
-            change["unicodePwd"] = ldb.MessageElement(quoted(text), ldb.FLAG_MOD_REPLACE, "unicodePwd")
-            self.db.modify(change)
-
-    def has_password(self, dn: str, text: str) -> bool:
-        """Whether this is the account's password, by its hash."""
-        from samba.credentials import Credentials
-
-        asked = Credentials()
-        asked.set_password(text)
-        kept = (self.read(dn, "unicodePwd") or {}).get("unicodePwd")
-        return bool(kept) and kept == [bytes(asked.get_nt_hash())]
-
-    def account(self, name: str) -> Any:
-        """The account of this name wherever it is, or None."""
-        import ldb
-
-        there = self.db.search(
-            base=self.base, scope=ldb.SCOPE_SUBTREE, attrs=["adminDescription", "userAccountControl"],
-            expression=f"(sAMAccountName={ldb.binary_encode(name)})",
-        )  # fmt: skip
-        return there[0] if there else None
-
-    # ------------------------------------------------------------------------------------------- the parts
 
     def rules(self) -> None:
         """The password policy; the minimal age is none, so that a first password can be changed at once."""
@@ -376,13 +271,6 @@ class Directory:
                 change[attribute] = ldb.MessageElement(values, ldb.FLAG_MOD_REPLACE, attribute)
         self.db.modify(change)
 
-    def remove(self, dn: str) -> None:
-        """Take away something we made that holds nothing of anybody: a group, a name."""
-        about = dn.removesuffix(f",{self.base}")
-        self.say(about, "present\n", "", "removed")
-        if not self.check:
-            self.db.delete(dn)
-
     def sync(self) -> None:
         """Everything, or nothing when it cannot be finished."""
         self.db.transaction_start()
@@ -399,22 +287,10 @@ class Refused(Exception):
     """Something a technician can set right, in a sentence."""
 
 
-def quoted(password: str) -> bytes:
-    """A password as Active Directory takes it [MS-ADTS 3.1.1.3.1.5]."""
-    return f'"{password}"'.encode("utf-16-le") if password else b""
-
-
 def renewals(description: list[bytes]) -> int:
     """How often this account's password was renewed, as its note says."""
     digits = description[0].decode(errors="replace").rpartition("renewed=")[2] if description else ""
     return int(digits) if digits.isdigit() else 0
-
-
-def shown(values: dict[str, list[bytes]]) -> str:
-    """Attributes for a diff."""
-    return "".join(
-        f"{name}: {value.decode(errors='replace')}\n" for name, given in sorted(values.items()) for value in sorted(given)
-    )
 
 
 def main() -> None:
