@@ -120,9 +120,10 @@ def reached(work: Work) -> list[Finding]:
     """Whether every machine of the office is there: a verdict about some of them is none about the office."""
     found = []
     for name in work.office.hosts:
-        problem = work.found[name].problem if name in work.found else "not adopted"
+        met = work.met.get(name)
+        seen = f"SSH, {met}, the pinned key" if met else work.found[name].problem if name in work.found else "not adopted"
         found.append(
-            judged(REACHED, name in work.met, N_("{host} answers."), N_("{host} does not answer."), problem, name, host=name)
+            judged(REACHED, name in work.met, N_("{host} answers."), N_("{host} does not answer."), seen, name, host=name)
         )
     return [replace(one, at=time.time()) for one in found]
 
