@@ -102,6 +102,7 @@ NUMBERS: dict[str, Callable[[bench_lab.Place], list[Number]]] = {
     "lab": bench_lab.lab,
     "share": bench_lab.share,
     "apply": bench_lab.apply,
+    "verify": bench_lab.verify,
     "demo": bench_lab.demo,
 }
 

@@ -1,6 +1,10 @@
-# Gives everybody and every group a calendar and contacts. Reads who needs some as JSON; prints `made` when something was
-# missing. A shelf that is there is never touched: its name and colour are its owner's. Begins as root, because Debian 13's
-# package leaves the folder to root, and goes on as the calendar server's own user.
+"""Gives everybody and every group a calendar and contacts.
+
+Reads who needs some as JSON; prints `made` when something was missing. A shelf that is there is never touched: its name and
+colour are its owner's. Begins as root, because Debian 13's package leaves the folder to root, and goes on as the calendar
+server's own user.
+"""
+
 import json
 import os
 import pwd
@@ -8,7 +12,7 @@ import sys
 
 HOME = "/var/lib/radicale/collections"
 wanted = json.load(sys.stdin)
-shelves = {login: "" for login in wanted["people"]}
+shelves = dict.fromkeys(wanted["people"], "")
 shelves.update(wanted["groups"])
 made = []
 
