@@ -320,6 +320,17 @@ def power_on(target: Target, name: str) -> None:
         machines.wait({name: machine}, state.network, _quiet, BOOT_TIMEOUT_S)
 
 
+def replace(target: Target, host: str) -> None:
+    """Put a blank machine in the host's place, as after a theft or a fire: new disks, the second one too, and new host keys."""
+    state, machine = _machine(target, host)
+    machines.power_off([machine])
+    machines.unmount(machine)
+    remove_tree(machine.folder)
+    system = base.path_of(state.suite)
+    _make(machine, system, state, _shadow(system, state.login), None, vault.read(target))
+    power_on(target, host)
+
+
 def printed(target: Target, printer: str) -> list[Path]:
     """What came out of a printer, oldest first, one file a job."""
     state = _up(target)

@@ -109,9 +109,18 @@ def kill(process: "subprocess.Popen[str]") -> None:
 
 def power(stage: Stage, word: str, name: str) -> None:
     """Switch a machine of the stage's lab `off` or `on`: a host, a printer, the provider."""
+    _lab(stage, f"power_{word}", name)
+
+
+def replace(stage: Stage, host: str) -> None:
+    """Put a blank machine in a host's place."""
+    _lab(stage, "replace", host)
+
+
+def _lab(stage: Stage, word: str, name: str) -> None:
     code = (
         "import sys; from pathlib import Path; from provisioner import lab; from provisioner.inventory.target import Target;"
-        "getattr(lab, f'power_{sys.argv[1]}')(Target(Path(sys.argv[2]), 'demo', lab=True), sys.argv[3])"
+        "getattr(lab, sys.argv[1])(Target(Path(sys.argv[2]), 'demo', lab=True), sys.argv[3])"
     )
     subprocess.run([sys.executable, "-c", code, word, str(stage.inventory), name], env=stage.environment, check=True)
 
