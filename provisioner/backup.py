@@ -5,13 +5,9 @@ snapshot, the lease, the journal and the audit. Whoever goes away in the middle 
 """
 
 import json
-import re
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from provisioner import runs
 from provisioner.errors import BadInput, HostFailed, Missing, Unreachable
@@ -19,45 +15,12 @@ from provisioner.inventory import git, open_inventory
 from provisioner.inventory.ansible import services
 from provisioner.inventory.target import Target
 from provisioner.lease import Lease
+from provisioner.nights import Offer, Place, Snapshot, choose, moment
 from provisioner.runs import Event, Run
 from provisioner.ssh import explain
 from provisioner.work import Listener, Work, begin, bystanders, end, reach, technician
 
 PROGRAM = "/usr/local/sbin/office-backup"
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """One night's backup at one place; `size_bytes` is what a whole restore would write."""
-
-    id: str
-    place: str
-    at: datetime
-    host: str
-    size_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What a place says of itself; `problem` is why it could not be asked, the times are the server's, ISO 8601."""
-
-    name: str
-    problem: str = ""
-    snapshots: tuple[Snapshot, ...] = ()
-    last_success: str = ""
-    last_failure: str = ""
-    cause: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What a restore would put back: from where, what, and into which places; nothing is touched yet."""
-
-    snapshot: Snapshot
-    path: str
-    to: str
-    items: list[dict[str, Any]]
-    others: list[str] = field(default_factory=list)  # places that hold another copy
 
 
 def keeper(target: Target) -> str:
@@ -80,11 +43,12 @@ def keeper(target: Target) -> str:
 
 
 def _address(work: Work, watch: Listener) -> tuple[str, str]:
-    """The keeper and where it answers."""
+    """The keeper and where it answers, as every other chosen host does."""
     reach(work, watch)
-    host = work.hosts[0]
-    if host not in work.met:
-        raise Unreachable(work.found[host].problem, hint=f"is {host} switched on and plugged in?")
+    for host in work.hosts:
+        if host not in work.met:
+            raise Unreachable(work.found[host].problem, hint=f"is {host} switched on and plugged in?")
+    host = keeper(work.target)
     return host, work.met[host]
 
 
@@ -138,7 +102,7 @@ def ask(work: Work, place: str = "", watch: Listener = lambda _: None) -> list[P
             found.append(Place(name, line["cause"]))
             continue
         snapshots = tuple(
-            Snapshot(one["id"], name, _moment(one["time"]), one["hostname"], int(one["bytes"])) for one in line["snapshots"]
+            Snapshot(one["id"], name, moment(one["time"]), one["hostname"], int(one["bytes"])) for one in line["snapshots"]
         )
         known = {word: line.get(word) or "" for word in ("last_success", "last_failure", "cause")}
         found.append(Place(name, "", snapshots, **known))
@@ -153,48 +117,7 @@ def _error(line: Mapping[str, Any], work: Work) -> BadInput | HostFailed:
     office = f"{work.target.office}{' --lab' if work.target.lab else ''}"
     if line.get("input"):
         return BadInput(line["cause"], hint=f"provisioner backup list {office}")
-    return HostFailed(f"{work.hosts[0]}: {line['cause']}", hint=f"provisioner backup list {office}")
-
-
-def _moment(text: str) -> datetime:
-    """restic's time, nanoseconds and any zone (RFC 3339), to the second."""
-    return datetime.fromisoformat(re.sub(r"\.\d+", "", text).replace("Z", "+00:00"))
-
-
-def choose(snapshots: Sequence[Snapshot], at: str, zone: str) -> Snapshot:
-    """The newest snapshot; with `at`, the one whose id begins so, or the newest of that day or moment or before. Pure.
-
-    Args:
-        snapshots: of one place, at least one.
-        at: the first 4 digits or more of an id, `2026-11-22`, or `2026-11-22 14:30` in the office's time.
-        zone: the office's time zone.
-
-    Raises:
-        BadInput: it is neither, or there is none so old.
-    """
-    ordered = sorted(snapshots, key=lambda one: one.at)
-    if not at:
-        return ordered[-1]
-    if re.fullmatch(r"[0-9a-f]{4,64}", at):
-        fitting = [one for one in ordered if one.id.startswith(at)]
-        if len(fitting) != 1:
-            raise BadInput(f"{'no snapshot' if not fitting else 'more than one snapshot'} begins with {at}", hint=_known(ordered))
-        return fitting[0]
-    try:
-        moment = datetime.fromisoformat(at)
-    except ValueError:
-        raise BadInput(f"{at!r} is neither a snapshot nor a time", hint="--at 2026-11-22, --at '2026-11-22 14:30'") from None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))
-    if moment.time() == time() and len(at) <= len("2026-11-22"):
-        moment += timedelta(days=1)  # a day means its end
-    fitting = [one for one in ordered if one.at <= moment]
-    if not fitting:
-        raise BadInput(f"there is no snapshot of {at} or before", hint=_known(ordered))
-    return fitting[-1]
-
-
-def _known(ordered: Sequence[Snapshot]) -> str:
-    return f"the oldest is {ordered[0].id[:8]} of {ordered[0].at:%Y-%m-%d %H:%M}, the newest {ordered[-1].id[:8]}"
+    return HostFailed(f"{keeper(work.target)}: {line['cause']}", hint=f"provisioner backup list {office}")
 
 
 # ---------------------------------------------------------------------------------------------- doing
@@ -225,8 +148,10 @@ def run(work: Work, *, place: str = "", watch: Listener, say: Callable[[str], No
     return _do(work, "backup", ["run", *_place(place)], heard, watch, commit=commit)
 
 
-def offer(work: Work, *, place: str = "", at: str = "", path: str = "", to: str = "", watch: Listener) -> Offer:
+def offer(work: Work, *, place: str = "", at: str = "", path: str = "", to: str = "", onto: str = "", watch: Listener) -> Offer:
     """What a restore would put back: the first place that has a fitting snapshot, unless one is named.
+
+    With `onto`, it goes into the folder `to` of that host of the office instead, which `work` must hold too.
 
     Raises:
         BadInput: no such snapshot, no such path in it.
@@ -248,14 +173,18 @@ def offer(work: Work, *, place: str = "", at: str = "", path: str = "", to: str 
         assert refused
         raise refused
     words = ["restore", "--plan", "--place", chosen.place, "--snapshot", chosen.id]
-    words += [*(["--path", path] if path else []), *(["--to", to] if to else [])]
-    host, address = work.hosts[0], work.met[work.hosts[0]]
+    words += [*(["--path", path] if path else []), *(["--to", "/var/lib/office-backup/export" if onto else to] if to else [])]
+    host = keeper(work.target)
+    address = work.met[host]
     items: list[dict[str, Any]] = []
     for line in _said(work, host, address, words):
         if line["event"] == "failed":
             raise _error(line, work)
         items = line.get("items", items)
-    return Offer(chosen, path, to, items, [one.name for one in usable if one.name != chosen.place])
+    if onto:
+        items = [item | {"target": f"{onto}:{to}", "replaces": False} for item in items]
+        _room(work, onto, to, sum(item["bytes"] for item in items))
+    return Offer(chosen, path, to, onto, items, [one.name for one in usable if one.name != chosen.place])
 
 
 def restore(work: Work, offered: Offer, *, watch: Listener, commit: bool = True) -> Run:
@@ -265,9 +194,9 @@ def restore(work: Work, offered: Offer, *, watch: Listener, commit: bool = True)
         Busy: somebody works on the office.
         HostFailed, Unreachable, HostKeyChanged: nothing was begun, or the connection broke and the host undid it.
     """
-    chosen = offered.snapshot
-    words = ["restore", "--place", chosen.place, "--snapshot", chosen.id]
-    words += [*(["--path", offered.path] if offered.path else []), *(["--to", offered.to] if offered.to else [])]
+    chosen, onto = offered.snapshot, offered.onto
+    words = ["export" if onto else "restore", "--place", chosen.place, "--snapshot", chosen.id]
+    words += [*(["--path", offered.path] if offered.path else []), *(["--to", offered.to] if offered.to and not onto else [])]
 
     def heard(line: Mapping[str, Any], host: str) -> Iterator[Event]:
         what = line["event"]
@@ -282,7 +211,61 @@ def restore(work: Work, offered: Offer, *, watch: Listener, commit: bool = True)
             yield Event("host_failed", host, "Restore", {"problem": line["cause"]})
 
     asked = {"from": chosen.place, "snapshot": chosen.id[:8], "snapshot_at": chosen.at.isoformat(), "path": offered.path}
-    return _do(work, "restore", words, heard, watch, commit=commit, asked=asked | ({"to": offered.to} if offered.to else {}))
+    asked |= {word: value for word, value in (("to", offered.to), ("onto", onto)) if value}
+    return _do(work, "restore", words, heard, watch, commit=commit, asked=asked, carry=(onto, offered.to) if onto else None)
+
+
+# On the other host: beside its place first, then into it; what stands there already stays. Standard input: a tar.
+_UNPACK = """
+set -eu
+mkdir -p -- "$1"
+part=$(mktemp -d "$1/.office-restore.XXXXXX")
+trap 'rm -rf -- "$part"' EXIT
+tar -x --no-same-owner -C "$part"
+find "$part" -mindepth 1 -maxdepth 1 -exec sh -c '
+  for path; do [ ! -e "$0/${path##*/}" ] || { echo "$0/${path##*/} is there already" >&2; exit 1; }; done
+  mv -t "$0" -- "$@"' "$1" {} +
+"""
+
+
+def _room(work: Work, host: str, to: str, size: int) -> None:
+    """Stop where the other host has not the room, or when the folder cannot be one."""
+    if not to.startswith("/"):
+        raise BadInput(f"{to or 'no folder'} is no folder of {host}", hint="--to with a path that begins with /")
+    near = 'path=$1; while [ ! -d "$path" ]; do path=$(dirname "$path"); done; df -B1 --output=avail "$path" | tail -n 1'
+    done = work.door.run(host, work.met[host], ["sudo", "-n", "sh", "-c", near, "sh", to])
+    free = int(done.stdout.strip() or 0)
+    if size > free:
+        raise HostFailed(
+            f"the disk is too small: {size / 1e6:.1f} MB are to be restored and {free / 1e6:.1f} MB are free on {host}"
+        )
+
+
+def _carried(work: Work, host: str, address: str, words: Sequence[str], carry: tuple[str, str]) -> Iterator[dict[str, Any]]:
+    """The same as `_said`, and what the program writes goes over this laptop's two connections into another host's folder."""
+    onto, to = carry
+    there = work.door.command(onto, work.met[onto], ["sudo", "-n", "sh", "-c", _UNPACK, "unpack", to])
+    here = work.door.command(host, address, ["sudo", "-n", PROGRAM, *words])
+    pipe = subprocess.PIPE
+    with (
+        subprocess.Popen(here, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True, errors="replace") as giver,
+        subprocess.Popen(there, stdin=giver.stdout, stdout=subprocess.DEVNULL, stderr=pipe, text=True) as taker,
+    ):
+        assert giver.stdout and giver.stderr and taker.stderr
+        giver.stdout.close()  # the taker's now: its end is the giver's
+        last: dict[str, Any] = {}
+        for line in giver.stderr:
+            if line.startswith("{"):
+                last = json.loads(line)
+                if last["event"] != "restored":
+                    yield last
+        refused = taker.stderr.read().strip()
+    if 255 in (giver.returncode, taker.returncode):
+        raise explain(host if giver.returncode == 255 else onto, "", work.door.user, refused)
+    if taker.returncode and last.get("event") in ("restored", "moving"):
+        yield {"event": "failed", "cause": f"{onto}: {(refused.splitlines() or ['it did not take it'])[-1]}"}
+    elif last.get("event") == "restored":
+        yield last
 
 
 def _do(
@@ -294,6 +277,7 @@ def _do(
     *,
     commit: bool,
     asked: Mapping[str, Any] | None = None,
+    carry: tuple[str, str] | None = None,
 ) -> Run:
     """One run under the lease: journal, fold, summary, commit."""
     recorder = begin(work, verb, watch, **(asked or {}))
@@ -305,7 +289,7 @@ def _do(
         lease.__enter__()
         recorder(Event("lease_taken", detail={"hosts": sorted(lease.met)}))
         begun = True
-        for line in _said(work, host, address, words):
+        for line in _carried(work, host, address, words, carry) if carry else _said(work, host, address, words):
             for event in heard(line, host):
                 recorder(event)
         status = runs.verdict(runs.fold(recorder.events).hosts)

@@ -8,7 +8,7 @@ from provisioner.cli.common import Voice, confirm, lab_option, office_argument, 
 from provisioner.errors import BadInput, HostFailed
 
 if TYPE_CHECKING:
-    from provisioner.backup import Offer, Place
+    from provisioner.nights import Offer, Place
     from provisioner.runs import Run
     from provisioner.work import Work
 
@@ -147,11 +147,21 @@ def _show_results(voice: Voice, done: "Run", places: dict[str, dict[str, Any]]) 
 @click.option("--at", metavar="WHEN", default="", help="A snapshot, or a day or time: the newest of then or before.")
 @click.option("--path", metavar="PATH", default="", help="Only this file or folder of the server.")
 @click.option("--to", metavar="FOLDER", default="", help="Into this folder of the server instead of in place.")
+@click.option("--host", metavar="HOST", default="", help="Into a folder (--to) of another host of the office.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @lab_option
 @no_commit_option
 def restore(
-    voice: Voice, office: str, place: str | None, at: str, path: str, to: str, yes: bool, lab: bool, no_commit: bool
+    voice: Voice,
+    office: str,
+    place: str | None,
+    at: str,
+    path: str,
+    to: str,
+    host: str,
+    yes: bool,
+    lab: bool,
+    no_commit: bool,
 ) -> int:
     """Put back what a backup of OFFICE holds: all of it, or PATH; also on a new machine, once it is adopted and applied.
 
@@ -166,9 +176,14 @@ def restore(
     if not yes and (voice.as_json or not terminal()):
         raise BadInput("restore would ask before it replaces anything, and nobody is there to answer", hint="give --yes")
     plug(target)
-    work = office_work.prepare(target, [workflow.keeper(target)])
+    keeper = workflow.keeper(target)
+    onto = host if host != keeper else ""
+    work = office_work.prepare(target, [keeper, *([onto] if onto else [])])
+    for needed in (keeper, onto):
+        if needed in work.not_adopted:
+            raise BadInput(f"{needed} is not adopted", hint=f"provisioner adopt {office} {needed}")
     with office_work.alone(target):
-        offered = workflow.offer(work, place=place or "", at=at, path=path, to=to, watch=lambda _: None)
+        offered = workflow.offer(work, place=place or "", at=at, path=path, to=to, onto=onto, watch=lambda _: None)
         if not yes:
             _show_offer(voice, offered, work)
             if not confirm("Put this back?"):
@@ -179,10 +194,11 @@ def restore(
             done = workflow.restore(work, offered, watch=watch, commit=not no_commit)
     problems = [host.problem for host in done.hosts.values() if host.problem]
     if problems:
-        words = "".join(f" {option} {value!r}" if value else "" for option, value in (("--path", path), ("--to", to)))
+        given = (("--path", path), ("--to", to), ("--host", host))
+        words = "".join(f" {option} {value!r}" if value else "" for option, value in given)
         other = f" --place {offered.others[0]}" if offered.others else ""
         again = f"provisioner backup restore {office}{' --lab' if lab else ''}{other}{words}"
-        raise HostFailed(f"{work.hosts[0]}: {problems[0]}", hint=again if other else f"provisioner runs show {office} {done.id}")
+        raise HostFailed(f"{keeper}: {problems[0]}", hint=again if other else f"provisioner runs show {office} {done.id}")
     snapshot = {"id": offered.snapshot.id, "at": offered.snapshot.at.isoformat(), "place": offered.snapshot.place}
     proven = next((dict(e.detail) for e in _events(done, work) if e.what == "host_changed"), {})
 
@@ -205,7 +221,7 @@ def _show_offer(voice: Voice, offered: "Offer", work: "Work", *, done: bool = Fa
     when = f"{chosen.at.astimezone(ZoneInfo(work.office.timezone)):%Y-%m-%d %H:%M}"
     head = f"{'Restored from' if done else 'From'} {chosen.place}, snapshot {chosen.id[:8]} of {when}"
     out = voice.out if done else voice.err
-    out.print(Text(f"{head}, on {work.hosts[0]}:", "bold"), soft_wrap=True)
+    out.print(Text(f"{head}:", "bold"), soft_wrap=True)
     for item in offered.items:
         how = {"fill": "adds what is missing in", "directory": "replaces"}.get(
             item["how"], "replaces" if item["replaces"] else "makes"

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""office-backup: this machine's backups: run, list, check, restore. Says one JSON object a line; exits 1 when something failed.
+"""office-backup: this machine's backups: run, list, check, restore, export.
 
-The nightly timer and the technician's `provisioner backup` both call it.
+Says one JSON object a line, exits 1 when something failed. The nightly timer and `provisioner backup` both call it.
 """
 
 import argparse
@@ -15,7 +15,7 @@ sys.path.insert(0, "/usr/local/lib/office-backup")
 
 import nightly  # noqa: E402 - the path comes first
 import recovery  # noqa: E402
-from places import Stopped, Trouble, Wrong, alone, config, places, remembered, say  # noqa: E402
+from places import VOICE, Stopped, Trouble, Wrong, alone, config, places, remembered, say  # noqa: E402
 
 
 def listed(only):
@@ -52,6 +52,11 @@ def checked(only, everything):
     return well
 
 
+def first():
+    """The place that is asked when none is named."""
+    return next(iter(config()["places"]))
+
+
 def stopped(*_):
     """End in good order: what was moved is moved back, restic takes its lock away."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -70,14 +75,15 @@ def main():
     parser = argparse.ArgumentParser(prog="office-backup", description="This machine's backups.")
     parser.add_argument("--attached", action="store_true", help="stop when standard input ends: the caller is gone")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    for verb in ("run", "list", "check", "restore"):
+    for verb in ("run", "list", "check", "restore", "export"):
         words = verbs.add_parser(verb)
         words.add_argument("--place", default="")
         if verb == "check":
             words.add_argument("--everything", action="store_true")
-        if verb == "restore":
+        if verb in ("restore", "export"):
             words.add_argument("--snapshot", default="latest")
             words.add_argument("--path", default="")
+        if verb == "restore":
             words.add_argument("--to", default="")
             words.add_argument("--plan", action="store_true")
     given = parser.parse_args()
@@ -92,8 +98,11 @@ def main():
             well = listed(given.place)
         elif given.verb == "check":
             well = checked(given.place, given.everything)
+        elif given.verb == "export":
+            VOICE[0] = sys.stderr
+            well = recovery.export(places(given.place or first())[0], given.snapshot, given.path)
         else:
-            place = places(given.place or next(iter(config()["places"])))[0]
+            place = places(given.place or first())[0]
             well = recovery.restore(place, given.snapshot, given.path, given.to, plan_only=given.plan)
     except (Trouble, OSError) as error:
         say("failed", cause=str(error), input=isinstance(error, Wrong))

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -20,6 +21,8 @@ LOCK = "/run/office-backup.lock"
 DISK = "/srv/backup"
 LABEL = "/dev/disk/by-label/office-backup"
 UNIT = "srv-backup.mount"
+
+VOICE = [sys.stdout]  # `export` gives its standard output to the tar it makes
 
 # restic's words, or ssh's, and ours for them; the first that fits
 CAUSES = (
@@ -44,7 +47,7 @@ class Trouble(Exception):
 def say(event, **detail):
     """One JSON line for whoever listens; that they went away does not stop a backup half way."""
     with contextlib.suppress(OSError):
-        print(json.dumps({"event": event, **detail}, ensure_ascii=False), flush=True)
+        print(json.dumps({"event": event, **detail}, ensure_ascii=False), file=VOICE[0], flush=True)
 
 
 def config():

@@ -70,6 +70,30 @@ def restore(place, wanted, path="", to="", *, plan_only=False):
     return True
 
 
+def export(place, wanted, path=""):
+    """Write what a restore would bring, verified, as a tar on standard output, for another machine; this one stays as it is.
+
+    Raises:
+        Trouble: it could not be read whole; the tar is torn or empty then.
+    """
+    os.makedirs(WORK, mode=0o700, exist_ok=True)
+    with alone():
+        undo()
+        snapshot, items = plan(place, wanted, path, f"{WORK}/export")
+        try:
+            stage(place, snapshot, items)
+            say("moving", names=[item.name for item in items])
+            top = os.path.dirname(items[0].staged) if path else f"{items[0].room}/new"
+            names = [os.path.basename(items[0].staged)] if path else os.listdir(top)
+            done = subprocess.run(["tar", "-C", top, "-c", "--", *(f"./{name}" for name in names)], check=False)
+        finally:
+            undo()
+    if done.returncode:
+        raise Trouble("the other machine went away")
+    say("restored", snapshot=snapshot["short_id"], items=[item.name for item in items])
+    return True
+
+
 def plan(place, wanted, path, to):
     """Look the snapshot up and measure what would come back."""
     if not place.present():
