@@ -25,13 +25,12 @@ GRACE_S = 15  # for the way there and back, beside what a proof may take
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """One thing to try: its name and title, the services it stands on, how long it may take, and how it is tried."""
+    """One thing to try: its name and title, the services it stands on, and how it is tried; each question has a time-out."""
 
     check: str
     title: str
     run: "Callable[[Seat], Iterable[Finding]]"
     needs: frozenset[str] = frozenset()
-    timeout_s: float = 30
 
 
 @dataclass
@@ -45,6 +44,7 @@ class Seat:
     password: str
     token: str
     login: str = LOGIN
+    patience_s: float = 0  # how long a person would try again to log in
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property

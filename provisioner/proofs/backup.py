@@ -29,4 +29,4 @@ def run(seat: Seat) -> Iterable[Finding]:
         )
 
 
-PROOF = Proof("backup", N_("Restoring from the backup"), run, frozenset({"backup_disk", "provider"}), 130)
+PROOF = Proof("backup", N_("Restoring from the backup"), run, frozenset({"backup_disk", "provider"}))

@@ -58,4 +58,4 @@ def _read(seat: Seat, name: str, path: str) -> tuple[int, str]:
         return 0, str(error)
 
 
-PROOF = Proof("calendar", N_("The shared calendar"), run, frozenset({"directory", "calendar", "web"}), 60)
+PROOF = Proof("calendar", N_("The shared calendar"), run, frozenset({"directory", "calendar", "web"}))

@@ -53,4 +53,4 @@ def common(seat: Seat) -> str:
 
 
 SHARE = Proof("share", N_("The common folder"), share, frozenset({"directory"}))
-OTHERS = Proof("others", N_("Other people's folders"), others, frozenset({"directory"}), 40)
+OTHERS = Proof("others", N_("Other people's folders"), others, frozenset({"directory"}))

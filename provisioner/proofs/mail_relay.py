@@ -50,4 +50,4 @@ def run(seat: Seat) -> Iterable[Finding]:
     )
 
 
-PROOF = Proof("mail", N_("Sending mail"), run, frozenset({"mail_relay", "mail_client", "provider"}), 70)
+PROOF = Proof("mail", N_("Sending mail"), run, frozenset({"mail_relay", "mail_client", "provider"}))

@@ -105,6 +105,5 @@ FROM_LAN = Proof(
     N_("Doors open to the office's network"),
     from_lan,
     frozenset({"directory", "file_share", "printing", "mail_relay", "web", "firewall", "gateway"}),
-    90,
 )
-FROM_BEYOND = Proof("beyond", N_("Doors open to the Internet"), from_beyond, frozenset({"gateway"}), 120)
+FROM_BEYOND = Proof("beyond", N_("Doors open to the Internet"), from_beyond, frozenset({"gateway"}))

@@ -37,4 +37,4 @@ def run(seat: Seat) -> Iterable[Finding]:
         )
 
 
-PROOF = Proof("printing", N_("Printing"), run, frozenset({"printing", "printer"}), 60)
+PROOF = Proof("printing", N_("Printing"), run, frozenset({"printing", "printer"}))

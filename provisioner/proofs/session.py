@@ -1,5 +1,6 @@
 """Session: a person logs in at a desktop with the one password, is refused with another, and changes it by themselves."""
 
+import time
 from collections.abc import Iterable
 
 from provisioner.findings import Finding
@@ -12,7 +13,12 @@ NEEDS = frozenset({"directory", "directory_client"})
 
 def log_in(seat: Seat) -> Iterable[Finding]:
     """At the desktop, through what its login screen asks too."""
+    began = time.monotonic()
     said = seat.act("session", timeout_s=30)
+    while not said["ok"] and time.monotonic() - began < seat.patience_s:
+        time.sleep(5)
+        said = seat.act("session", timeout_s=30)
+        said["evidence"] += f"\n{time.monotonic() - began:.0f} s after the first try"
     yield judged(
         "session",
         said["ok"],
@@ -53,5 +59,5 @@ def change_password(seat: Seat) -> Iterable[Finding]:
     )
 
 
-LOG_IN = Proof("session", N_("Logging in"), log_in, NEEDS, 70)
-CHANGE_PASSWORD = Proof("password", N_("Changing one's password"), change_password, NEEDS, 70)
+LOG_IN = Proof("session", N_("Logging in"), log_in, NEEDS)
+CHANGE_PASSWORD = Proof("password", N_("Changing one's password"), change_password, NEEDS)

@@ -25,7 +25,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory, applied_name: str) -> Iterato
 
 def verify(stage: Stage, *more: str) -> Said:
     """The verb; its findings as an object."""
-    return stage.json("verify", "demo", "--lab", *more, timeout_s=600)
+    said = stage.json("verify", "demo", "--lab", *more, timeout_s=600)
+    assert "findings" in said.data or said.code != 7, said
+    return said
 
 
 def red(said: Said) -> set[str]:
