@@ -248,7 +248,10 @@ def _provider(old: dict[str, str], office: Office) -> dict[str, str]:
     from provisioner.inventory import keys
 
     called = outside(office)
-    return old if not called or old.get("names") == " ".join(called) else {**keys.provider(called), "names": " ".join(called)}
+    # a name less changes nothing: the provider of a lab that is up goes on showing what it showed
+    if set(called) <= set(old.get("names", "").split()):
+        return old
+    return {**keys.provider(called), "names": " ".join(called)}
 
 
 def _filled(entries: Mapping[str, str], wanted: Iterable[str]) -> dict[str, str]:

@@ -30,6 +30,7 @@ _BUS_CONFIGURATION = f"""\
 </busconfig>
 """
 
+_TIME_DIGITS = 15  # a time in nanoseconds has more, a job's number fewer
 _ENTER = 'echo "$0" > /proc/sys/kernel/hostname; echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start; exec "$@"'
 
 
@@ -72,6 +73,7 @@ def switch_on(printer: Printer, network: net.Network) -> None:
     folder = printer.folder
     (folder / "keys").mkdir(mode=0o700, parents=True, exist_ok=True)
     (folder / ".bus.conf").write_text(_BUS_CONFIGURATION, encoding="utf-8")
+    _put_aside(printer)
     net.unplug(network, printer.place.cable.host, plugged=True)
     space = f"--net={net.NAMESPACES / printer.place.cable.namespace}"
     # A host name of its own, with a dot: it says it to whoever asks, and would look a name without one up in the DNS.
@@ -106,5 +108,11 @@ def _end(process: Process | None) -> None:
 
 def printed(printer: Printer) -> list[Path]:
     """What came out of it, oldest first, one file a job."""
-    jobs = [path for path in printer.folder.glob("[0-9]*-*") if path.is_file()]
-    return sorted(jobs, key=lambda path: int(path.name.split("-")[0]))
+    return sorted(printer.folder.glob("[0-9]*-*"), key=lambda path: path.stat().st_mtime_ns)
+
+
+def _put_aside(printer: Printer) -> None:
+    """Give what came out a name by its time: a program started anew counts its jobs from 1, over those of before."""
+    for job in printed(printer):
+        if len(job.name.split("-")[0]) < _TIME_DIGITS:
+            job.rename(job.with_name(f"{job.stat().st_mtime_ns}-{job.name}"))

@@ -40,7 +40,7 @@ class Account:
         """Refuse senders that are not the account's own, as providers do; the empty one is a bounce's (RFC 5321, 4.5.5)."""
         if address not in ("", "<>", self.sender):
             return f"553 5.7.1 this account sends as {self.sender} alone"
-        envelope.mail_from = address
+        envelope.mail_from = address or "<>"  # aiosmtpd takes no text for no MAIL at all
         envelope.mail_options.extend(options)
         return "250 2.1.0 sender taken"
 
@@ -59,7 +59,8 @@ class Account:
         self.count += 1
         name = f"{time.time_ns()}.{self.count}.provider"
         content = envelope.original_content or b""
-        head = f"X-Envelope-From: {envelope.mail_from}\r\nX-Envelope-To: {', '.join(envelope.rcpt_tos)}\r\n"
+        sender = (envelope.mail_from or "").strip("<>")
+        head = f"X-Envelope-From: {sender}\r\nX-Envelope-To: {', '.join(envelope.rcpt_tos)}\r\n"
         partial = MAILDIR / "tmp" / name
         partial.write_bytes(head.encode() + content)
         partial.rename(MAILDIR / "new" / name)

@@ -13,7 +13,12 @@ import pytest
 from provisioner import lab
 from provisioner.inventory import open_inventory
 from provisioner.processes import run
+from tests.lab.light import bring_up as light_up
+from tests.lab.light import light
 from tests.stage import Stage, make
+
+# Where a printer stands, as a client may write it: an apostrophe, accents, braces, a percent sign, a right-to-left word.
+PLACE = "L'atelier {{ office.name }}, 100 % à l'étage, ימין"
 
 # Logs in with the password as a person would; standard input is what the command reads. The key is not pinned here:
 # adoption does that, and these tests come before it.
@@ -126,3 +131,22 @@ def clean(lab_id: str) -> bool:
     left = {kind: found for kind, found in traces(lab_id).items() if found}
     assert not left, left
     return True
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A light office that prints and sends mail; `again` in its evidence is a second apply. Each test leaves it as it was."""
+    common = ["base", "mail_relay"]
+    roles = {"server": [*common, "printing"], "desktop": [*common, "printing_client"], "router": common}
+    stage = light(tmp_path_factory.mktemp("served"), roles, hosts=("router", "server", "desktop"))
+    stage.edit(("À côté de la caisse", f'"{PLACE}"'))
+    stage.git("commit", "-q", "-a", "-m", "where the printer stands")
+    try:
+        light_up(stage)
+        for evidence in ("apply", "again"):
+            stage.evidence[evidence] = stage.json("apply", "demo", "--lab", "--yes")
+            assert stage.evidence[evidence].code == 0, stage.evidence[evidence]
+        yield stage
+    finally:
+        stage.run("lab", "down", "demo")
+        assert clean(stage.target.id)

@@ -188,6 +188,12 @@ def test_a_printer_says_what_the_dossier_says_and_prints_to_a_file(small: Small,
     assert printed.returncode == 0, printed.stdout
     assert soon(lambda: lab.printed(target, "bureau")[len(before) :])
     assert lab.printed(target, "bureau")[-1].read_bytes() == page.read_bytes()
+    had = len(lab.printed(target, "bureau"))
+    lab.power_off(target, "bureau")
+    lab.power_on(target, "bureau")
+    assert soon(lambda: answers(small), 10)
+    plugged(small, "ipptool", "-f", str(page), "-d", "filetype=application/pdf", "ipp://192.168.1.30/ipp/print", "print-job.test")
+    assert soon(lambda: len(lab.printed(target, "bureau")) == had + 1), "a printer that was off forgot what it printed"
 
 
 def test_a_printer_that_is_off_answers_nobody(small: Small) -> None:

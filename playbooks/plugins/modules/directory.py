@@ -75,14 +75,17 @@ def found(module: AnsibleModule) -> None:
         elif os.path.lexists(left):
             os.unlink(left)
     from samba.auth import system_session
+    from samba.dsdb import DS_DOMAIN_FUNCTION_2008_R2
     from samba.provision import provision
 
+    with open("/etc/samba/shares.conf", "a", encoding="utf-8"):
+        pass  # smb.conf names it and file_share writes it later: Debian 12's Samba reads no configuration with a hole
     with contextlib.redirect_stdout(sys.stderr):  # our own standard output is for Ansible
         provision(
             logging.getLogger("provision"), system_session(), smbconf="/etc/samba/smb.conf", lp=loaded(),
             realm=p["realm"], domain=p["workgroup"], hostname=p["hostname"], hostip=p["address"],
             adminpass=p["administrator"], dns_backend="SAMBA_INTERNAL", serverrole="active directory domain controller",
-            skip_sysvolacl=False,
+            skip_sysvolacl=False, dom_for_fun_level=DS_DOMAIN_FUNCTION_2008_R2,
         )  # fmt: skip
     # the service does so too, but only some time after its start: until then nobody gets a ticket for its LDAP
     code, out, err = module.run_command(["samba_spnupdate"])
