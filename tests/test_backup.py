@@ -8,8 +8,8 @@ from types import ModuleType
 
 import pytest
 
-from provisioner.nights import Snapshot, choose
 from provisioner.errors import BadInput
+from provisioner.nights import Snapshot, choose
 
 FILES = Path(__file__).parents[1] / "playbooks/roles/backup/files"
 
