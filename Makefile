@@ -42,6 +42,7 @@ demo: .venv/ready ## a virtual office of real Debian systems, from its dossier t
 test: .venv/ready lint ## everything, on real Debian systems too
 	@$(RUN) doctor --repair
 	@command -v smbclient >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends smbclient  # a person's seat
+	@command -v pdftoppm >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends poppler-utils  # looks at pages
 	@.venv/bin/pytest
 
 lint: .venv/ready ## style, types, directions of imports, roles
