@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from provisioner.findings import Finding
 from provisioner.inventory.ansible import ports
 from provisioner.language import N_
 from provisioner.proofs import Proof, Seat, judged, not_applicable
+
+WAKING_S = 12
 
 Declared = Sequence[tuple[str, int, int]]  # protocol, first, last
 
@@ -45,11 +48,28 @@ def from_lan(seat: Seat) -> Iterable[Finding]:
     if seat.server:
         scans[seat.server] = [seat.desktop]
     for scanner, hosts in scans.items():
-        found = seat.ask(scanner, "scan", targets=[met[host] for host in hosts], timeout_s=30 + 6 * len(hosts))
+        found = _scan(seat, scanner, hosts)
+        waking = [host for host in hosts if _waking(seat, host, found.get(host))]
+        if waking:  # after a restart a service opens its doors one by one
+            time.sleep(WAKING_S)
+            found |= _scan(seat, scanner, waking)
         for host in hosts:
-            yield _judge(seat, host, found.get(met[host]))
+            yield _judge(seat, host, found.get(host))
     if not seat.server:
         yield not_applicable("ports", N_("The desktop itself can only be looked at from another machine."), seat.desktop)
+
+
+def _scan(seat: Seat, scanner: str, hosts: Sequence[str]) -> dict[str, list[int]]:
+    """The open ports of each host as one of the others sees them; a host that could not be scanned is not in it."""
+    met = seat.work.met
+    found = seat.ask(scanner, "scan", targets=[met[host] for host in hosts], timeout_s=30 + 6 * len(hosts))
+    return {host: found[met[host]] for host in hosts if met[host] in found}
+
+
+def _waking(seat: Seat, host: str, open_ports: list[int] | None) -> bool:
+    """Whether nothing is wrong but that a declared port is still silent."""
+    extra, closed = differing(open_ports or [], declared(seat, host))
+    return bool(open_ports and closed and not extra)
 
 
 def _judge(seat: Seat, host: str, open_ports: list[int] | None) -> Finding:
