@@ -13,14 +13,7 @@ from tests.stage import Said, Stage, make
 
 ROOT = Path(__file__).resolve().parents[1]
 # Beside the roles: whatever decides what blank machines become. Not the verbs around it, which change every day.
-_SOURCES = (
-    "provisioner/lab",
-    "provisioner/inventory",
-    "provisioner/adopt.py",
-    "inventory/packs",
-    "inventory/resellers",
-    "inventory/offices/demo",
-)
+_SOURCES = ("provisioner/lab", "provisioner/inventory", "provisioner/adopt.py", "tests/stage.py", "inventory")
 
 
 def name(suite: str = "trixie") -> str:

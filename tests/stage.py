@@ -119,10 +119,13 @@ class Stage:
             text = text.replace(old, new)
         self.dossier.write_text(text)
 
-    def git(self, *words: str) -> str:
+    def git(self, *words: str, **environment: str) -> str:
         """Git in the inventory."""
         identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
-        done = subprocess.run(["git", *identity, *words], cwd=self.inventory, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["git", *identity, *words], cwd=self.inventory, capture_output=True, text=True, check=True,
+            env=os.environ | environment,
+        )  # fmt: skip
         return done.stdout
 
 
@@ -134,7 +137,9 @@ def make(folder: Path, office: str = "demo", hosts: Sequence[str] = ()) -> Stage
         keep_hosts(stage.dossier, hosts)
     stage.git("init", "-q", "-b", "main")
     stage.git("add", "-A")
-    stage.git("commit", "-q", "-m", "the network")
+    # the same commit each time: a lab that starts from a snapshot was applied from the very copy it is tested with
+    when = "2026-01-01T00:00:00Z"
+    stage.git("commit", "-q", "-m", "the network", GIT_AUTHOR_DATE=when, GIT_COMMITTER_DATE=when)
     return stage
 
 

@@ -94,9 +94,10 @@ def switch_on(printer: Printer, network: net.Network) -> None:
 def switch_off(printers: Iterable[Printer], network: net.Network) -> None:
     """Cut their power: nothing answers at their addresses any more."""
     for printer in printers:
-        _end(printer.process)
+        running = printer.process
+        _end(running)
         _end(recorded(printer.folder / ".bus", printer.bus))
-        if (net.NAMESPACES / network.lan).exists():
+        if running and (net.NAMESPACES / network.lan).exists():  # one that never ran may have no cable yet
             net.unplug(network, printer.place.cable.host, plugged=False)
 
 
