@@ -1,0 +1,31 @@
+"""What a person of the office does, for the tests: logs in at the desk, changes a password, opens a share."""
+
+import shlex
+
+from tests.stage import Stage
+
+
+def passwords(stage: Stage) -> dict[str, str]:
+    """The passwords the vault has, by login."""
+    return dict(stage.json("secrets", "show", stage.office, "--lab").data["people"])
+
+
+def logs_in(stage: Stage, login: str, password: str, host: str = "desktop") -> bool:
+    """Whether a desktop lets the person in with this password, through all that a login passes."""
+    line = f"printf '%s\\n' {shlex.quote(password)} | su - {login} -c 'id -un' 2>/dev/null || true"
+    return stage.on(host, line).split()[-1:] == [login]  # the line before may be sssd's, about a cached password
+
+
+def changes_password(stage: Stage, login: str, old: str, new: str) -> bool:
+    """Whether the person's own `passwd` at the desktop took the new password."""
+    given = " ".join(shlex.quote(word) for word in (old, new, new))
+    return "changed" in stage.on(
+        "desktop", f"printf '%s\\n' {given} | sudo -u {login} passwd >/dev/null 2>&1 && echo changed || true"
+    )
+
+
+def smb(stage: Stage, login: str, password: str, share: str, commands: str) -> str:
+    """What smbclient says, from a machine of the LAN that is none of the office's."""
+    words = ["smbclient", "-m", "SMB3", f"//192.168.1.10/{share}", "-U", login, "-c", commands]
+    said = stage.plugged(*words, stdin=password + "\n")
+    return said.out + said.err
