@@ -2,6 +2,7 @@
 
 import shlex
 
+from tests.lab.light import soon
 from tests.stage import Stage
 
 
@@ -10,10 +11,21 @@ def passwords(stage: Stage) -> dict[str, str]:
     return dict(stage.json("secrets", "show", stage.office, "--lab").data["people"])
 
 
-def logs_in(stage: Stage, login: str, password: str, host: str = "desktop") -> bool:
-    """Whether a desktop lets the person in with this password, through all that a login passes."""
+def logs_in(stage: Stage, login: str, password: str) -> bool:
+    """Whether a desktop lets the person in with this password; a desk that has just started looks for its server first."""
+    return soon(lambda: asked(stage, login, password), 60)
+
+
+def refused(stage: Stage, login: str, password: str) -> bool:
+    """Whether a desktop that has its server before it lets nobody in with this password."""
+    seen = "sudo kinit -k 'DESKTOP$' -c /run/seen && echo seen || true"
+    return soon(lambda: "seen" in stage.on("desktop", seen), 60) and not asked(stage, login, password)
+
+
+def asked(stage: Stage, login: str, password: str) -> bool:
+    """Whether it lets the person in now."""
     line = f"printf '%s\\n' {shlex.quote(password)} | su - {login} -c 'id -un' 2>/dev/null || true"
-    return stage.on(host, line).split()[-1:] == [login]  # the line before may be sssd's, about a cached password
+    return stage.on("desktop", line).split()[-1:] == [login]  # the line before may be sssd's, about a cached password
 
 
 def changes_password(stage: Stage, login: str, old: str, new: str) -> bool:

@@ -287,18 +287,24 @@ def plain_days(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-# Tells what it was given in the worst way, or waits, when asked to.
-_SMBPASSWD = r"""#!/bin/sh
-[ ! -e /run/smb-slow ] || { touch /run/smb-waiting; sleep 3; }
-[ ! -e /run/smb-fail ] || { cat >&2; echo broken >&2; exit 1; }
-exec /usr/bin/smbpasswd "$@"
+# Laid over Samba's own library: tells what it was given in the worst way, or waits, when asked to.
+_SAMDB = """
+import os, time
+def _add(self, entry, *rest, _add=SamDB.add):
+    if "unicodePwd" in entry and os.path.exists("/run/directory-slow"):
+        open("/run/directory-waiting", "w").close()
+        time.sleep(5)
+    if "unicodePwd" in entry and os.path.exists("/run/directory-fail"):
+        raise RuntimeError("broken: " + entry["unicodePwd"].decode("utf-16-le"))
+    return _add(self, entry, *rest)
+SamDB.add = _add
 """
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """Router and server of the hostile office, planned and applied once under watch."""
-    stage = light(tmp_path_factory.mktemp("shop"), {"server": ["base", "file_share"], "router": ["base"]})
+    stage = light(tmp_path_factory.mktemp("shop"), {"server": ["base", "directory", "file_share"], "router": ["base"]})
     token = secrets.token_hex(6)
     touch = f"touch /tmp/pwned-{token}"
     texts = cycle([f"{{{{ lookup('pipe','{touch}') }}}}", f"$({touch})", f"`{touch}`; {touch}", "%p %h {% %}", *HOSTILE])
@@ -309,13 +315,17 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     def core() -> str:
         return "Zq" + secrets.token_hex(8)
 
-    cores = {name: core() for name in ("zoe", "come", "aicha", "server", "router")}
+    cores = {name: core() for name in ("zoe", "come", "aicha", "server", "router", "administrator")}
     people = {
         "zoe": f"{{{{ lookup('pipe','{touch}') }}}}{cores['zoe']}'\"\\",
         "come": f" $({touch}) {cores['come']} `{touch}`:%p:",
         "aicha": f"{cores['aicha']}é{{% raw %}}#&<>|;\\n\\\\",
     }
-    vault = {"people": people, "console": {host: cores[host] for host in ("server", "router")}}
+    vault = {
+        "people": people,
+        "console": {host: cores[host] for host in ("server", "router")},
+        "directory": {"administrator": f"$({touch}){cores['administrator']}'\"{{{{ 7*7 }}}}é"},
+    }
     folder = state(stage)
     folder.mkdir(parents=True, mode=0o700)
     key = secrets.token_urlsafe(16)
@@ -425,29 +435,28 @@ def test_no_secret_leaves_the_vault_in_a_good_run(shop: Shop) -> None:
 def test_no_secret_leaves_the_vault_in_a_failed_or_killed_run(shop: Shop) -> None:
     """A task that fails with the password on its lips, and a run killed while it sets one, leave none behind either."""
     stage = shop.stage
-    stage.on("server", f"printf %s {shlex.quote(_SMBPASSWD)} | sudo tee /usr/local/bin/smbpasswd >/dev/null")
-    stage.on("server", "sudo sh -c 'chmod 755 /usr/local/bin/smbpasswd; pdbedit -x aicha; touch /run/smb-fail'")
+    library = "/usr/lib/python3/dist-packages/samba/samdb.py"
+    stage.on("server", f"sudo cp {library} /root/samdb.py; printf %s {shlex.quote(_SAMDB)} | sudo tee -a {library} >/dev/null")
+    stage.on("server", "sudo sh -c 'samba-tool user delete aicha -H /var/lib/samba/private/sam.ldb; touch /run/directory-fail'")
     said = shop.apply()
     assert said.code == 4, said
-    assert said.data["problems"]["server"] == {
-        "task": "file_share: People who never had a password for the shares have their first",
-        "problem": "what it said is hidden, because it handles secrets",
-    }
+    told = said.data["problems"]["server"]
+    assert told["task"] == "directory: The directory has the dossier's people, groups, machines and names"
+    assert "broken" in told["problem"]
     assert hits(shop) == []
 
-    stage.on("server", "sudo rm -f /run/smb-fail; sudo touch /run/smb-slow")
-    marker = lab.base.lab_home() / stage.target.id / "hosts/server"
+    stage.on("server", "sudo rm -f /run/directory-fail; sudo touch /run/directory-slow")
     with Sampler() as sampler:
         running = stage.start("--json", "apply", "demo", "--lab", "--yes")
-        assert marker.exists()
-        assert soon(lambda: any(b"/usr/local/bin/smbpasswd" in blob for blob in list(sampler.seen)), 300)
+        waiting = "test -e /run/directory-waiting && echo yes || true"
+        assert soon(lambda: "yes" in stage.on("server", waiting), 300)
         kill(running)
         soon(lambda: False, 1)
     shop.seen |= sampler.seen
     assert list(runtime_home().glob(f"play-{stage.target.id}-*"))
     assert hits(shop) == []
 
-    stage.on("server", "sudo rm -f /run/smb-slow /usr/local/bin/smbpasswd")
+    stage.on("server", f"sudo rm -f /run/directory-slow; sudo mv /root/samdb.py {library}")
     again = shop.apply()
     assert again.code == 0, again
     assert hits(shop) == []

@@ -12,6 +12,7 @@ import logging
 import os
 import shutil
 import sys
+import traceback
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -313,13 +314,17 @@ def main() -> None:
         module.exit_json(changed=True, done=[f"{said}: made"], diff=[{"before": "", "after": f"{said}\n"}])
     if not module.params["administrator"]:
         module.fail_json(msg=f"the vault has no password for the directory's Administrator: {MAKES_ONE}")
-    if new:
-        found(module)
-    directory = Directory(module.params, module.check_mode)
     try:
+        if new:
+            found(module)
+        directory = Directory(module.params, module.check_mode)
         directory.sync()
     except Refused as refused:
         module.fail_json(msg=str(refused))
+    # what Ansible says of a module that crashes is not searched for passwords; what fail_json says is
+    except Exception as error:
+        said = traceback.format_exc()
+        module.fail_json(msg=f"the directory could not be brought up to date: {type(error).__name__}: {error}", exception=said)
     done = [f"{module.params['realm']}: founded", *directory.done] if new else directory.done
     module.exit_json(changed=bool(done), done=done, diff=directory.diffs)
 
