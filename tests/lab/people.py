@@ -29,11 +29,11 @@ def asked(stage: Stage, login: str, password: str) -> bool:
 
 
 def changes_password(stage: Stage, login: str, old: str, new: str) -> bool:
-    """Whether the person's own `passwd` at the desktop took the new password."""
+    """Whether the person's own `passwd` at the desktop took the new password, once the desk has its server before it."""
+    assert logs_in(stage, login, old)
     given = " ".join(shlex.quote(word) for word in (old, new, new))
-    return "changed" in stage.on(
-        "desktop", f"printf '%s\\n' {given} | sudo -u {login} passwd >/dev/null 2>&1 && echo changed || true"
-    )
+    line = f"printf '%s\\n' {given} | sudo -u {login} passwd >/dev/null 2>&1 && echo changed || true"
+    return soon(lambda: "changed" in stage.on("desktop", line), 60)
 
 
 def smb(stage: Stage, login: str, password: str, share: str, commands: str) -> str:
