@@ -21,6 +21,34 @@ settings.register_profile("repeatable", derandomize=os.environ.get("HYPOTHESIS_S
 settings.load_profile("repeatable")
 
 
+# Not yet seen passing whole, in one run on a quiet machine: `pytest -m unproven` runs them; each leaves this list once it has.
+UNPROVEN = (
+    "lab/test_backup.py",
+    "lab/test_bad_days.py",
+    "lab/test_directory.py",
+    "lab/test_file_share.py",
+    "lab/test_mail_relay.py",
+    "lab/test_other_debian.py",
+    "lab/test_pack.py",
+    "lab/test_printing.py",
+    "lab/test_verify.py::test_a_broken_service_turns_exactly_its_lines_red",
+    "lab/test_verify.py::test_a_machine_that_is_off_is_no_success",
+    "lab/test_verify.py::test_a_witness_left_by_a_killed_verification_is_taken_away",
+    "lab/test_verify.py::test_no_password_in_what_verify_leaves",
+    "lab/test_lab.py::test_interrupted_build_stops_at_once",
+    "lab/test_faults.py::test_killed_in_the_middle_of_the_packages",
+    "lab/test_install.py::test_language_time_and_upgrades_are_the_offices",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of that list."""
+    for item in items:
+        if item.nodeid.removeprefix("tests/").startswith(UNPROVEN):
+            item.add_marker(pytest.mark.unproven)
+
+
 @pytest.fixture(autouse=True)
 def _no_inventory_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     """The inventory, run and lab of whoever runs the tests must not leak into them."""
