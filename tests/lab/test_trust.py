@@ -269,7 +269,7 @@ def hostile(value: Any, texts: Iterator[str], key: str = "") -> Any:
         )
         return {
             k: v
-            if (k in fixed and not isinstance(v, dict)) or k in ("lan", "reseller", "pack", "hosts_")
+            if (k in fixed and not isinstance(v, dict)) or k in ("lan", "reseller", "pack", "hosts_", "mail", "backup")
             else hostile(v, texts, k)
             for k, v in value.items()
         }
