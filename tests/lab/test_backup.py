@@ -127,6 +127,7 @@ def test_what_is_not_there_is_one_clear_message(shop: Stage, words: list[str], s
 
 def test_a_folder_comes_back_on_another_machine(shop: Stage) -> None:
     """Any machine of the office can take it; what it has already is never written over, a machine too small is said."""
+    assert run(shop, "--place", "disk").code == 0
     there = ("--path", "/srv/share/people", "--host", "router", "--to", "/root/there")
     said = restore(shop, *there)
     assert said.code == 0, said.out + said.err
@@ -233,11 +234,12 @@ def test_another_host_key_at_the_second_place_gets_nothing(shop: Stage) -> None:
 
 def test_a_damaged_pack_is_found_and_the_other_place_offered(shop: Stage) -> None:
     """A file whose data rotted is not put back half: exit 4, what stood there stays, the hint restores it from elsewhere."""
-    rot = "chmod u+w $f; printf rot | dd of=$f bs=1 seek=200000 conv=notrunc status=none"
+    # every 400 kB: no piece of a large file is smaller than 512 KiB but its last, whatever lies before it in the pack
+    rot = "for at in $(seq 0 400000 $(stat -c %s $f)); do printf rot | dd of=$f bs=1 seek=$at conv=notrunc status=none; done"
     root(
         shop,
         "cp /srv/share/large /root/large; echo mine > /srv/share/large;"
-        f"find /srv/backup/restic/data -type f -size +1M | while read f; do {rot}; done",
+        f"find /srv/backup/restic/data -type f -size +1M | while read f; do chmod u+w $f; {rot}; done",
     )
 
     assert '"place_failed"' in root(shop, "office-backup check --place disk --everything || true")
