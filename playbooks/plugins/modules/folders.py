@@ -6,9 +6,11 @@ So nothing hangs on the numbers of people's accounts, which another directory, o
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
+import shutil
 import stat
 from typing import Any
 
@@ -23,7 +25,7 @@ options:
   owner: {type: str, required: true, description: the account that owns the folders and what is in them}
   folders: {type: list, elements: str, required: true, description: the folders, below root}
   moves:
-    description: Folders below root that go into another one, under their own name or one that is free; whole, by one rename.
+    description: Folders below root that go into another one, under their own name or one that is free, when all has come over.
     type: list
     elements: dict
     required: true
@@ -62,6 +64,44 @@ def free(folder: str, name: str) -> str:
     return os.path.join(folder, candidate)
 
 
+def moving(source: str, into: str) -> str:
+    """Where a folder waits, in its new one, until all of it has come over."""
+    return os.path.join(into, f".{os.path.basename(source)}.moving")
+
+
+def carry(source: str, target: str) -> None:
+    """Move a file or a folder, piece by piece where no rename leads: to another disk, out of an overlay's lower layer.
+
+    Cut short anywhere, the same call goes on where it was; what bears a name that is taken already gets another.
+    """
+    status = os.lstat(source)
+    folder = stat.S_ISDIR(status.st_mode)
+    if not folder:
+        target = free(*os.path.split(target))
+    try:
+        os.rename(source, target)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.ENOTEMPTY, errno.EEXIST):
+            raise
+    else:
+        return
+    if folder:
+        os.makedirs(target, exist_ok=True)
+        for name in os.listdir(source):
+            carry(os.path.join(source, name), os.path.join(target, name))
+        shutil.copystat(source, target)
+        os.chown(target, status.st_uid, status.st_gid)
+        os.rmdir(source)
+    else:
+        part = os.path.join(os.path.dirname(target), ".office-part")
+        if os.path.lexists(part):
+            os.unlink(part)
+        shutil.copy2(source, part, follow_symlinks=False)
+        os.lchown(part, status.st_uid, status.st_gid)
+        os.rename(part, target)
+        os.unlink(source)
+
+
 def main() -> None:
     """Make, give, move."""
     move = {"source": {"type": "str", "required": True}, "into": {"type": "str", "required": True}}
@@ -89,12 +129,15 @@ def main() -> None:
         ensure(os.path.join(root, name), (uid, gid, OWN), done, check)
     for what in module.params["moves"]:
         source, into = os.path.join(root, what["source"]), os.path.join(root, what["into"])
-        if os.path.isdir(source) and not os.path.islink(source):
+        there, waits = os.path.isdir(source) and not os.path.islink(source), moving(source, into)
+        if there or os.path.isdir(waits):
             target = free(into, os.path.basename(source))
             done.append((source, "moved to", target))
             if not check:
-                given(source, uid, gid)
-                os.rename(source, target)
+                if there:
+                    given(source, uid, gid)
+                    carry(source, waits)
+                os.rename(waits, target)
     sentences = [" ".join(words).strip() for words in done]
     diff = [{"before": "", "after": "".join(f"{line}\n" for line in sentences)}] if done else []
     module.exit_json(changed=bool(done), done=sentences, diff=diff)
