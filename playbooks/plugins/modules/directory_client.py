@@ -41,6 +41,7 @@ KEYTAB = "/etc/krb5.keytab"
 SID = "/var/lib/provisioner/directory-sid"
 ENCRYPTION = ("aes256-cts-hmac-sha1-96", "aes128-cts-hmac-sha1-96")
 PATIENCE_S = 60  # the server may have been restarted a moment ago
+FINDING_S = 20
 
 
 class Machine:
@@ -144,12 +145,15 @@ class Machine:
 
     def homes(self) -> None:
         """Homes that bear another number than their people have in the directory."""
+        until = time.monotonic() + (FINDING_S if self.done else 0)  # sssd was restarted a moment ago
         for login in self.p["people"]:
             home = f"/home/{login}"
-            try:
-                had, entry = os.lstat(home), pwd.getpwnam(login)
-            except (FileNotFoundError, KeyError):
+            if not os.path.lexists(home):
                 continue
+            entry = known(login, until)
+            if entry is None:
+                continue
+            had = os.lstat(home)
             if had.st_uid == entry.pw_uid:
                 continue
             self.done.append(f"{home}: belongs to {entry.pw_uid} of the directory")
@@ -161,6 +165,17 @@ class Machine:
                     if os.lstat(path).st_uid == had.st_uid:
                         os.lchown(path, entry.pw_uid, entry.pw_gid)
             os.lchown(home, entry.pw_uid, entry.pw_gid)  # last: cut short, it is found again
+
+
+def known(login: str, until: float) -> pwd.struct_passwd | None:
+    """The directory's account of that login; asked again until then where there is none."""
+    while True:
+        try:
+            return pwd.getpwnam(login)
+        except KeyError:
+            if time.monotonic() > until:
+                return None
+        time.sleep(0.5)
 
 
 def names(path: str) -> set[str]:
@@ -198,13 +213,12 @@ def converge(machine: Machine) -> None:
     if not fits and machine.answers():
         machine.join()
         fits = True
-    if fits:
-        if sid := machine.another():
-            machine.forget(sid)
-        if machine.done:
-            machine.run("systemctl", "daemon-reload")
-            machine.run("systemctl", "restart", "sssd")
+    if fits and (sid := machine.another()):
+        machine.forget(sid)
     machine.give_way()
+    if fits and machine.done:
+        machine.run("systemctl", "daemon-reload")
+        machine.run("systemctl", "restart", "sssd")
     machine.homes()
 
 
