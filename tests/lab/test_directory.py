@@ -142,7 +142,9 @@ def test_a_windows_pc_can_join(own_office: Stage) -> None:
     up = lab.find(own_office.target)
     assert up
     install = f"sudo http_proxy={up.proxy} apt-get install -y -q --no-install-recommends adcli >/dev/null"
-    join = "sudo adcli join --stdin-password --host-keytab=/root/pc.keytab --computer-name=CAISSE epicerie.internal"
+    # played by the desktop, under another name: with its own it would claim what is another machine's in the directory
+    pc = "--computer-name=CAISSE --host-fqdn=caisse.epicerie.internal --host-keytab=/root/pc.keytab"
+    join = f"sudo adcli join --stdin-password {pc} epicerie.internal"
     own_office.on("desktop", f"{install} && printf %s {shlex.quote(secret)} | {join}")
 
     own_office.on("desktop", "sudo env KRB5CCNAME=/root/pc kinit -k -t /root/pc.keytab 'CAISSE$'")
