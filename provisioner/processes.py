@@ -81,6 +81,19 @@ class Process:
         state, start = _state_and_start(stat)
         return state not in "ZX" and start == self.start
 
+    @property
+    def children(self) -> list["Process"]:
+        """Those it has started and that have not ended; their command lines are not known."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                stat = path.read_text(encoding="utf-8", errors="replace")
+            except OSError:
+                continue
+            if int(stat[stat.rindex(")") + 2 :].split(maxsplit=2)[1]) == self.pid:
+                found.append(Process(int(path.parent.name), _state_and_start(stat)[1], ()))
+        return found
+
     def end(self, how: signal.Signals = signal.SIGKILL) -> None:
         """Send `how` if it is still this process."""
         if self.alive:

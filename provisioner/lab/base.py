@@ -128,8 +128,12 @@ def _sweep() -> None:
     for argv in bases.glob("*.argv"):  # through sudo a killed `lab up` does not take its build along
         builder = recorded(argv.with_suffix(".process"), json.loads(argv.read_text(encoding="utf-8") or "[]"))
         if builder:
+            # its child is the first process of a namespace: it has ended when all in there have, none before, and only then
+            # does nobody write below the folder any more (kernel/pid_namespace.c, zap_pid_ns_processes)
+            inside = builder.children if builder.alive else []
             builder.end()
-            builder.gone(5)
+            for process in (builder, *inside):
+                process.gone(5)
     for partial in bases.glob("*.partial"):
         remove_tree(partial)
     _forget(bases.glob("*.argv"))
