@@ -362,6 +362,7 @@ def test_a_lost_server_is_rebuilt_from_the_place_away_from_the_office(own_office
         stage.evidence[" ".join(words[:2])] = done
 
     assert stage.evidence["backup restore"].data["snapshot"]["place"] == "remote"
+    assert stage.evidence["apply demo"].data["hosts"]["server"]["changed"] == 0  # every service runs as it did
     assert root(stage, "net getdomainsid") == domain
     assert "gardé.txt" in stage.plugged(*zoe, "ls").out
     # at the desk, by Kerberos: NTLM takes the former password for an hour more (smb.conf, old password allowed period)

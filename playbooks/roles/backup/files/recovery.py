@@ -226,6 +226,8 @@ def numbers(text):
 def swap(items):
     """Move everything in while nobody uses it; what fails puts all of it back as it was. What was proven, as a dict."""
     units = dict.fromkeys(unit for item in items for unit in item.units)
+    for unit in list(units):  # what stops with it does not start with it (systemd.unit, PartOf)
+        units |= dict.fromkeys(run("systemctl", "show", "-P", "ConsistsOf", unit).stdout.split())
     running = [unit for unit in units if run("systemctl", "is-active", "--quiet", unit).returncode == 0]
     try:
         for unit in running:
