@@ -3,6 +3,7 @@
 import io
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +20,11 @@ from tests.verbs import ME, PASSPHRASE, Run, Said
 # The same examples every time: a change is judged by what it changed. HYPOTHESIS_SEEDED=no looks for new ones.
 settings.register_profile("repeatable", derandomize=os.environ.get("HYPOTHESIS_SEEDED") != "no", deadline=None)
 settings.load_profile("repeatable")
+
+
+# A shell's background job ignores Ctrl-C, and so would all that the tests start: some of them are sent one.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # Not yet seen passing whole, in one run on a quiet machine: `pytest -m unproven` runs them; each leaves this list once it has.

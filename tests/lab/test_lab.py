@@ -419,9 +419,12 @@ def test_interrupted_build_stops_at_once(tmp_path: Path) -> None:
     stage = make(tmp_path, hosts=("router",))
     bases = tmp_path / "labs/bases"
     running = stage.start("lab", "up", "demo", PROVISIONER_LAB_DIR=str(tmp_path / "labs"))
-    assert soon(lambda: list(bases.glob("*.partial/usr/bin")))
-    running.send_signal(signal.SIGINT)
-    running.communicate(timeout=20)
+    try:
+        assert soon(lambda: list(bases.glob("*.partial/usr/bin")))
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=20)
+    finally:
+        running.kill()
 
     assert running.returncode == 130
     assert [path.name for path in (tmp_path / "labs").glob("**/*")] == ["bases", ".lock"]
