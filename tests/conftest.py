@@ -27,40 +27,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# Not yet seen passing whole, in one run on a quiet machine: `pytest -m unproven` runs them; each leaves this list once it has.
-UNPROVEN = (
-    "lab/test_backup.py",
-    "lab/test_bad_days.py",
-    "lab/test_calendar.py::test_a_calendar_that_was_renamed_keeps_its_name",
-    "lab/test_directory.py",
-    "lab/test_file_share.py",
-    "lab/test_mail_relay.py",
-    "lab/test_other_debian.py",
-    "lab/test_pack.py",
-    "lab/test_printing.py",
-    "lab/test_verify.py::test_a_broken_service_turns_exactly_its_lines_red",
-    "lab/test_verify.py::test_a_machine_that_is_off_is_no_success",
-    "lab/test_verify.py::test_a_witness_left_by_a_killed_verification_is_taken_away",
-    "lab/test_verify.py::test_no_password_in_what_verify_leaves",
-    "lab/test_trust.py::test_client_text",
-    "lab/test_trust.py::test_hostile_text",
-    "lab/test_trust.py::test_a_hostile_password",
-    "lab/test_trust.py::test_the_search_for_secrets",
-    "lab/test_trust.py::test_no_secret_leaves",
-    "lab/test_lab.py::test_interrupted_build_stops_at_once",
-    "lab/test_faults.py::test_killed_in_the_middle_of_the_packages",
-    "lab/test_install.py::test_language_time_and_upgrades_are_the_offices",
-)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of that list."""
-    for item in items:
-        if item.nodeid.removeprefix("tests/").startswith(UNPROVEN):
-            item.add_marker(pytest.mark.unproven)
-
-
 @pytest.fixture(autouse=True)
 def _no_inventory_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     """The inventory, run and lab of whoever runs the tests must not leak into them."""
