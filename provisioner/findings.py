@@ -26,7 +26,8 @@ class Finding:
     """What one proof or check concluded about one thing.
 
     `sentence` is for the client: an English text with `{names}` of `values`, to be translated; `evidence` is what was seen,
-    in the machines' words, for who doubts it; `took_s` is in seconds, `at` seconds since 1970.
+    in the machines' words, for who doubts it; `pictures` are what a screen showed, by the names of the files in the audit's
+    `pictures/`; `took_s` is in seconds, `at` seconds since 1970.
     """
 
     check: str
@@ -37,12 +38,14 @@ class Finding:
     evidence: str = ""
     took_s: float = 0.0
     at: float = 0.0
+    pictures: tuple[str, ...] = ()
 
     def as_object(self) -> dict[str, Any]:
         """The finding as files and `--json` have it."""
         return {
             "check": self.check, "level": self.level.word, "about": self.about, "sentence": self.sentence,
             "values": dict(self.values), "evidence": self.evidence, "took_s": round(self.took_s, 2), "at": round(self.at, 1),
+            **({"pictures": list(self.pictures)} if self.pictures else {}),
         }  # fmt: skip
 
     @classmethod
@@ -55,6 +58,7 @@ class Finding:
         return cls(
             str(data["check"]), Level[str(data["level"]).upper()], str(data["sentence"]), dict(data["values"]),
             str(data["about"]), str(data["evidence"]), float(data["took_s"]), float(data["at"]),
+            tuple(str(name) for name in data.get("pictures", ())),
         )  # fmt: skip
 
 

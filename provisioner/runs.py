@@ -225,6 +225,31 @@ def keep(folder: Path, data: Mapping[str, Any]) -> Path:
     return path
 
 
+def pictures(folder: Path) -> Path:
+    """Where what screens showed lies, each file named by the hash of its content."""
+    return folder / "pictures"
+
+
+def keep_pictures(folder: Path, shown: Mapping[str, bytes]) -> None:
+    """Add pictures to the audit, by their names."""
+    from provisioner.inventory.disk import write
+
+    for name, data in shown.items():
+        pictures(folder).mkdir(parents=True, exist_ok=True)
+        write(pictures(folder) / name, data)
+
+
+def _unlike_their_names(folder: Path, data: Any) -> Iterator[str]:
+    """The pictures of a summary that are gone or not what they were."""
+    for finding in data.get("findings") or () if isinstance(data, dict) else ():
+        for name in finding.get("pictures", ()):
+            path = pictures(folder) / str(name)
+            if not path.is_file():
+                yield f"{name}: deleted"
+            elif f"{hashlib.sha256(path.read_bytes()).hexdigest()}.png" != name:
+                yield f"{name}: altered"
+
+
 def check(folder: Path, newest: Mapping[str, str] | None = None) -> list[str]:
     """What is wrong with the audit of an office, one sentence each; empty when it holds.
 
@@ -253,6 +278,7 @@ def check(folder: Path, newest: Mapping[str, str] | None = None) -> list[str]:
             problems.append(f"{path.name}: the one before it was altered after it was written")
         if started < last:
             problems.append(f"{path.name}: begins before the one it follows")
+        problems += _unlike_their_names(folder, data)
         expected, former, last = max(expected, number + 1), hashlib.sha256(raw).hexdigest(), max(last, started)
     for name, digest in sorted((newest or {}).items()):
         path = folder / name

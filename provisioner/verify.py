@@ -24,7 +24,7 @@ from provisioner.inventory.models import Kind
 from provisioner.language import N_
 from provisioner.lease import Lease
 from provisioner.proofs import Proof, Seat, judged, try_out
-from provisioner.proofs.table import LAST, PACKAGES, PROOFS, REACHED, RESTARTED
+from provisioner.proofs.table import FIRST, LAST, PACKAGES, PROOFS, REACHED, RESTARTED
 from provisioner.runs import Event
 from provisioner.work import Listener, Recorder, Work, begin, bystanders, end, reach, technician
 
@@ -137,6 +137,8 @@ def _pass(seat: Seat, recorder: Recorder) -> list[Finding]:
     seat.password = vault.password()
     _witness(seat, make=True)
     try:
+        for proof in FIRST:
+            found += _one(proof, seat, recorder)
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
             waiting = [pool.submit(_one, proof, seat, recorder) for proof in PROOFS]
             for done in waiting:  # in the order of the table, not of their ends
@@ -261,6 +263,8 @@ def _keep(
         "pack": work.office.pack,
         "roles_sha256": plays.tree_digest(),
     }
+    named = {name for finding in findings for name in finding.pictures}
+    runs.keep_pictures(target.summaries, {name: seat.pictures[name] for name in named})  # first: the summary names them
     kept = runs.keep(target.summaries, data)
     if commit and not target.lab:
         _, name, email = technician(target)

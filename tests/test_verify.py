@@ -5,7 +5,7 @@ import pytest
 from provisioner.findings import Finding, Level, verdict
 from provisioner.proofs import clean
 from provisioner.proofs.ports import allowed, differing
-from provisioner.proofs.table import LAST, PROOFS, TITLES
+from provisioner.proofs.table import EVERY, TITLES
 from provisioner.verify import worst
 
 WANTED = [("tcp", 22, 22), ("tcp", 53, 53), ("udp", 53, 53), ("tcp", 49152, 49171)]
@@ -70,7 +70,7 @@ def test_a_finding_survives_the_audit() -> None:
 
 def test_every_proof_has_its_own_name_and_a_title() -> None:
     """A record names each; two of one name would hide one another."""
-    checks = [proof.check for proof in (*PROOFS, *LAST)]
+    checks = [part.check for part in EVERY]
 
     assert len(set(checks)) == len(checks)
     assert all(TITLES[check] for check in checks)

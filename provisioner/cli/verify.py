@@ -36,12 +36,12 @@ def verify(voice: Voice, office: str, host: str, reboot: bool, lang: str, lab: b
     from provisioner import verify as workflow
     from provisioner import work as office_work
     from provisioner.cli.progress import Watch
-    from provisioner.proofs.table import LAST, PROOFS
+    from provisioner.proofs.table import FIRST, LAST, PROOFS
 
     target = voice.target(office, lab)
     plug(target)
     work = office_work.prepare(target)
-    total = (len(PROOFS) + len(LAST)) * (2 if reboot else 1) + reboot
+    total = (len(FIRST) + len(PROOFS) + len(LAST)) * (2 if reboot else 1) + reboot
     with office_work.alone(target):
         watch = Watch(voice, f"verify {office}", total)
         with watch.showing():

@@ -74,10 +74,12 @@ def pdf(source: str) -> bytes:
         raise Missing(f"documents cannot be printed: {problem}", hint="provisioner doctor --repair") from None
 
     class Nothing(URLFetcher):  # type: ignore[misc]  # WeasyPrint ships no types
-        """Fetches nothing, and lets nobody go on without it."""
+        """Fetches nothing but the pictures that a document has in itself, and lets nobody go on without the rest."""
 
-        def fetch(self, url: str, headers: object = None) -> Any:  # noqa: ARG002 - WeasyPrint's signature
+        def fetch(self, url: str, headers: object = None) -> Any:
             """Refuse."""
+            if url.startswith("data:image/png;base64,"):
+                return super().fetch(url, headers)
             raise FatalURLFetchingError(f"a document asked for {url[:80]}")
 
     document = HTML(string=source, url_fetcher=Nothing())

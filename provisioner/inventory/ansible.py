@@ -85,6 +85,12 @@ def services(pack: Pack, office: Office) -> dict[str, dict[str, str]]:
     }
 
 
+def common_share(pack: Pack, office: Office) -> str:
+    """The name of the share for all, as role `file_share` makes it."""
+    settings = [pack.roles(host.kind, office.variant).get("file_share") for host in office.hosts.values()]
+    return next((str(role.settings["common"]) for role in settings if role and "common" in role.settings), "commun")
+
+
 def _office(office: Office, pack: Pack) -> dict[str, Any]:
     """The dossier as roles see it: mappings by name become lists with `name` or `login`, so that a loop reads well."""
     data: dict[str, Any] = office.model_dump(mode="json")
@@ -97,6 +103,7 @@ def _office(office: Office, pack: Pack) -> dict[str, Any]:
     gateways = [host["address"] for host in data["hosts"] if host["kind"] == "router"]
     data["lan"]["gateway"] = gateways[0] if gateways else data["lan"]["gateway"] or ""
     data["services"] = services(pack, office)
+    data["shares"] = {"common": common_share(pack, office)}
     data["realm"] = office.lan.domain.upper()
     data["workgroup"] = office.lan.domain.partition(".")[0].upper()
     return data
@@ -121,6 +128,11 @@ def hosts(dossier: Path) -> dict[str, tuple[str, dict[str, Any]]]:
     data["technicians"] = [
         {"login": login, "name": technician.name, "keys": technician.keys} for login, technician in reseller.technicians.items()
     ]
+    # whom to call, as the office's people see it
+    data["help"] = {
+        "name": reseller.organisation.name,
+        "contacts": [contact.model_dump(mode="json") for contact in reseller.organisation.contacts],
+    }
     data["lab"] = target.lab
     data["outside"] = [{"name": name, "address": str(LAB_INTERNET)} for name in outside(office)] if target.lab else []
     data["secrets"] = {}

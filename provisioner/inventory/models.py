@@ -90,6 +90,7 @@ class Person(Noun):
     groups: list[Group] = []
     email: Text = ""
     phone: Text = ""
+    accessibility: list[Literal["large_text", "screen_reader"]] = []  # what their session has at every desktop
 
 
 class Host(Noun):
@@ -138,10 +139,15 @@ class Printer(Noun):
 
 
 class Mail(Noun):
-    """The provider that takes the machines' outgoing mail (submission over TLS); its password is `mail.password` in the vault."""
+    """The provider that takes the machines' outgoing mail (submission over TLS); its password is `mail.password` in the vault.
+
+    `imap` is where people's own mailboxes are (over TLS), when they are at this provider: their programs are set up for it.
+    """
 
     host: Domain
     port: int = Field(default=587, ge=1, le=65535)
+    imap: Domain | None = None
+    imap_port: int = Field(default=993, ge=1, le=65535)
     user: MailUser
     sender: Email
 

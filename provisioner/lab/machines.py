@@ -82,6 +82,7 @@ class Machine:
             *("env", "SYSTEMD_NSPAWN_API_VFS_WRITABLE=network", "systemd-nspawn", "--quiet", "--boot", "--settings=no"),
             *(f"--directory={self.root}", f"--machine={self.unit}", "--hostname=debian", "--register=no", "--keep-unit"),
             *(f"--network-namespace-path={net.NAMESPACES / self.namespace}", "--capability=CAP_NET_ADMIN"),
+            "--system-call-filter=@memlock",  # as on any machine: who asks for a password keeps it out of swap
             *("--link-journal=no", "--resolv-conf=off", "--timezone=off", "--console=read-only"),
             *([f"--bind={self.disk}:{SECOND_DISK}"] if self.disk_mib else []),
         ]

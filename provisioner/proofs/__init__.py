@@ -4,12 +4,14 @@ A proof asks a machine (`there/`: the programs that run on it) and concludes; it
 `needs` name the services it stands on: when one of them is broken, exactly the proofs that need it fail.
 """
 
+import base64
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from provisioner.errors import HostKeyChanged, Unreachable
 from provisioner.findings import Finding, Level
@@ -23,14 +25,28 @@ LOGIN = "witness"  # fields.RESERVED_LOGINS: no person can be called so
 GRACE_S = 15  # for the way there and back, beside what a proof may take
 
 
+class Part(NamedTuple):
+    """One thing that is tried: its name and title, and the services it stands on."""
+
+    check: str
+    title: str
+    needs: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """One thing to try: its name and title, the services it stands on, and how it is tried; each question has a time-out."""
+    """How something is tried, each question with a time-out; `parts` are what else is tried on the same way, each by itself."""
 
     check: str
     title: str
     run: "Callable[[Seat], Iterable[Finding]]"
     needs: frozenset[str] = frozenset()
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def every(self) -> tuple[Part, ...]:
+        """Itself and its parts."""
+        return (Part(self.check, self.title, self.needs), *self.parts)
 
 
 @dataclass
@@ -46,6 +62,7 @@ class Seat:
     login: str = LOGIN
     patience_s: float = 0  # how long a person would try again to log in
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    pictures: dict[str, bytes] = field(default_factory=dict)  # what screens showed: file name -> PNG
 
     @property
     def office(self) -> "Office":
@@ -88,10 +105,18 @@ class Seat:
             return {"ok": False, "evidence": f"{host}: {last}"}
         return answer
 
-    def act(self, do: str, *, timeout_s: float = 30, **what: Any) -> dict[str, Any]:
+    def act(self, do: str, *, program: str = "seat", timeout_s: float = 30, **what: Any) -> dict[str, Any]:
         """Let the witness do something at the desktop."""
         given = {"login": self.login, "password": self.password, "workgroup": workgroup(self.office), **what}
-        return self.ask(self.desktop, "seat", timeout_s=timeout_s, do=do, **given)
+        return self.ask(self.desktop, program, timeout_s=timeout_s, do=do, **given)
+
+    def pictured(self, finding: Finding, shown: Iterable[str], took_s: float) -> Finding:
+        """The finding with what the screen showed (PNG, in base64) and how long it took."""
+        names = []
+        for data in (base64.b64decode(one) for one in shown if one):
+            names.append(f"{hashlib.sha256(data).hexdigest()}.png")
+            self.pictures[names[-1]] = data
+        return replace(finding, pictures=tuple(names), took_s=took_s)
 
 
 def workgroup(office: "Office") -> str:
@@ -105,14 +130,11 @@ def try_out(proof: Proof, seat: Seat) -> list[Finding]:
     try:
         found = list(proof.run(seat))
     except (Unreachable, HostKeyChanged) as error:
-        found = [Finding(proof.check, Level.UNKNOWN, NO_ANSWER, evidence=str(error))]
+        found = [Finding(part.check, Level.UNKNOWN, NO_ANSWER, evidence=str(error)) for part in proof.every]
     took = time.time() - began
     if not found:
-        found = [Finding(proof.check, Level.UNKNOWN, NO_ANSWER)]
-    return [
-        Finding(f.check, f.level, f.sentence, f.values, f.about, clean(f.evidence, seat.password), f.took_s or took, began)
-        for f in found
-    ]
+        found = [Finding(part.check, Level.UNKNOWN, NO_ANSWER) for part in proof.every]
+    return [replace(f, evidence=clean(f.evidence, seat.password), took_s=f.took_s or took, at=began) for f in found]
 
 
 def clean(evidence: str, password: str) -> str:

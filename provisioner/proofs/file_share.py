@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from provisioner.findings import Finding
+from provisioner.inventory.ansible import common_share
 from provisioner.language import N_
 from provisioner.proofs import NO_SERVER, NOT_IN_PACK, Proof, Seat, judged, not_applicable
 
@@ -12,9 +13,9 @@ def share(seat: Seat) -> Iterable[Finding]:
     if "file_share" not in seat.services:
         yield not_applicable("share", NOT_IN_PACK if seat.server else NO_SERVER)
         return
-    said = seat.act(
-        "share", server=seat.services["file_share"]["fqdn"], share=common(seat), file=f"Été à l'épicerie {seat.token}.txt"
-    )
+    name = f"Été à l'épicerie {seat.token}.txt"
+    server, common = seat.services["file_share"]["fqdn"], common_share(seat.pack, seat.office)
+    said = seat.act("share", server=server, share=common, file=name)
     yield judged(
         "share",
         said["ok"],
@@ -44,12 +45,6 @@ def others(seat: Seat) -> Iterable[Finding]:
             name,
             name=name,
         )
-
-
-def common(seat: Seat) -> str:
-    """The name of the share for all."""
-    settings = seat.pack.roles(seat.office.hosts[seat.server].kind, seat.office.variant)["file_share"].settings
-    return str(settings.get("common", "commun"))
 
 
 SHARE = Proof("share", N_("The common folder"), share, frozenset({"directory"}))

@@ -5,6 +5,7 @@ from provisioner.proofs import (
     backup,
     calendar,
     clock,
+    desktop,
     file_share,
     mail_relay,
     names,
@@ -14,10 +15,12 @@ from provisioner.proofs import (
     updates,
 )
 
-# Side by side, at most `AT_ONCE`; then, alone, those that change what the others use.
+# Alone and first, since it makes the witness's home; then side by side, at most `AT_ONCE`; last, alone again, those that
+# change what the others use.
+FIRST = (session.LOG_IN,)
 PROOFS = (
+    desktop.VISIT,
     names.PROOF,
-    session.LOG_IN,
     file_share.SHARE,
     file_share.OTHERS,
     printing.PROOF,
@@ -29,13 +32,14 @@ PROOFS = (
     ports.FROM_LAN,
     ports.FROM_BEYOND,
 )
-LAST = (session.CHANGE_PASSWORD,)
+LAST = (desktop.OFFLINE, session.CHANGE_PASSWORD)
+EVERY = tuple(part for proof in (*FIRST, *PROOFS, *LAST) for part in proof.every)
 
 # What is found on the way there, not by a proof.
 REACHED, RESTARTED = "reached", "restarted"
 TITLES = {
     REACHED: N_("The machines"),
-    **{proof.check: proof.title for proof in (*PROOFS, *LAST)},
+    **{part.check: part.title for part in EVERY},
     RESTARTED: N_("After a restart"),
 }
 
@@ -43,4 +47,6 @@ TITLES = {
 PACKAGES = (
     "samba-ad-dc", "samba", "chrony", "wsdd2", "cups", "postfix", "radicale", "nginx", "restic", "openssh-server", "nftables",
     "unattended-upgrades", "sssd-ad", "smbclient", "cups-client",
+    "xfce4-session", "lightdm", "libreoffice-core", "firefox-esr", "thunderbird", "keepassxc", "atril", "simple-scan", "orca",
+    "xsecurelock", "pdfarranger", "xournalpp",
 )  # fmt: skip

@@ -4,6 +4,7 @@ Made from the newest verification in the office's audit, never from hopes: `judg
 `contents` says it, `chain` keeps it. `sheet` makes the first-steps sheet of each person.
 """
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -100,7 +101,7 @@ def new(
         titles=titles,
     ) | {"language": language or of_locale(office.language), "former": chain.former_sha256(where)}
     said = json.loads(json.dumps(said, default=str))  # as a reader of the file will have it
-    source = page(said)
+    source = page(said, shown(target.summaries, said))
     path = chain.keep(where, said, source, documents.pdf(source), mode=0o600 if target.lab else 0o644)
     if commit and not target.lab:
         told = speech("en")(VERDICTS[said["verdict"] == WITHOUT]).lower()
@@ -159,14 +160,21 @@ def checks(*, reboot: bool) -> tuple[dict[str, str], Sequence[str]]:
     return dict(TITLES), [name for name in TITLES if reboot or name != RESTARTED]
 
 
-def page(said: Mapping[str, Any]) -> str:
-    """The record as HTML, from nothing but its contents: the same contents make the same page, to the byte."""
+def shown(audit: Path, said: Mapping[str, Any]) -> dict[str, str]:
+    """The pictures that a record's tests name, in base64, from the audit that was checked."""
+    names = {str(name) for test in said["tests"] for name in test.get("pictures", ())}
+    return {name: base64.b64encode((runs.pictures(audit) / name).read_bytes()).decode() for name in sorted(names)}
+
+
+def page(said: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
+    """The record as HTML, from nothing but its contents and the pictures they name: the same make the same page, to the byte."""
     name = speech(said["language"])(N_("Hand-over record no. {number}"), number=str(said["number"]))
     return documents.html(
         "record.html",
         said["language"],
         {
-            "r": said, "kinds": KINDS, "services": SERVICES, "levels": LEVELS, "counted": lasting(said["tests"]),
+            "r": said, "pictures": pictures, "kinds": KINDS, "services": SERVICES, "levels": LEVELS,
+            "counted": lasting(said["tests"]),
             "without": said["verdict"] == WITHOUT, "verdict": VERDICTS[said["verdict"] == WITHOUT],
             "seal": digest(said), "day": documents.day_of(said["made"], said["timezone"]), "author": said["reseller"]["name"],
         },

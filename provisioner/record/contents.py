@@ -22,6 +22,10 @@ SERVICES: dict[str, tuple[str, str]] = {
         N_("Safe machines"),
         N_("Each machine installs its security updates by itself, and its firewall lets in only what the office uses."),
     ),
+    "desktop": (
+        N_("Desktops"),
+        N_("Letters, tables, the Web, mail and calendar at each desktop, in your language; the screen locks itself."),
+    ),
     "directory": (
         N_("Accounts and passwords"),
         N_("Each person has one account, and one password for everything in the office."),

@@ -193,10 +193,10 @@ def http(ask: Ask, method: str, path: str, text: str = "", kind: str = "") -> in
 
 def calendar(ask: Ask) -> Answer:
     """Make a calendar of one's own with one entry in it."""
-    base = f"/{ask['login']}/{ask['name']}/"
+    base, day = f"/{ask['login']}/{ask['name']}/", time.strftime("%Y%m%d") if ask.get("today") else "20260101"
     event = (
         "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//provisioner//verify//EN\r\nBEGIN:VEVENT\r\n"
-        f"UID:{ask['token']}\r\nDTSTAMP:20260101T000000Z\r\nDTSTART:20260101T090000Z\r\nDTEND:20260101T100000Z\r\n"
+        f"UID:{ask['token']}\r\nDTSTAMP:20260101T000000Z\r\nDTSTART:{day}T090000Z\r\nDTEND:{day}T100000Z\r\n"
         f"SUMMARY:{ask['text']}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
     )
     made = http(ask, "MKCALENDAR", base)

@@ -1,0 +1,130 @@
+"""Desktop: what a person meets when they sit down: the log-in screen, their desktop, their programs; each with a picture.
+
+All of it is one visit to a virtual screen of the desktop (`there/screen.py`), so it is one proof of several parts.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from provisioner.findings import Finding, Level
+from provisioner.inventory.ansible import common_share
+from provisioner.language import N_
+from provisioner.proofs import NO_SERVER, NOT_IN_PACK, Part, Proof, Seat, judged, not_applicable
+
+VISIT_S = 240  # what all steps may take together; each has its own limits there
+DIRECTORY = frozenset({"directory", "directory_client"})
+TEXT = "Rendez-vous du jour"
+
+NOT_REACHED = N_("It could not be tried: there was no desktop to try it from.")
+SAID: dict[str, tuple[str, str]] = {
+    "desktop": (
+        N_("At the log-in screen of {desktop} a person gives their name and password, and sees their desktop."),
+        N_("At the log-in screen of {desktop} a person does not get to their desktop."),
+    ),
+    "files": (
+        N_("The common folder stands in the file manager as soon as a person has logged in."),
+        N_("The common folder does not stand in the file manager."),
+    ),
+    "document": (
+        N_("A letter is opened, written to, kept, made a PDF, and printed where there is a printer."),
+        N_("A letter could not be opened, written to, kept, made a PDF and printed."),
+    ),
+    "browser": (
+        N_("The browser opens with the office's own page."),
+        N_("The browser does not open with the office's own page."),
+    ),
+    "agenda": (
+        N_("Thunderbird shows an entry of the shared calendar that was made elsewhere."),
+        N_("Thunderbird does not show what is in the shared calendar."),
+    ),
+    "lock": (
+        N_("A locked screen stays locked for a wrong password, and opens for the right one."),
+        N_("A locked screen does not stay locked for a wrong password, or does not open for the right one."),
+    ),
+    "offline": (
+        N_("With the server out of reach, a person who was here before still gets to their desktop."),
+        N_("With the server out of reach, a person who was here before does not get to their desktop."),
+    ),
+}
+STEPS = {"desktop": "log_in", "files": "files", "document": "document", "browser": "browser", "agenda": "agenda", "lock": "lock"}
+
+
+def visit(seat: Seat) -> Iterable[Finding]:
+    """Sit down, log in, work, lock the screen, go."""
+    if not _has_desktop(seat):
+        yield from (not_applicable(check, NOT_IN_PACK) for check in STEPS)
+        return
+    away = {
+        check: NOT_IN_PACK if seat.server else NO_SERVER
+        for check, role in (("files", "file_share"), ("agenda", "calendar"))
+        if role not in seat.services
+    }
+    if "agenda" not in away:
+        _appointment(seat, make=True)
+    try:
+        said = seat.act(
+            "visit",
+            program="screen",
+            timeout_s=VISIT_S,
+            steps=[step for check, step in STEPS.items() if check not in away],
+            share=common_share(seat.pack, seat.office),
+            server=seat.services.get("file_share", {}).get("fqdn", ""),
+            printer=next(iter(seat.office.printers), "") if "printing" in seat.services else "",
+            home=seat.office.organisation.name,
+            token=seat.token,
+        )
+    finally:
+        if "agenda" not in away:
+            _appointment(seat, make=False)
+    for check, step in STEPS.items():
+        yield not_applicable(check, away[check]) if check in away else _judge(seat, check, said.get(step), said)
+
+
+def offline(seat: Seat) -> Iterable[Finding]:
+    """The desktop is cut off from the server for the moment that it takes to log in again."""
+    if not _has_desktop(seat):
+        yield not_applicable("offline", NOT_IN_PACK)
+        return
+    if "directory" not in seat.services:
+        yield not_applicable("offline", NO_SERVER)
+        return
+    away = seat.services["directory"]["address"]
+    said = seat.act("visit", program="screen", timeout_s=90, steps=["log_in"], away_from=away, token=seat.token)
+    yield _judge(seat, "offline", said.get("log_in"), said)
+
+
+def _judge(seat: Seat, check: str, answer: dict[str, Any] | None, said: dict[str, Any]) -> Finding:
+    yes, no = SAID[check]
+    if answer is None:
+        return Finding(check, Level.UNKNOWN, NOT_REACHED, about=seat.desktop, evidence=str(said.get("evidence", "")))
+    found = judged(check, answer["ok"], yes, no, answer["evidence"], seat.desktop, desktop=seat.desktop)
+    return seat.pictured(found, answer.get("pictures", []), float(answer["took_s"]))
+
+
+def _has_desktop(seat: Seat) -> bool:
+    return "desktop" in seat.pack.roles(seat.office.hosts[seat.desktop].kind, seat.office.variant)
+
+
+def _appointment(seat: Seat, *, make: bool) -> None:
+    """An entry of today in the witness's own calendar, for Thunderbird to show."""
+    about: dict[str, Any] = {"at": f"calendar.{seat.domain}", "name": "agenda", "token": seat.token}
+    if make:
+        seat.act("calendar", text=TEXT, today=True, timeout_s=40, **about)
+    else:
+        seat.act("uncalendar", timeout_s=40, **about)
+
+
+VISIT = Proof(
+    "desktop",
+    N_("The desktop"),
+    visit,
+    DIRECTORY,
+    (
+        Part("files", N_("The folders at the desktop"), DIRECTORY),
+        Part("document", N_("Documents"), DIRECTORY | {"printing", "printer"}),
+        Part("browser", N_("The browser"), DIRECTORY),
+        Part("agenda", N_("The calendar at the desktop"), DIRECTORY | {"calendar", "web"}),
+        Part("lock", N_("The lock of the screen"), DIRECTORY),
+    ),
+)
+OFFLINE = Proof("offline", N_("Without the server"), offline, DIRECTORY)
