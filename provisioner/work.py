@@ -237,6 +237,11 @@ def remember(target: Target, met: Mapping[str, str]) -> None:
     write(target.state / "addresses.json", json.dumps({**addresses(target), **met}))
 
 
+def forget(target: Target, host: str) -> None:
+    """Where a machine was met is nothing to its successor."""
+    write(target.state / "addresses.json", json.dumps({k: v for k, v in addresses(target).items() if k != host}))
+
+
 def reach(work: Work, on: Listener) -> None:
     """Log in to every chosen host; fills `work.found`. A host that does not answer is an event, not an error.
 

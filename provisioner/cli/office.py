@@ -1,4 +1,4 @@
-"""`office`: the places the network serves: new, list, show, remove."""
+"""`office`: the places the network serves: new, list, show, replace-host, remove."""
 
 import functools
 import re
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Voice, ask, confirm, office_argument, shown, terminal, verb
+from provisioner.cli.common import Voice, ask, confirm, lab_option, office_argument, shown, terminal, verb
 from provisioner.errors import BadInput, Missing
 
 if TYPE_CHECKING:
@@ -222,6 +222,44 @@ def show(voice: Voice, office: str) -> None:
 
     found = open_inventory(voice.inventory).office(office)
     voice.result(found.model_dump(mode="json"), lambda: office_page.print_office(voice.out, found, date.today()))
+
+
+@verb(office, "replace-host")
+@office_argument
+@click.argument("host", metavar="HOST")
+@click.option("--mac", metavar="MAC", required=True, help="The new machine's MAC address.")
+@click.option("--model", metavar="TEXT", default="", help="Its model.")
+@click.option("--serial", metavar="TEXT", default="", help="Its serial number.")
+@click.option("--purchased", metavar="DAY", default="", help="When it was bought.")
+@click.option("--warranty-end", metavar="DAY", default="", help="When its warranty ends.")
+@lab_option
+@click.option("--no-commit", is_flag=True, help="Leave the commit to you.")
+def replace_host(
+    voice: Voice, office: str, host: str, mac: str, model: str, serial: str, purchased: str, warranty_end: str, lab: bool,
+    no_commit: bool,
+) -> None:  # fmt: skip
+    """Write a new machine into the dossier in the place of HOST: its name, address, person and roles stay.
+
+    What was known of the old machine is forgotten, its pinned key first: the new one is adopted like any other. The old
+    machine's disk still holds what it held; the server's shares and accounts are not touched.
+    """
+    from provisioner import ssh, work
+    from provisioner.inventory import git, hardware, open_inventory
+
+    inventory, target = open_inventory(voice.inventory), voice.target(office, lab)
+    about = {"model": model, "serial": serial, "purchased": purchased, "warranty_end": warranty_end}
+    former = hardware.replace(inventory, office, host, mac, {word: said for word, said in about.items() if said})
+    ssh.pin(target, host)
+    work.forget(target, host)
+    folder = inventory.root / "offices" / office
+    commit = None if no_commit else git.commit(inventory.root, [folder], f"office replace-host: {office} {host}")
+    result = {"office": office, "host": host, "mac": mac, "former": former, "commit": commit}
+
+    def human() -> None:
+        click.echo(shown(f"{host} of {office} is the machine {mac} now ({former['mac']} before)"))
+        click.echo(f"next: provisioner adopt {office} {host}{' --lab' if lab else ''}")
+
+    voice.result(result, human)
 
 
 @verb(office, "remove")

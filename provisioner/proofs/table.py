@@ -32,7 +32,7 @@ PROOFS = (
     ports.FROM_LAN,
     ports.FROM_BEYOND,
 )
-LAST = (desktop.OFFLINE, session.CHANGE_PASSWORD)
+LAST = (session.CHANGE_PASSWORD, desktop.OFFLINE)
 EVERY = tuple(part for proof in (*FIRST, *PROOFS, *LAST) for part in proof.every)
 
 # What is found on the way there, not by a proof.

@@ -32,6 +32,7 @@ Answer = dict[str, Any]
 PORT = 5998  # on 127.0.0.1, for the moment in which lightdm is told to show a screen
 DISPLAY = 70  # the first that is free from here on
 WIDTH, HEIGHT = 1280, 800
+UNIT, LONGEST_S = "office-verify-screen", 300
 
 # lightdm makes such a screen when somebody connects to its VNC port, by a program called Xvnc; a plain Xvfb does here.
 _CONFIG = """
@@ -96,14 +97,16 @@ def cut_off(address: str) -> Iterator[None]:
         return
     table = ["inet", "office_verify"]
     alone = ["systemd-run", "--quiet", "--collect", "--unit=office-verify-back", "--on-active=100"]
-    rules = f"table inet office_verify {{ chain out {{ type filter hook output priority 0; ip daddr {address} drop; }} }}"
+    rules = (
+        f"table inet office_verify {{\n chain out {{\n type filter hook output priority 0\n ip daddr {address} drop\n }}\n}}\n"
+    )
     subprocess.run([*alone, "nft", "delete", "table", *table], check=True)
-    subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
-    tell_sssd(signal.SIGUSR1)
     try:
+        subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
+        tell_sssd(signal.SIGUSR1)
         yield
     finally:
-        subprocess.run(["nft", "delete", "table", *table], check=False)
+        subprocess.run(["nft", "delete", "table", *table], check=False, capture_output=True)
         subprocess.run(["systemctl", "stop", "office-verify-back.timer"], check=False)
         tell_sssd(signal.SIGUSR2)
 
@@ -129,7 +132,6 @@ class Screen:
     def __init__(self, ask: Ask) -> None:
         self.ask = ask
         self.folder = tempfile.mkdtemp(dir="/var/lib/provisioner", prefix="screen-")
-        self.manager: subprocess.Popen[bytes] | None = None
         self.asked: socket.socket | None = None
         self.where: dict[str, str] = {}
         self.session: dict[str, str] = {}
@@ -140,11 +142,17 @@ class Screen:
         about = {"folder": self.folder, "port": PORT, "display": DISPLAY, "width": WIDTH, "height": HEIGHT}
         self.write("lightdm.conf", _CONFIG.format(**about), 0o600)
         self.write("bin/Xvnc", _XVNC.format(**about), 0o700)
-        self.manager = subprocess.Popen(
-            ["lightdm", f"--config={self.folder}/lightdm.conf", f"--pid-file={self.folder}/pid"],
-            env={**os.environ, "PATH": f"{self.folder}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+        # as a unit of systemd: without sudo's limits, and gone by itself should we be killed
+        words = [
+            "--quiet",
+            "--collect",
+            f"--unit={UNIT}",
+            f"--property=RuntimeMaxSec={LONGEST_S}",
+            "--property=KillMode=control-group",
+        ]
+        words += [f"--setenv=PATH={self.folder}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
+        command = ["lightdm", f"--config={self.folder}/lightdm.conf", f"--pid-file={self.folder}/pid"]
+        subprocess.run(["systemd-run", *words, *command], check=True)
         self.asked = wait(self.connect, 10)
         return self
 
@@ -153,12 +161,7 @@ class Screen:
         if self.asked:
             self.asked.close()
         end_all_of(self.ask["login"])
-        if self.manager:
-            self.manager.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.manager.wait(timeout=10)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.manager.pid, signal.SIGKILL)
+        subprocess.run(["systemctl", "stop", f"{UNIT}.service"], check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def write(self, name: str, text: str, mode: int) -> None:
@@ -188,7 +191,7 @@ class Screen:
     def picture(self) -> str:
         """What the screen shows once it has come to rest."""
         path, last = os.path.join(self.folder, "frame/Xvfb_screen0"), b""
-        for _ in range(12):
+        for _ in range(12 if os.path.exists(path) else 0):  # the screen goes with a session that ends
             with open(path, "rb") as file:
                 now = file.read()
             if now == last:
@@ -326,6 +329,8 @@ def log_in(screen: Screen) -> Answer:
         there = wait(lambda: all(screen.tool("search", "--onlyvisible", "--class", name).split() for name in SHOWN), 20)
         time.sleep(1.5)
     seen = f"{'; '.join(result) or 'no answer to the password'}; desktop: {'there' if there else 'none'}"
+    if not there:
+        seen += "\n" + "\n".join(line.split("] ")[-1] for line in screen.log().splitlines()[-24:])
     return {"ok": bool(there), "evidence": seen, "pictures": [first, screen.picture()]}
 
 
@@ -356,9 +361,7 @@ def document(screen: Screen) -> Answer:
     home, token, login = screen.session["HOME"], screen.ask["token"], screen.ask["login"]
     name, typed = f"lettre-{token}", f"Bien a vous {token}"
     path = os.path.join(home, f"{name}.odt")
-    code, said = screen.run("sh", "-c", f"printf 'Lettre\\n' > {name}.txt && soffice --headless --convert-to odt {name}.txt")
-    if not os.path.exists(path):
-        return {"ok": False, "evidence": f"no document: {code} {said}"}
+    letter(path, screen.ask["login"])
     screen.start("soffice", "--nologo", "--norestore", path)
     title = screen.window(name, timeout=45)
     time.sleep(1.5)
@@ -371,13 +374,32 @@ def document(screen: Screen) -> Answer:
     pdf = wait(lambda: starts(os.path.join(home, f"{name}.pdf"), b"%PDF"), 15)
     printed, queue = True, "no printer"
     if screen.ask["printer"]:
-        code, queue = screen.run("lp", "-d", screen.ask["printer"], "-t", f"{name}", f"{name}.pdf", timeout=20)
+        _, queue = screen.run("lp", "-d", screen.ask["printer"], "-t", f"{name}", f"{name}.pdf", timeout=20)
         job = queue.split("request id is ")[1].split()[0] if "request id is " in queue else ""
         printed = bool(job) and bool(wait(lambda: job in completed(screen), 30, 0.5))
     screen.close(title)
     seen = f"{title}; kept: {'yes' if kept else 'no'}; PDF: {'yes' if pdf else made}; printed: {'' if printed else 'no: '}{queue}"
     end_program(login, "soffice.bin")
     return {"ok": bool(title and kept and pdf and printed), "evidence": seen, "pictures": pictures}
+
+
+def letter(path: str, login: str) -> None:
+    """A document of one line, as small as OpenDocument allows (ODF 1.2 part 3)."""
+    kind = "application/vnd.oasis.opendocument.text"
+    names = {word: f"urn:oasis:names:tc:opendocument:xmlns:{word}:1.0" for word in ("office", "text", "manifest")}
+    content = (
+        f'<office:document-content xmlns:office="{names["office"]}" xmlns:text="{names["text"]}" office:version="1.2">'
+        "<office:body><office:text><text:p>Lettre</text:p></office:text></office:body></office:document-content>"
+    )
+    entries = "".join(
+        f'<manifest:file-entry manifest:full-path="{at}" manifest:media-type="{sort}"/>'
+        for at, sort in (("/", kind), ("content.xml", "text/xml"))
+    )
+    manifest = f'<manifest:manifest xmlns:manifest="{names["manifest"]}" manifest:version="1.2">{entries}</manifest:manifest>'
+    with zipfile.ZipFile(path, "w") as packed:
+        for name, text in (("mimetype", kind), ("content.xml", content), ("META-INF/manifest.xml", manifest)):
+            packed.writestr(name, text)
+    shutil.chown(path, login)
 
 
 def completed(screen: Screen) -> str:
@@ -427,16 +449,14 @@ def agenda(screen: Screen) -> Answer:
     """Thunderbird shows the calendar: it asks for the password once, and has the entry then."""
     screen.start("thunderbird", "-calendar")
     window = screen.window("Thunderbird", timeout=45)
-    asked = 0
-    while asked < 4 and not entry(screen.session["HOME"], screen.ask["token"]):
-        if not screen.window("calendar.", "Mot de passe", "Authenti", "Password", timeout=12 if not asked else 5):
-            break
-        time.sleep(0.8)
-        screen.type(screen.ask["login"], "Tab")
-        screen.type(screen.ask["password"], "Return")
-        asked += 1
-        time.sleep(1.5)
-    found = wait(lambda: entry(screen.session["HOME"], screen.ask["token"]), 30, 0.5)
+    asked, until = 0, time.monotonic() + 60
+    while not (found := entry(screen.session["HOME"], screen.ask["token"])) and time.monotonic() < until:
+        if asked < 4 and screen.window("calendar.", "Mot de passe", "Authenti", "Password", timeout=0):
+            time.sleep(0.8)
+            screen.type(screen.ask["login"], "Tab")
+            screen.type(screen.ask["password"], "Return")
+            asked += 1
+        time.sleep(0.7)
     time.sleep(2)
     seen = f"{window}; asked for the password {asked} times; {found or 'the entry is not there: ' + '; '.join(screen.titles())}"
     answer = {"ok": bool(found), "evidence": seen, "pictures": [screen.picture()]}
@@ -446,10 +466,14 @@ def agenda(screen: Screen) -> Answer:
 
 
 def entry(home: str, token: str) -> str:
-    """The title of the entry in what Thunderbird keeps of its calendars; empty while it is not there."""
+    """The title of the entry in what Thunderbird keeps of its calendars (a copy: it locks the file); empty when not there."""
     for path in glob.glob(f"{home}/.thunderbird/*/calendar-data/cache.sqlite"):
-        with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as kept:
-            rows = kept.execute("select title from cal_events where id = ?", (token,)).fetchall()
+        with contextlib.suppress(OSError, sqlite3.Error), tempfile.TemporaryDirectory(dir="/run") as folder:
+            for end in ("", "-wal"):
+                if os.path.exists(path + end):
+                    shutil.copy(path + end, os.path.join(folder, f"cache{end}"))
+            with contextlib.closing(sqlite3.connect(os.path.join(folder, "cache"))) as kept:
+                rows = kept.execute("select title from cal_events where id = ?", (token,)).fetchall()
             if rows:
                 return str(rows[0][0])
     return ""
