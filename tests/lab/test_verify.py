@@ -1,12 +1,16 @@
 """Verify on real machines: all well; and whatever is broken turns exactly its own lines red."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from provisioner.lab.network import NAMESPACES
+from provisioner.processes import as_root
 from tests import applied
 from tests.lab.light import power
 from tests.stage import Said, Stage
@@ -35,9 +39,24 @@ def red(said: Said) -> set[str]:
     return {finding["check"] for finding in said.data["findings"] if finding["level"] in RED}
 
 
-def test_a_whole_office_passes_before_and_after_a_restart(shop: Stage) -> None:
+@pytest.fixture(scope="module")
+def verified(shop: Stage) -> tuple[Said, set[str]]:
+    """What a whole verification said, a restart included, and every name that the desktop asked a name server for meanwhile."""
+    sniffer = Path(__file__).with_name("names_asked.py")
+    lan = as_root(["nsenter", f"--net={NAMESPACES}/pv-{shop.target.id}-lan", "--"])
+    listening = subprocess.Popen(
+        [*lan, sys.executable, str(sniffer), "192.168.1.20"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        said = verify(shop, "--reboot")
+    finally:
+        heard, _ = listening.communicate("", timeout=30)
+    return said, set(heard.split())
+
+
+def test_a_whole_office_passes_before_and_after_a_restart(shop: Stage, verified: tuple[Said, set[str]]) -> None:
     """Nothing is red, what does not apply says why, and nothing of the witness stays behind: account, home, files, mail."""
-    said = verify(shop, "--reboot")
+    said, _ = verified
 
     assert said.code == 0, [f for f in said.data["findings"] if f["level"] in RED]
     levels = {finding["check"]: finding["level"] for finding in said.data["findings"]}
@@ -49,8 +68,49 @@ def test_a_whole_office_passes_before_and_after_a_restart(shop: Stage) -> None:
     assert "witness" not in shop.on("desktop", "ls /home")
     assert "verify" not in shop.on("server", "sudo ls /srv/share/commun")
     assert shop.on("server", "sudo find /var/lib/radicale -name '*witness*' | wc -l").strip() in ("0", "1")
+    assert shop.on("desktop", "sudo ls /var/lib/provisioner | grep screen || true") == ""
+    assert "office_verify" not in shop.on("desktop", "sudo nft list tables")
     assert shop.run("runs", "check", "demo", "--lab").code == 0
     assert "Une page envoyée" in shop.run("runs", "show", "demo", "--lab").out
+
+
+def test_what_a_screen_showed_is_kept_and_an_altered_picture_is_found(shop: Stage, verified: tuple[Said, set[str]]) -> None:
+    """Every line of the screen has its picture in the audit; one that was changed afterwards shows."""
+    said, _ = verified
+    shown = {finding["check"]: finding.get("pictures", []) for finding in said.data["findings"]}
+    kept = Path(said.data["summary"]).parent / "pictures"
+
+    assert all(shown[check] for check in SCREEN)
+    assert all((kept / name).read_bytes().startswith(b"\x89PNG") for names in shown.values() for name in names)
+    one = kept / shown["desktop"][0]
+    original = one.read_bytes()
+    try:
+        one.write_bytes(original + b"x")
+        said = shop.json("runs", "check", "demo", "--lab")
+    finally:
+        one.write_bytes(original)
+    assert said.code == 7
+    assert f"{one.name}: altered" in said.data["problems"]
+
+
+# What a desktop may ask for beyond the office without anybody's doing.
+KNOWN = (
+    "settings.services.mozilla.com",  # the browser's lists of revoked certificates and of dangerous add-ons
+    "thunderbird-settings.thunderbird.net",  # the same, for the mail program
+    "content-signature-2.cdn.mozilla.net",  # what proves these lists
+    "firefox-settings-attachments.cdn.mozilla.net",  # what they point to
+    "deb.debian.org",  # updates
+    "debian.pool.ntp.org",  # time
+)
+
+
+def test_nothing_phones_home(verified: tuple[Said, set[str]]) -> None:
+    """Somebody logs in, browses, writes, reads their calendar: the desktop asks for no name that is not known here."""
+    _, asked = verified
+    beyond = {name for name in asked if not name.lower().endswith((".internal", ".example", ".arpa")) and "." in name}
+
+    assert "calendar.epicerie.internal" in asked  # it heard something
+    assert {name for name in beyond if not name.endswith(KNOWN)} == set()
 
 
 @dataclass(frozen=True)

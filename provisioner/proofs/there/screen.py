@@ -352,6 +352,7 @@ def files(screen: Screen) -> Answer:
     title = screen.window(f"{share} ", f"{share}", timeout=20)
     code, listed = screen.run("gio", "list", place, timeout=15)
     answer = {"ok": bool(title) and code == 0, "evidence": f"{place}\n{title}\n{listed}", "pictures": [screen.picture()]}
+    answer["evidence"] += f"\nrunning: {' '.join(sorted(programs_of(screen.ask['login'])))}"
     screen.close(title)
     return answer
 

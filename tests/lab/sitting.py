@@ -1,0 +1,29 @@
+"""Sits down at a desktop of a lab, for the tests: the program that `verify` uses, and what it saw."""
+
+import base64
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+from provisioner import proofs
+from tests.stage import Stage
+
+PROGRAM = Path(proofs.__file__).parent / "there/screen.py"
+
+
+def sit_down(stage: Stage, login: str, password: str, *steps: str, host: str = "desktop", **more: Any) -> dict[str, Any]:
+    """Log in at the host's log-in screen and do these steps; the pictures are left out, their number stays."""
+    asked = {
+        "login": login, "password": password, "steps": ["log_in", *steps], "token": "test", "printer": "bureau",
+        "home": "L'Épicerie d'à côté", "share": "commun", "server": "server.epicerie.internal", **more,
+    }  # fmt: skip
+    command = f"sudo python3 -c {shlex.quote(PROGRAM.read_text())}"
+    said = stage.json("ssh", stage.office, host, "--lab", "--", command, stdin=json.dumps(asked), timeout_s=300)
+    assert said.code == 0, said
+    found: dict[str, Any] = json.loads(said.data["stdout"])
+    for answer in found.values():
+        shown = [base64.b64decode(one) for one in answer.pop("pictures", [])]
+        assert all(one.startswith(b"\x89PNG") for one in shown)
+        answer["shown"] = len(shown)
+    return found
