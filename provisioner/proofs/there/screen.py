@@ -351,8 +351,8 @@ def files(screen: Screen) -> Answer:
     screen.start("thunar", place)
     title = screen.window(f"{share} ", f"{share}", timeout=20)
     code, listed = screen.run("gio", "list", place, timeout=15)
-    answer = {"ok": bool(title) and code == 0, "evidence": f"{place}\n{title}\n{listed}", "pictures": [screen.picture()]}
-    answer["evidence"] += f"\nrunning: {' '.join(sorted(programs_of(screen.ask['login'])))}"
+    seen = f"{place}\n{title}\n{listed}\nrunning: {' '.join(sorted(programs_of(screen.ask['login'])))}"
+    answer = {"ok": bool(title) and code == 0, "evidence": seen, "pictures": [screen.picture()]}
     screen.close(title)
     return answer
 
