@@ -25,6 +25,9 @@ def complete_pack(ctx: click.Context, param: click.Parameter, incomplete: str) -
     return sorted(path.stem for path in folder.glob("*.yml") if path.stem.startswith(incomplete))
 
 
+FEW = 6  # of a list, that a table still shows
+
+
 @click.group("pack")
 def pack() -> None:
     """The packs."""
@@ -138,6 +141,11 @@ def _settings(role: "PackRole") -> str:
 
 
 def _plain(value: object) -> str:
+    """A setting on paper: of a long list, or of a table, its size; `--json` has all of it."""
+    if isinstance(value, list) and len(value) > FEW:
+        return f"{len(value)} of them"
+    if isinstance(value, dict) and any(isinstance(inner, dict) for inner in value.values()):
+        return ", ".join(map(str, value))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

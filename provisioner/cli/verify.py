@@ -19,16 +19,22 @@ MARKS = {
     "critical": ("✗", "red"),
     "not_applicable": ("–", "dim"),
 }
+PASSED = {"passed": "passed", "partial": "what was tried passed; the rest was not tried"}
 
 
 @verb("verify")
 @office_argument
 @click.option("--host", metavar="HOST", default="", help="The desktop to sit down at; otherwise the office's first.")
 @click.option("--reboot", is_flag=True, help="Restart every machine, then try everything again.")
+@click.option(
+    "--only", metavar="CHECK", multiple=True, help="Try this alone, as after a repair; repeat it. No record rests on it."
+)
 @click.option("--lang", type=click.Choice(["fr", "en"]), default="fr", show_default=True, help="Language of the sentences.")
 @lab_option
 @click.option("--no-commit", is_flag=True, help="Leave the result's summary uncommitted.")
-def verify(voice: Voice, office: str, host: str, reboot: bool, lang: str, lab: bool, no_commit: bool) -> int:
+def verify(
+    voice: Voice, office: str, host: str, reboot: bool, only: tuple[str, ...], lang: str, lab: bool, no_commit: bool
+) -> int:
     """Try OFFICE as its people will: a witness logs in, saves, prints, writes, restores; then is removed.
 
     Exits 7 when something fails or is not known. The result is kept; `record new` makes the hand-over record from it.
@@ -36,8 +42,12 @@ def verify(voice: Voice, office: str, host: str, reboot: bool, lang: str, lab: b
     from provisioner import verify as workflow
     from provisioner import work as office_work
     from provisioner.cli.progress import Watch
-    from provisioner.proofs.table import FIRST, LAST, PROOFS
+    from provisioner.errors import BadInput
+    from provisioner.proofs.table import EVERY, FIRST, LAST, PROOFS
 
+    known = [part.check for part in EVERY]
+    if unknown := [check for check in only if check not in known]:
+        raise BadInput(f"nothing is called {unknown[0][:40]!r}", hint=f"one of {', '.join(known)}")
     target = voice.target(office, lab)
     plug(target)
     work = office_work.prepare(target)
@@ -45,7 +55,7 @@ def verify(voice: Voice, office: str, host: str, reboot: bool, lang: str, lab: b
     with office_work.alone(target):
         watch = Watch(voice, f"verify {office}", total)
         with watch.showing():
-            report = workflow.verify(work, host=host, reboot=reboot, watch=watch, say=voice.say, commit=not no_commit)
+            report = workflow.verify(work, host=host, reboot=reboot, only=only, watch=watch, say=voice.say, commit=not no_commit)
     data = {
         "office": office,
         "verb": "verify",
@@ -58,7 +68,7 @@ def verify(voice: Voice, office: str, host: str, reboot: bool, lang: str, lab: b
         "took_s": round(report.took_s, 1),
     }
     voice.result(data, lambda: show(voice, report, office, lang, lab))
-    return 5 if report.unreachable else 0 if report.status == "passed" else 7
+    return 5 if report.unreachable else 7 if report.status == "failed" else 0
 
 
 def show(voice: Voice, report: "Report", office: str, lang: str, lab: bool) -> None:
@@ -69,9 +79,10 @@ def show(voice: Voice, report: "Report", office: str, lang: str, lab: bool) -> N
 
     show_findings(voice, report.findings, lang)
     bad = sum(finding.level.word in ("critical", "unknown") for finding in report.findings)
-    words = ("passed", "green") if report.status == "passed" else (f"{bad} of {len(report.findings)} failed", "red")
+    words = (f"{bad} of {len(report.findings)} failed", "red") if report.status == "failed" else (PASSED[report.status], "green")
     voice.out.print(Text.assemble(f"\nverify {office}{' (lab)' if lab else ''}: ", words, f" in {seconds(report.took_s)}"))
-    voice.out.print(Text(f"next: provisioner record new {office}{' --lab' if lab else ''}", "cyan"))
+    following = "record new" if report.status != "partial" else "verify"
+    voice.out.print(Text(f"next: provisioner {following} {office}{' --lab' if lab else ''}", "cyan"))
 
 
 def show_findings(voice: Voice, findings: "Iterable[Finding]", lang: str) -> None:

@@ -40,10 +40,21 @@ def judge(dossier: Mapping[str, Any], reseller: Reseller | None, pack: Pack | No
     yield from _server(_mapping(dossier.get("lan")), hosts)
     yield from _former(_mapping(dossier.get("former")), people, groups, reseller)
     yield from _printers(_mapping(dossier.get("lan")), _mapping(dossier.get("printers")), hosts)
+    yield from _language(dossier.get("language"), hosts, pack)
     variant = dossier.get("variant")
     if pack and isinstance(variant, str) and variant not in pack.variants:
         what = f"the pack {pack.name} has no variant {quoted(variant)}"
         yield Misfit(("variant",), what, f"one of {', '.join(pack.variants)}")
+
+
+def _language(language: object, hosts: dict[str, dict[str, Any]], pack: Pack | None) -> Iterator[Misfit]:
+    """A desktop whose programs the pack has in no such language would greet people in another."""
+    role = pack.kinds.get(Kind.DESKTOP, {}).get("desktop") if pack else None
+    known = _mapping(role.settings.get("languages")) if role else {}
+    desktops = any(host.get("kind") == Kind.DESKTOP for host in hosts.values())
+    if pack and known and desktops and isinstance(language, str) and language[:2] not in known:
+        what = f"the pack {pack.name} has no desktop in the language {quoted(language)}"
+        yield Misfit(("language",), what, f"one of {', '.join(known)}, as in fr_FR.UTF-8, or a pack that has it")
 
 
 def judge_pack(pack: Mapping[str, Any]) -> Iterator[Misfit]:

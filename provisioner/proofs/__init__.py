@@ -63,6 +63,15 @@ class Seat:
     patience_s: float = 0  # how long a person would try again to log in
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     pictures: dict[str, bytes] = field(default_factory=dict)  # what screens showed: file name -> PNG
+    only: frozenset[str] = frozenset()  # the checks to try; none: all of them
+
+    def wants(self, check: str) -> bool:
+        """Whether this is to be tried."""
+        return not self.only or check in self.only
+
+    def chosen(self, known: "Iterable[Proof]") -> "list[Proof]":
+        """Those of the proofs that have something to try."""
+        return [proof for proof in known if any(self.wants(part.check) for part in proof.every)]
 
     @property
     def office(self) -> "Office":

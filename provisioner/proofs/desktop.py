@@ -51,22 +51,24 @@ STEPS = {"desktop": "log_in", "files": "files", "document": "document", "browser
 
 def visit(seat: Seat) -> Iterable[Finding]:
     """Sit down, log in, work, lock the screen, go."""
+    wanted = [check for check in STEPS if seat.wants(check)]
     if not _has_desktop(seat):
-        yield from (not_applicable(check, NOT_IN_PACK) for check in STEPS)
+        yield from (not_applicable(check, NOT_IN_PACK) for check in wanted)
         return
     away = {
         check: NOT_IN_PACK if seat.server else NO_SERVER
         for check, role in (("files", "file_share"), ("agenda", "calendar"))
         if role not in seat.services
     }
-    if "agenda" not in away:
+    tried = [check for check in wanted if check not in away]
+    if "agenda" in tried:
         _appointment(seat, make=True)
     try:
         said = seat.act(
             "visit",
             program="screen",
             timeout_s=VISIT_S,
-            steps=[step for check, step in STEPS.items() if check not in away],
+            steps=["log_in", *(STEPS[check] for check in tried if check != "desktop")],
             share=common_share(seat.pack, seat.office),
             server=seat.services.get("file_share", {}).get("fqdn", ""),
             printer=next(iter(seat.office.printers), "") if "printing" in seat.services else "",
@@ -74,10 +76,10 @@ def visit(seat: Seat) -> Iterable[Finding]:
             token=seat.token,
         )
     finally:
-        if "agenda" not in away:
+        if "agenda" in tried:
             _appointment(seat, make=False)
-    for check, step in STEPS.items():
-        yield not_applicable(check, away[check]) if check in away else _judge(seat, check, said.get(step), said)
+    for check in wanted:
+        yield not_applicable(check, away[check]) if check in away else _judge(seat, check, said.get(STEPS[check]), said)
 
 
 def offline(seat: Seat) -> Iterable[Finding]:

@@ -126,11 +126,13 @@ def test_who_needs_it_has_larger_text_and_a_voice(changed: Stage) -> None:
 # ------------------------------------------------------------------------------------------- bad days
 
 
+LARGE = ("libreoffice-writer", "thunderbird", "firefox-esr")
+
+
 @pytest.fixture
 def bare(tmp_path: Path) -> Iterator[Stage]:
-    """A router and a desktop whose pack has one large program alone."""
+    """A router and a desktop whose pack has nothing but a desktop role."""
     stage = light(tmp_path, {"desktop": ["desktop"]}, hosts=("router", "desktop"))
-    pack(stage, "libreoffice-writer")
     try:
         yield bring_up(stage)
     finally:
@@ -150,21 +152,20 @@ def pack(stage: Stage, *names: str) -> None:
 
 def test_a_line_cut_in_the_middle_and_a_program_that_is_no_more(bare: Stage) -> None:
     """A name that this Debian lacks is said by the plan; a line cut in the middle of the download is said; then it converges."""
-    pack(bare, "libreoffice-writer", "xfce4-never-was")
+    pack(bare, *LARGE, "xfce4-never-was")
     said = bare.json("plan", "demo", "--lab", "--host", "desktop")
     assert said.code == 4, said
     assert "xfce4-never-was" in said.data["problems"]["desktop"]["problem"]
     assert "installed" in said.data["problems"]["desktop"]["task"]
 
-    pack(bare, "libreoffice-writer")
+    pack(bare, *LARGE)
     running = bare.start("--json", "apply", "demo", "--lab", "--yes", "--host", "desktop")
     partial = "sudo sh -c 'ls /var/cache/apt/archives/*.deb /var/cache/apt/archives/partial/* 2>/dev/null | wc -l'"
-    assert soon(lambda: int(bare.on("desktop", partial)) > 5, 120)
+    assert soon(lambda: int(bare.on("desktop", partial)), 120)
     cut(bare)
     out, _ = running.communicate(timeout=600)
-    problem = json.loads(out)["problems"]["desktop"]
     assert running.returncode == 4, out
-    assert "installed" in problem["task"]
+    assert "installed" in json.loads(out)["problems"]["desktop"]["task"]
 
     assert bare.run("lab", "up", "demo").code == 0  # the line is back
     again = bare.json("apply", "demo", "--lab", "--yes", "--host", "desktop", timeout_s=900)
