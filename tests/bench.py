@@ -103,6 +103,8 @@ NUMBERS: dict[str, Callable[[bench_lab.Place], list[Number]]] = {
     "share": bench_lab.share,
     "apply": bench_lab.apply,
     "verify": bench_lab.verify,
+    "screen": bench_lab.screen,
+    "desktops": bench_lab.desktops,
     "demo": bench_lab.demo,
 }
 
