@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from provisioner import lab
+from tests.lab.light import light
 from tests.stage import make
 
 pytestmark = pytest.mark.lab
@@ -46,7 +47,7 @@ def test_a_debian_12_office_set_up_by_the_installer_ends_on_its_addresses(tmp_pa
 
 def test_a_desktop_that_networkmanager_runs_ends_on_its_address(tmp_path: Path) -> None:
     """NetworkManager lets go of the office's link, at once and at every start; a second apply finds nothing to do."""
-    stage = make(tmp_path, hosts=("router", "desktop"))
+    stage = light(tmp_path, {"desktop": ["base"]}, hosts=("router", "desktop"))
     try:
         assert stage.run("lab", "up", "demo").code == 0
         assert stage.run("adopt", "demo", "--lab", "--yes").code == 0

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.lab.light import light
 from tests.lab.people import asked, changes_password, logs_in, passwords
-from tests.stage import Stage, make
+from tests.stage import Stage
 
 pytestmark = pytest.mark.lab
 
@@ -22,7 +23,7 @@ def again(stage: Stage) -> str:
 
 def test_people_come_stay_and_leave(tmp_path: Path) -> None:
     """First passwords are set once. Who left is shut out, their files are the successor's; who comes back is let in."""
-    stage = make(tmp_path, hosts=("router", "desktop"))
+    stage = light(tmp_path, {"desktop": ["base"], "router": ["base"]}, hosts=("router", "desktop"))
     try:
         for words in (("lab", "up", "demo"), ("adopt", "demo", "--lab", "--yes")):
             assert stage.run(*words).code == 0
