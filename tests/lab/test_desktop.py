@@ -49,7 +49,7 @@ def test_nothing_is_written_into_homes(office: Stage) -> None:
 
 def test_the_log_in_screen_tells_no_names(office: Stage) -> None:
     """Neither the people nor a guest are offered: who logs in gives their name."""
-    said = office.on("desktop", "lightdm --show-config 2>&1")
+    said = office.on("desktop", "/usr/sbin/lightdm --show-config 2>&1")
 
     for wanted in ("greeter-hide-users=true", "greeter-show-manual-login=true", "allow-guest=false", "user-session=xfce"):
         assert wanted in said
