@@ -68,7 +68,7 @@ def test_a_whole_office_passes_before_and_after_a_restart(shop: Stage, verified:
     assert "witness" not in shop.on("desktop", "ls /home")
     assert "verify" not in shop.on("server", "sudo ls /srv/share/commun")
     assert shop.on("server", "sudo find /var/lib/radicale -name '*witness*' | wc -l").strip() in ("0", "1")
-    assert shop.on("desktop", "sudo ls /var/lib/provisioner | grep screen || true") == ""
+    assert shop.on("desktop", "ls /var/lib | grep office-screen || true") == ""
     assert "office_verify" not in shop.on("desktop", "sudo nft list tables")
     assert shop.run("runs", "check", "demo", "--lab").code == 0
     assert "Une page envoyée" in shop.run("runs", "show", "demo", "--lab").out

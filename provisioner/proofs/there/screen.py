@@ -131,14 +131,16 @@ class Screen:
 
     def __init__(self, ask: Ask) -> None:
         self.ask = ask
-        self.folder = tempfile.mkdtemp(dir="/var/lib/provisioner", prefix="screen-")
+        self.folder = tempfile.mkdtemp(dir="/var/lib", prefix="office-screen-")
+        os.chmod(self.folder, 0o711)  # the greeter and the person find the key to the display below it
         self.asked: socket.socket | None = None
         self.where: dict[str, str] = {}
         self.session: dict[str, str] = {}
 
     def __enter__(self) -> "Screen":
-        for name in ("log", "run", "frame", "bin"):
-            os.mkdir(os.path.join(self.folder, name), 0o700)
+        for name, mode in (("log", 0o711), ("run", 0o711), ("frame", 0o700), ("bin", 0o700)):
+            os.mkdir(os.path.join(self.folder, name))
+            os.chmod(os.path.join(self.folder, name), mode)
         about = {"folder": self.folder, "port": PORT, "display": DISPLAY, "width": WIDTH, "height": HEIGHT}
         self.write("lightdm.conf", _CONFIG.format(**about), 0o600)
         self.write("bin/Xvnc", _XVNC.format(**about), 0o700)
