@@ -132,7 +132,7 @@ class Screen:
     def __init__(self, ask: Ask) -> None:
         self.ask = ask
         self.folder = tempfile.mkdtemp(dir="/var/lib", prefix="office-screen-")
-        os.chmod(self.folder, 0o711)  # the greeter and the person find the key to the display below it
+        os.chmod(self.folder, 0o711)  # noqa: S103 - the greeter and the person find the key to the display below it
         self.asked: socket.socket | None = None
         self.where: dict[str, str] = {}
         self.session: dict[str, str] = {}
