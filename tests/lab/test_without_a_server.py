@@ -22,7 +22,10 @@ def again(stage: Stage) -> str:
 
 
 def test_people_come_stay_and_leave(tmp_path: Path) -> None:
-    """First passwords are set once. Who left is shut out, their files are the successor's; who comes back is let in."""
+    """First passwords are set once, renewed ones too. Who left is shut out, their files are the successor's.
+
+    Who comes back is let in.
+    """
     stage = light(tmp_path, {"desktop": ["base"], "router": ["base"]}, hosts=("router", "desktop"))
     try:
         for words in (("lab", "up", "demo"), ("adopt", "demo", "--lab", "--yes")):
@@ -37,6 +40,10 @@ def test_people_come_stay_and_leave(tmp_path: Path) -> None:
         assert not asked(stage, "zoe", known["come"])
         assert set(stage.on("desktop", "id -nG come").split()) == {"come", "office", "boutique"}
         assert changes_password(stage, "zoe", known["zoe"], CHANGED)
+        assert stage.run("person", "password", "demo", "aicha", "--lab").code == 0
+        assert again(stage) == "changed"
+        assert not asked(stage, "aicha", known["aicha"])
+        assert logs_in(stage, "aicha", passwords(stage)["aicha"])
         stage.on("desktop", "echo bonjour | sudo -u come tee /home/come/lettre >/dev/null")
 
         assert stage.run("person", "remove", "demo", "come", "--successor", "zoe", "--yes").code == 0
