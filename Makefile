@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test test-long lint bench clean
 
 OFFICE := demo
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
@@ -11,7 +11,7 @@ PYTHON := $$(for v in 3.13 3.12 3.11; do p=$$(command -v python$$v) && $$p -c ''
 RUN := .venv/bin/provisioner
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
 
 .venv/ready: requirements.lock pyproject.toml
 	@p=$(PYTHON); { [ -n "$$p" ] && $$p -c 'import ensurepip, venv' 2>/dev/null; } || \
@@ -43,7 +43,10 @@ test: .venv/ready lint ## everything, on real Debian systems too
 	@$(RUN) doctor --repair
 	@command -v smbclient >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends smbclient  # a person's seat
 	@command -v pdftoppm >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends poppler-utils  # looks at pages
-	@.venv/bin/pytest
+	@.venv/bin/pytest $(PYTEST)
+
+test-long: PYTEST := -m long
+test-long: test ## the tests that take minutes each, before a release
 
 lint: .venv/ready ## style, types, directions of imports, roles
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check -q .

@@ -150,6 +150,7 @@ def pack(stage: Stage, *names: str) -> None:
     stage.git("commit", "-q", "-a", "-m", "another pack")
 
 
+@pytest.mark.long
 def test_a_line_cut_in_the_middle_and_a_program_that_is_no_more(bare: Stage) -> None:
     """A name that this Debian lacks is said by the plan; a line cut in the middle of the download is said; then it converges."""
     pack(bare, *LARGE, "xfce4-never-was")
@@ -183,6 +184,7 @@ def cut(stage: Stage) -> None:
     stop_forward(state.forward)
 
 
+@pytest.mark.long
 def test_a_replaced_desktop_takes_its_place(tmp_path: Path) -> None:
     """Another machine, another MAC: written, adopted, applied; its person logs in there, and the old key is nobody's."""
     roles = {"server": ["base", "directory"], "desktop": ["base", "directory_client"], "router": ["base"]}

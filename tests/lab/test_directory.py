@@ -248,6 +248,7 @@ def test_somebody_who_comes_back_is_let_in_again(later: Later) -> None:
 # ------------------------------------------------------------------------------------------- bad days
 
 
+@pytest.mark.long
 def test_a_founding_cut_short_is_started_over(blank: Stage) -> None:
     """Killed while the directory is founded, a plain re-run founds it, and the people are in it."""
     pack = blank.inventory / "packs/standard-2026.1.yml"
@@ -271,6 +272,7 @@ def test_a_founding_cut_short_is_started_over(blank: Stage) -> None:
     assert blank.json("apply", "demo", "--lab", "--yes").data["status"] == "unchanged"
 
 
+@pytest.mark.long
 def test_the_directory_of_yesterday_is_brought_up_to_date(own_office: Stage) -> None:
     """Restored from yesterday, a plain apply makes again what was made since, and sets a password renewed since."""
     stage = own_office

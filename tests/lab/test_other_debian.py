@@ -11,6 +11,7 @@ from tests.stage import make
 pytestmark = pytest.mark.lab
 
 
+@pytest.mark.long
 def test_a_debian_12_office_set_up_by_the_installer_ends_on_its_addresses(tmp_path: Path) -> None:
     """The installer's ifupdown and DHCP client give way to the dossier's address, over a restart too; nothing changes twice."""
     stage = make(tmp_path, hosts=("router", "server"))

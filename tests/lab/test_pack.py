@@ -24,6 +24,7 @@ def ours(office: Stage) -> Iterator[str]:
     path.unlink()
 
 
+@pytest.mark.long
 def test_plan_shows_what_another_pack_would_change(office: Stage, ours: str) -> None:
     """The plan of a move has its diffs and names what stays behind; dossier and hosts stay as they are; apply refuses it."""
     saved = office.home / "move.plan"
