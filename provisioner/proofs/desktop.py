@@ -98,7 +98,9 @@ def offline(seat: Seat) -> Iterable[Finding]:
 def _judge(seat: Seat, check: str, answer: dict[str, Any] | None, said: dict[str, Any]) -> Finding:
     yes, no = SAID[check]
     if answer is None:
-        return Finding(check, Level.UNKNOWN, NOT_REACHED, about=seat.desktop, evidence=str(said.get("evidence", "")))
+        return Finding(
+            check, Level.UNKNOWN, NOT_REACHED, about=seat.desktop, evidence=str(said.get("log_in", said).get("evidence", ""))
+        )
     found = judged(check, answer["ok"], yes, no, answer["evidence"], seat.desktop, desktop=seat.desktop)
     return seat.pictured(found, answer.get("pictures", []), float(answer["took_s"]))
 

@@ -103,22 +103,23 @@ def cut_off(address: str) -> Iterator[None]:
     subprocess.run([*alone, "nft", "delete", "table", *table], check=True)
     try:
         subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
-        tell_sssd(signal.SIGUSR1)
+        tell_sssd_it_is_alone()
         yield
     finally:
         subprocess.run(["nft", "delete", "table", *table], check=False, capture_output=True)
         subprocess.run(["systemctl", "stop", "office-verify-back.timer"], check=False)
-        tell_sssd(signal.SIGUSR2)
+        # not SIGUSR2: it would stay offline for some seconds more, and the next verification would not find its witness
+        subprocess.run(["systemctl", "restart", "sssd.service"], check=False)
 
 
-def tell_sssd(number: int) -> None:
-    """Send a signal to what asks the directory."""
+def tell_sssd_it_is_alone() -> None:
+    """So that it does not first wait for the server to answer."""
     for process in os.listdir("/proc"):
         with contextlib.suppress(OSError):
             if process.isdigit():
                 with open(f"/proc/{process}/comm") as file:
                     if file.read().strip() == "sssd":
-                        os.kill(int(process), number)
+                        os.kill(int(process), signal.SIGUSR1)
 
 
 def plain(text: str) -> str:
