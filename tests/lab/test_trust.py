@@ -262,6 +262,7 @@ def hostile(value: Any, texts: Iterator[str], key: str = "") -> Any:
             "mac",
             "person",
             "groups",
+            "accessibility",
             "purchased",
             "warranty_end",
             "lan",
