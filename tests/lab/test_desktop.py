@@ -187,7 +187,7 @@ def cut(stage: Stage) -> None:
 @pytest.mark.long
 def test_a_replaced_desktop_takes_its_place(tmp_path: Path) -> None:
     """Another machine, another MAC: written, adopted, applied; its person logs in there, and the old key is nobody's."""
-    roles = {"server": ["base", "directory"], "desktop": ["base", "directory_client"], "router": ["base"]}
+    roles = {"server": ["base", "directory", "file_share"], "desktop": ["base", "directory_client"], "router": ["base"]}
     stage = light(tmp_path, roles, hosts=("router", "server", "desktop"))
     try:
         bring_up(stage)
