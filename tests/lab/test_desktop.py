@@ -12,7 +12,7 @@ from provisioner.inventory import open_inventory
 from provisioner.packages import stop_forward
 from provisioner.processes import as_root
 from tests import applied
-from tests.lab.light import bring_up, light, replace, soon
+from tests.lab.light import bring_up, light, replace, soon, state
 from tests.lab.people import logs_in, passwords, refused
 from tests.lab.sitting import sit_down
 from tests.stage import Stage
@@ -178,10 +178,10 @@ def cut(stage: Stage) -> None:
     """Cut the office's way to the packages."""
     from provisioner.lab.state import read
 
-    state = read(stage.target.id)
-    assert state
-    assert state.forward
-    stop_forward(state.forward)
+    found = read(stage.target.id)
+    assert found
+    assert found.forward
+    stop_forward(found.forward)
 
 
 @pytest.mark.long
@@ -206,7 +206,7 @@ def test_a_replaced_desktop_takes_its_place(tmp_path: Path) -> None:
         now = yaml.safe_load(stage.dossier.read_text())["hosts"]["desktop"]
         assert (now["mac"], now["serial"], now["person"], now["address"]) == (new, "NEUF-1", "zoe", former["address"])
         assert "model" not in now
-        assert "desktop." not in stage.target.known_hosts.read_text()
+        assert "desktop." not in (state(stage) / "known_hosts").read_text()
         subprocess.run(as_root(["ip", "-netns", space, "link", "set", "eth0", "address", new]), check=True)
         replace(stage, "desktop")
 
