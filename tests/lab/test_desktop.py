@@ -211,8 +211,10 @@ def test_a_replaced_desktop_takes_its_place(tmp_path: Path) -> None:
         replace(stage, "desktop")
 
         assert stage.json("adopt", "demo", "desktop", "--lab", "--yes").code == 0
-        applied_again = stage.json("apply", "demo", "--lab", "--yes", timeout_s=900)
-        assert applied_again.code == 0, applied_again
+        # the laptop may still hold the old machine's MAC for that address (ARP): lost then, and found by the same command again
+        assert stage.json("apply", "demo", "--lab", "--yes", timeout_s=900).code in (0, 5)
+        again = stage.json("apply", "demo", "--lab", "--yes", timeout_s=900)
+        assert again.code == 0, again
         assert logs_in(stage, "zoe", known["zoe"])
         assert stage.on("desktop", "cat /sys/class/net/eth0/address").strip() == new
     finally:
