@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from provisioner.errors import BadInput, HostFailed, HostKeyChanged, Missing, Unreachable
 from provisioner.inventory.target import Target
-from provisioner.ssh import Door, FirstContact, fingerprint, neighbours, on_lan, pin, pinned, public_key
+from provisioner.ssh import Door, FirstContact, answering, fingerprint, neighbours, on_lan, pin, pinned, public_key
 
 if TYPE_CHECKING:
     from provisioner.inventory.models import Office
@@ -85,7 +85,7 @@ def find(office: "Office", hosts: list[str]) -> dict[str, str]:
             hint=f"plug it in there, or: provisioner adopt {office.name} HOST --at ADDRESS",
         )
     seen = neighbours(str(office.lan.network))
-    return {host: seen[office.hosts[host].mac][0] for host in hosts if office.hosts[host].mac in seen}
+    return {host: answering(seen[office.hosts[host].mac]) for host in hosts if office.hosts[host].mac in seen}
 
 
 def meet(target: Target, host: str, address: str, *, replace: bool = False) -> tuple[FirstContact, bool]:

@@ -249,6 +249,20 @@ def neighbours(network: str) -> dict[str, list[str]]:
     return found
 
 
+def answering(known: list[str], port: int = PORT) -> str:
+    """The first of these addresses of one machine at which something listens; the first of all when nothing does.
+
+    A machine that was set up anew has another address, and the kernel goes on knowing the former for a while.
+    """
+    import contextlib
+    import socket
+
+    for address in known if len(known) > 1 else []:
+        with contextlib.suppress(OSError), socket.create_connection((address, port), timeout=2):
+            return address
+    return known[0]
+
+
 # --------------------------------------------------------------------------------------------- keys
 
 

@@ -1,5 +1,6 @@
 """The demo office as applied: made once for each content of what makes it, kept as a snapshot, started in seconds."""
 
+import fcntl
 import hashlib
 import json
 from collections.abc import Iterator
@@ -31,8 +32,15 @@ def name(suite: str = "trixie") -> str:
 def ensure(folder: Path, suite: str = "trixie") -> str:
     """The snapshot's name, made in `folder` where it is not there yet; older ones of ours that nobody uses go."""
     called = name(suite)
-    if snapshot.find(called, suite):
-        return called
+    base.lab_home().mkdir(parents=True, exist_ok=True)
+    with (base.lab_home() / "tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the other worker waits for it instead of making it too
+        if not snapshot.find(called, suite):
+            _make(folder, called, suite)
+    return called
+
+
+def _make(folder: Path, called: str, suite: str) -> None:
     stage = make(folder)
     try:
         said = stage.evidence
@@ -53,7 +61,6 @@ def ensure(folder: Path, suite: str = "trixie") -> str:
     home = base.lab_home() / "snapshots"
     mine = [path.name for path in home.glob("*") if not path.name.startswith(f"tests-{suite}-")]
     snapshot.prune([called, *mine], used, lambda _: None)
-    return called
 
 
 @contextmanager

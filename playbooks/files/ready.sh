@@ -1,6 +1,7 @@
 #!/bin/sh
-# Makes apt and dpkg fit to work with: waits for whoever holds the lock, finishes what was cut short, refreshes the lists
-# when they are older than an hour. Says `repaired` when it had to.
+# ready.sh install|look: makes apt and dpkg fit to work with: waits for whoever holds the lock, finishes what was cut short,
+# refreshes the lists when they are older than an hour, and installs the security updates that wait, or only looks for them.
+# Says `repaired`, and `upgraded` with the packages' names, when there was something to do.
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 
@@ -29,3 +30,13 @@ if [ -z "$(find $lists -maxdepth 1 -name '*_Packages*' | head -n 1)" ] || [ -z "
   patiently apt-get update -q -o APT::Update::Error-Mode=any || { echo "$said" >&2; exit 1; }
   touch $lists
 fi
+
+# unattended-upgrades does this every night; a machine that is handed over must not wait for its first one
+pending=$(apt-get -s -q dist-upgrade | awk '/^Inst / && /[Ss]ecurity/ { print $2 }' | sort)
+[ -n "$pending" ] || exit 0
+if [ "$1" = install ]; then
+  # shellcheck disable=SC2086 - names of packages have no blanks
+  apt-get -y -q -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
+    install --only-upgrade $pending >&2
+fi
+echo upgraded $pending

@@ -55,7 +55,8 @@ def up(
         plan = network.plan(office, lab_id)
         if state and state.ready and _stands(state):
             return _again(state, plan, suite, say)
-        requirements.check(plan.machines, base.lab_home())
+        beside = sum(up != "off" for lab in every() if id_of(lab.target) != lab_id for _, up, _ in lab.hosts)
+        requirements.check(plan.machines, base.lab_home(), beside)
         if state or folder_of(lab_id).exists():
             say("Removing what an interrupted lab left.")
             _remove(lab_id, state)

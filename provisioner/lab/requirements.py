@@ -87,20 +87,20 @@ def install(package: str) -> tuple[tuple[str, ...], ...]:
     return (*mask, (*INSTALL, package))
 
 
-def lacking(hosts: int, folder: Path | None = None) -> list[Lack]:
-    """What is missing for a lab of `hosts` hosts in `folder`; empty when all is there."""
+def lacking(hosts: int, folder: Path | None = None, beside: int = 0) -> list[Lack]:
+    """What is missing for a lab of `hosts` hosts in `folder`, with `beside` hosts of other labs up; empty when all is there."""
     found = [Lack(p.name, p.why, install(p.package)) for p in PROGRAMS if not have(p.name)]
     filesystems = Path("/proc/filesystems").read_text(encoding="ascii").split()
     if "overlay" not in filesystems and not _module("overlay"):
         found.append(Lack("overlayfs", "gives each host a disk of its own", (("modprobe", "overlay"),)))
     if not Path("/dev/loop-control").exists() and not _module("loop"):
         found.append(Lack("loop devices", "a server's second disk lies in a file", (("modprobe", "loop"),)))
-    need = hosts * INOTIFY_PER_HOST + INOTIFY_SPARE
+    need = (hosts + beside) * INOTIFY_PER_HOST + INOTIFY_SPARE
     allowed = int(INOTIFY.read_text(encoding="ascii"))
     if allowed < need:
         setting = f"fs.inotify.max_user_instances={max(need, 1024)}"
         what = f"{need} inotify instances ({allowed} allowed)"
-        found.append(Lack(what, f"each of {hosts} hosts needs {INOTIFY_PER_HOST}", (("sysctl", "-w", setting),)))
+        found.append(Lack(what, f"each of {hosts + beside} hosts needs {INOTIFY_PER_HOST}", (("sysctl", "-w", setting),)))
     kind = file_system(folder) if folder else ""
     if kind in ("overlay", "nfs", "nfs4", "vfat", "exfat", "ntfs3", "fuse", "ecryptfs", "9p", "virtiofs"):
         what, why = f"a folder that overlayfs can use ({folder} is on {kind})", "each host's disk is an overlay"
@@ -112,13 +112,13 @@ def lacking(hosts: int, folder: Path | None = None) -> list[Lack]:
     return found
 
 
-def check(hosts: int, folder: Path) -> None:
-    """Say all that is missing at once.
+def check(hosts: int, folder: Path, beside: int = 0) -> None:
+    """Say all that is missing at once, as `lacking`.
 
     Raises:
         Missing: something is.
     """
-    found = lacking(hosts, folder)
+    found = lacking(hosts, folder, beside)
     if found:
         lines = "\n".join(f"  {lack.what}: {lack.why}" for lack in found)
         raise Missing(f"this laptop lacks for a lab:\n{lines}", hint="provisioner doctor")

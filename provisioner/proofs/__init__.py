@@ -7,6 +7,7 @@ A proof asks a machine (`there/`: the programs that run on it) and concludes; it
 import base64
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -99,11 +100,10 @@ class Seat:
         Raises:
             Unreachable, HostKeyChanged: as `Door.run`; Unreachable too when the host has no answer within the time.
         """
-        source = (Path(__file__).parent / "there" / f"{program}.py").read_text(encoding="utf-8")
         done = self.work.door.run(
             host,
             self.work.met[host],
-            ["sudo", "-n", "python3", "-c", source],
+            ["sudo", "-n", "python3", "-c", source(program)],
             stdin=json.dumps(what),
             timeout_s=timeout_s + GRACE_S,
         )
@@ -131,6 +131,18 @@ class Seat:
 def workgroup(office: "Office") -> str:
     """The directory's short name."""
     return office.lan.domain.partition(".")[0].upper()
+
+
+THERE = Path(__file__).parent / "there"
+_OTHER_ROOM = re.compile(r"^from (provisioner\.proofs\.there\.(\w+)) import", re.M)
+_AS_MODULE = "room = types.ModuleType({name!r}); sys.modules[room.__name__] = room; exec({text!r}, room.__dict__)\n"
+
+
+def source(program: str) -> str:
+    """One of the programs of `there/`, whole: what it imports from another one of them comes before it."""
+    text = (THERE / f"{program}.py").read_text(encoding="utf-8")
+    others = [_AS_MODULE.format(name=name, text=source(other)) for name, other in _OTHER_ROOM.findall(text)]
+    return "import sys, types\n" + "".join(others) + text if others else text
 
 
 def try_out(proof: Proof, seat: Seat) -> list[Finding]:

@@ -1,6 +1,6 @@
 """Desktop: what a person meets when they sit down: the log-in screen, their desktop, their programs; each with a picture.
 
-All of it is one visit to a virtual screen of the desktop (`there/screen.py`), so it is one proof of several parts.
+All of it is one visit to a virtual screen of the desktop (`there/visit.py`), so it is one proof of several parts.
 """
 
 from collections.abc import Iterable
@@ -46,12 +46,11 @@ SAID: dict[str, tuple[str, str]] = {
         N_("With the server out of reach, a person who was here before does not get to their desktop."),
     ),
 }
-STEPS = {"desktop": "log_in", "files": "files", "document": "document", "browser": "browser", "agenda": "agenda", "lock": "lock"}
 
 
 def visit(seat: Seat) -> Iterable[Finding]:
     """Sit down, log in, work, lock the screen, go."""
-    wanted = [check for check in STEPS if seat.wants(check)]
+    wanted = [check for check in SAID if check != "offline" and seat.wants(check)]
     if not _has_desktop(seat):
         yield from (not_applicable(check, NOT_IN_PACK) for check in wanted)
         return
@@ -66,9 +65,9 @@ def visit(seat: Seat) -> Iterable[Finding]:
     try:
         said = seat.act(
             "visit",
-            program="screen",
+            program="visit",
             timeout_s=VISIT_S,
-            steps=["log_in", *(STEPS[check] for check in tried if check != "desktop")],
+            steps=["desktop", *(check for check in tried if check != "desktop")],
             share=common_share(seat.pack, seat.office),
             server=seat.services.get("file_share", {}).get("fqdn", ""),
             printer=next(iter(seat.office.printers), "") if "printing" in seat.services else "",
@@ -79,7 +78,7 @@ def visit(seat: Seat) -> Iterable[Finding]:
         if "agenda" in tried:
             _appointment(seat, make=False)
     for check in wanted:
-        yield not_applicable(check, away[check]) if check in away else _judge(seat, check, said.get(STEPS[check]), said)
+        yield not_applicable(check, away[check]) if check in away else _judge(seat, check, said.get(check), said)
 
 
 def offline(seat: Seat) -> Iterable[Finding]:
@@ -91,15 +90,15 @@ def offline(seat: Seat) -> Iterable[Finding]:
         yield not_applicable("offline", NO_SERVER)
         return
     away = seat.services["directory"]["address"]
-    said = seat.act("visit", program="screen", timeout_s=90, steps=["log_in"], away_from=away, token=seat.token)
-    yield _judge(seat, "offline", said.get("log_in"), said)
+    said = seat.act("visit", program="visit", timeout_s=90, steps=["desktop"], away_from=away, token=seat.token)
+    yield _judge(seat, "offline", said.get("desktop"), said)
 
 
 def _judge(seat: Seat, check: str, answer: dict[str, Any] | None, said: dict[str, Any]) -> Finding:
     yes, no = SAID[check]
     if answer is None:
         return Finding(
-            check, Level.UNKNOWN, NOT_REACHED, about=seat.desktop, evidence=str(said.get("log_in", said).get("evidence", ""))
+            check, Level.UNKNOWN, NOT_REACHED, about=seat.desktop, evidence=str(said.get("desktop", said).get("evidence", ""))
         )
     found = judged(check, answer["ok"], yes, no, answer["evidence"], seat.desktop, desktop=seat.desktop)
     return seat.pictured(found, answer.get("pictures", []), float(answer["took_s"]))

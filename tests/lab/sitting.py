@@ -3,22 +3,19 @@
 import base64
 import json
 import shlex
-from pathlib import Path
 from typing import Any
 
 from provisioner import proofs
 from tests.stage import Stage
 
-PROGRAM = Path(proofs.__file__).parent / "there/screen.py"
-
 
 def sit_down(stage: Stage, login: str, password: str, *steps: str, host: str = "desktop", **more: Any) -> dict[str, Any]:
     """Log in at the host's log-in screen and do these steps; the pictures are left out, their number stays."""
     asked = {
-        "login": login, "password": password, "steps": ["log_in", *steps], "token": "test", "printer": "bureau",
+        "login": login, "password": password, "steps": ["desktop", *steps], "token": "test", "printer": "bureau",
         "home": "L'Épicerie d'à côté", "share": "commun", "server": "server.epicerie.internal", **more,
     }  # fmt: skip
-    command = f"sudo python3 -c {shlex.quote(PROGRAM.read_text())}"
+    command = f"sudo python3 -c {shlex.quote(proofs.source('visit'))}"
     said = stage.json("ssh", stage.office, host, "--lab", "--", command, stdin=json.dumps(asked), timeout_s=300)
     assert said.code == 0, said
     found: dict[str, Any] = json.loads(said.data["stdout"])

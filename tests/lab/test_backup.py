@@ -72,6 +72,28 @@ def test_both_places_hold_the_first_backup(shop: Stage) -> None:
     assert "backup" in [one["verb"] for one in shop.json("runs", "list", "demo", "--lab").data["runs"]]
 
 
+def test_the_night_comes_by_itself_and_reads_back_once_a_week(shop: Stage) -> None:
+    """The timer stands, with its jitter; a week after the last check the night reads a slice of each place, then no more."""
+    timer = root(shop, "systemctl show office-backup.timer -p RandomizedDelayUSec -p ActiveState -p NextElapseUSecRealtime")
+    known = dict(line.split("=", 1) for line in timer.split("\n") if line)
+    assert known["ActiveState"] == "active"
+    assert known["RandomizedDelayUSec"] not in ("0", "")
+    assert known["NextElapseUSecRealtime"]
+
+    week_ago = "import json; p = '/var/lib/provisioner/backup.json'; d = json.load(open(p))\n"
+    week_ago += "for place in d['places'].values(): place['checked'] -= 8 * 86400\njson.dump(d, open(p, 'w'))"
+    root(shop, f"python3 -c {shlex.quote(week_ago)}")
+    checks = []
+    for _ in range(2):
+        since = root(shop, "date +%s.%N").strip()
+        root(shop, "systemctl start office-backup.service")
+        said = root(shop, f"journalctl -q -o cat -u office-backup --since @{since}")
+        checks.append([json.loads(line) for line in said.splitlines() if '"checking"' in line])
+    assert {one["place"] for one in checks[0]} == {"disk", "remote"}
+    assert all(re.fullmatch(r"\d+/\d+", one["subset"]) for one in checks[0])
+    assert checks[1] == []
+
+
 def test_secrets_are_roots_alone_and_in_no_argument(shop: Stage) -> None:
     """The repositories' password and the key lie in files of root's alone, and in no snapshot."""
     modes = root(

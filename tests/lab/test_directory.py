@@ -57,6 +57,17 @@ def test_a_wrong_password_opens_nothing(office: Stage) -> None:
     assert refused(office, "zoe", "Zoe-2026-zoe")
 
 
+def test_a_password_too_short_or_the_same_again_is_not_taken(office: Stage) -> None:
+    """The office's rule holds for whoever changes theirs; what they had stays."""
+    known = passwords(office)["zoe"]
+    assert logs_in(office, "zoe", known)
+    for new in ("Court-7", known):
+        given = " ".join(shlex.quote(word) for word in (known, new, new))
+        said = office.on("desktop", f"printf '%s\\n' {given} | sudo -u zoe passwd 2>&1 && echo taken || true")
+        assert "taken" not in said, said
+    assert logs_in(office, "zoe", known)
+
+
 def test_the_directory_alone_knows_the_people(office: Stage) -> None:
     """No machine has a local account of a person or a local group of the office."""
     for host in ("server", "desktop", "router"):

@@ -197,6 +197,8 @@ def test_a_broken_service_turns_exactly_its_lines_red(shop: Stage, service: str)
     assert said.code == 7, said
     assert red(said) == broken.red, [f for f in said.data["findings"] if f["level"] in RED]
     assert all(finding["evidence"] for finding in said.data["findings"] if finding["level"] in RED)
+    if service == "printer":  # what did not come out must not come out later, nor stand before what others print
+        assert shop.on("server", "lpstat -W not-completed -o") == ""
 
 
 def test_a_machine_that_is_off_is_no_success(shop: Stage) -> None:
@@ -231,6 +233,8 @@ def test_after_a_repair_one_thing_is_tried_and_nothing_rests_on_it(shop: Stage) 
     assert said.code == 0, said
     assert said.data["status"] == "partial"
     assert {finding["check"] for finding in said.data["findings"]} == {"reached", "printing"}
+    english = shop.run("verify", "demo", "--lab", "--only", "printing", "--lang", "en")
+    assert "A page sent from desktop came out of the printer bureau." in english.out, english
 
     record = shop.json("record", "new", "demo", "--lab")
     assert record.data["verdict"] == "with_reserves", record

@@ -34,6 +34,10 @@ options:
       mode: {type: str, default: "0644", description: its mode in octal}
       validate: {type: str, default: "", description: a command that must accept the candidate}
       secret: {type: bool, default: false, description: keep the text out of the diff}
+  links:
+    description: Symbolic links, by their path, and where each leads.
+    type: dict
+    default: {}
   exactly:
     description: Folders that hold the files named here and nothing else; whatever else lies in them is removed.
     type: list
@@ -93,6 +97,19 @@ def present(dest: str) -> tuple[str | None, str]:
         return None, "absent"
 
 
+def leads_to(path: str) -> str:
+    """Where a symbolic link leads; empty when there is none."""
+    return os.readlink(path) if os.path.islink(path) else ""
+
+
+def link(path: str, target: str) -> None:
+    """Put a symbolic link in the place of whatever file or link is there, in one step."""
+    if os.path.lexists(path + ".part"):  # left by a kill
+        os.unlink(path + ".part")
+    os.symlink(target, path + ".part")
+    os.rename(path + ".part", path)
+
+
 def candidate(module: AnsibleModule, file: dict[str, Any]) -> str:
     """The new text in a temporary file, accepted by its `validate` command where that program exists already."""
     descriptor, path = tempfile.mkstemp(dir=module.tmpdir)
@@ -105,6 +122,19 @@ def candidate(module: AnsibleModule, file: dict[str, Any]) -> str:
             os.unlink(path)
             module.fail_json(msg=f"{file['dest']} would be wrong: {(err or out).strip()[-1500:]}")
     return path
+
+
+def put(module: AnsibleModule, file: dict[str, Any], new: str | None, uid: int, gid: int) -> None:
+    """Put a candidate in its place, if there is one; owner and mode in any case."""
+    os.makedirs(os.path.dirname(file["dest"]), mode=0o755, exist_ok=True)
+    if new:
+        os.chmod(new, int(file["mode"], 8))
+        os.chown(new, uid, gid)
+        if os.path.islink(file["dest"]):
+            os.unlink(file["dest"])  # else the text would land wherever it leads
+        module.atomic_move(new, file["dest"], keep_dest_attrs=False)
+    os.chown(file["dest"], uid, gid)
+    os.chmod(file["dest"], int(file["mode"], 8))
 
 
 def owed(path: str) -> list[str]:
@@ -131,6 +161,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "files": {"type": "list", "elements": "dict", "required": True, "options": FILE},
+            "links": {"type": "dict", "default": {}},
             "exactly": {"type": "list", "elements": "path", "default": []},
             "pending": {"type": "str", "default": ""},
         },
@@ -152,6 +183,11 @@ def main() -> None:
         if was == file["content"]:
             shown = {"before": had + "\n", "after": wanted + "\n"}
         diffs.append({"before_header": file["dest"], "after_header": file["dest"], **shown})
+    astray = {path: target for path, target in module.params["links"].items() if leads_to(path) != target}
+    diffs += [
+        {"before_header": path, "after_header": path, "before": f"{leads_to(path)}\n", "after": f"{target}\n"}
+        for path, target in astray.items()
+    ]
     named = {file["dest"] for file in module.params["files"]}
     surplus = [
         os.path.join(folder, name)
@@ -162,25 +198,18 @@ def main() -> None:
     ]
     diffs += [{"before_header": path, "after_header": "/dev/null", "before": "present\n", "after": ""} for path in surplus]
     ledger = f"/var/lib/provisioner/pending-{module.params['pending']}" if module.params["pending"] else ""
-    written = [file["dest"] for file, *_ in due] + surplus
+    written = [file["dest"] for file, *_ in due] + list(astray) + surplus
     before = [dest for dest in owed(ledger) if dest not in written] if ledger else []
     if ledger and written and not module.check_mode:
         owe(ledger, written + before)
     for file, new, uid, gid in due:
-        if module.check_mode:
-            if new:
-                os.unlink(new)
-            continue
-        os.makedirs(os.path.dirname(file["dest"]), mode=0o755, exist_ok=True)
-        if new:
-            os.chmod(new, int(file["mode"], 8))
-            os.chown(new, uid, gid)
-            if os.path.islink(file["dest"]):
-                os.unlink(file["dest"])  # else the text would land wherever it leads
-            module.atomic_move(new, file["dest"], keep_dest_attrs=False)
-        os.chown(file["dest"], uid, gid)
-        os.chmod(file["dest"], int(file["mode"], 8))
+        if not module.check_mode:
+            put(module, file, new, uid, gid)
+        elif new:
+            os.unlink(new)
     if not module.check_mode:
+        for path, target in astray.items():
+            link(path, target)
         for path in surplus:
             os.unlink(path)
     module.exit_json(changed=bool(written or before), written=written + before, diff=diffs)

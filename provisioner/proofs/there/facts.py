@@ -69,12 +69,19 @@ def firewall() -> list[str] | None:
     return sorted({f"{protocol} {port}" for protocol, port in re.findall(r"\b(tcp|udp) dport (\S+) accept", listed)})
 
 
+def up_s() -> float:
+    """For how many seconds the system has been up: a container's own start, not its machine's."""
+    began = call("systemctl", "show", "--property", "UserspaceTimestampMonotonic", "--value").strip()
+    return time.monotonic() - int(began or 0) / 1e6
+
+
 def main() -> None:
     """All of it."""
     ask = json.load(sys.stdin)
     facts = {"system": system(), "packages": packages(ask["packages"]), "updates": updates(), "firewall": firewall()}
     kept = call("timedatectl", "show", "-p", "NTP", "-p", "NTPSynchronized").split()
-    print(json.dumps({**facts, "time": " ".join(kept), "synchronised": "NTPSynchronized=yes" in kept, "now": time.time()}))
+    synchronised = "NTPSynchronized=yes" in kept
+    print(json.dumps({**facts, "up_s": up_s(), "time": " ".join(kept), "synchronised": synchronised, "now": time.time()}))
 
 
 if __name__ == "__main__":

@@ -15,4 +15,12 @@ if [ -n "$other" ]; then
 fi
 # brd +: as networkd itself would; 252 fails on an address that stands there without ("Numerical result out of range")
 ip addr add "$address/$prefix" brd + dev "$link"
+# told to all (RFC 5227, 2.3): who spoke with another machine at this address would go on calling that one for a while
+python3 - "$link" "$mac" "$address" <<'ANNOUNCE' || true
+import socket, sys
+link, mac, address = sys.argv[1], bytes.fromhex(sys.argv[2].replace(":", "")), socket.inet_aton(sys.argv[3])
+with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
+    out.bind((link, 0))
+    out.send(b"\xff" * 6 + mac + bytes.fromhex("0806" "0001" "0800" "06" "04" "0001") + mac + address + bytes(6) + address)
+ANNOUNCE
 echo joined
