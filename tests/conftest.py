@@ -47,6 +47,7 @@ LONGEST = [
 TOGETHER = {"tests/lab/test_printing.py": "tests/lab/test_mail_relay.py"}  # the office of the fixture `served`
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sort by how long a file takes, and keep it on one worker."""
     files = {item: item.nodeid.partition("::")[0] for item in items}
