@@ -27,33 +27,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# Two workers share the suite (`make test`): the files that take longest come first, so that none is left over at the end; what
-# a file's tests share is made by one worker.
+# Two workers share the suite by files (`make test`): those that take longest come first, so that none is left over at the end.
 LONGEST = [
     f"tests/lab/test_{name}.py"
-    for name in (
-        "verify",
-        "backup",
-        "directory",
-        "faults",
-        "mail_relay",
-        "printing",
-        "desktop",
-        "trust",
-        "file_share",
-        "without_a_server",
-    )
+    for name in "verify backup directory faults desktop mail_relay printing trust file_share without_a_server".split()
 ]
-TOGETHER = {"tests/lab/test_printing.py": "tests/lab/test_mail_relay.py"}  # the office of the fixture `served`
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort by how long a file takes, and keep it on one worker."""
+    """Sort by how long a file takes."""
     files = {item: item.nodeid.partition("::")[0] for item in items}
     items.sort(key=lambda item: LONGEST.index(files[item]) if files[item] in LONGEST else len(LONGEST))
-    for item, file in files.items():
-        item.add_marker(pytest.mark.xdist_group(TOGETHER.get(file, file)))
 
 
 @pytest.fixture(autouse=True)

@@ -61,7 +61,9 @@ class Seat:
     password: str
     token: str
     login: str = LOGIN
-    patience_s: float = 0  # how long a person would try again to log in
+    # how long a person would try again to log in: whom a desktop was asked for too early it does not know for 15 s
+    # (sssd.conf(5), entry_negative_timeout), and somebody may have asked for the former witness
+    patience_s: float = 20
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     pictures: dict[str, bytes] = field(default_factory=dict)  # what screens showed: file name -> PNG
     only: frozenset[str] = frozenset()  # the checks to try; none: all of them
