@@ -28,10 +28,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 # Two workers share the suite by files (`make test`): those that take longest come first, so that none is left over at the end.
-LONGEST = [
-    f"tests/lab/test_{name}.py"
-    for name in "verify backup directory faults desktop mail_relay printing trust file_share without_a_server".split()
-]
+LONG = ("verify", "backup", "directory", "faults", "desktop", "mail_relay", "printing", "trust", "file_share", "without_a_server")
+LONGEST = [f"tests/lab/test_{name}.py" for name in LONG]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
