@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long lint bench clean
+.PHONY: help demo test test-long lint matrix bench clean
 
 OFFICE := demo
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
@@ -55,6 +55,10 @@ lint: .venv/ready ## style, types, directions of imports, roles
 	@.venv/bin/lint-imports --no-logo 2>/dev/null || .venv/bin/lint-imports
 	@.venv/bin/yamllint -s .
 	@cd playbooks && ../.venv/bin/ansible-lint -q --offline
+
+matrix: .venv/ready ## a run broken off at each boundary between its tasks, in every way; goes on where it was stopped
+	@$(RUN) doctor --repair
+	@.venv/bin/python -m tests.matrix $(ROWS)
 
 bench: .venv/ready ## the README's numbers, as ratios measured in one run
 	@$(RUN) doctor --repair

@@ -1,8 +1,14 @@
-"""Stops the play before its next task once somebody asked for it: an interrupt never falls into the middle of dpkg."""
+"""Stops the play before its next task once somebody asked for it: an interrupt never falls into the middle of dpkg.
+
+The matrix of faults lets a play wait there too: PROVISIONER_HOLD=7:/path waits before the seventh task as long as the file is
+there, and says that it does by a file /path.held.
+"""
 
 from __future__ import annotations
 
 import os
+import time
+from pathlib import Path
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
@@ -23,10 +29,20 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     CALLBACK_NAME = "gate"
     CALLBACK_NEEDS_ENABLED = True
 
+    def __init__(self, *words: Any, **more: Any) -> None:
+        super().__init__(*words, **more)
+        self.begun = 0
+
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:  # noqa: ARG002 - Ansible's signature
         """No worker runs at this moment; KeyboardInterrupt is how ansible-playbook ends in good order."""
+        self.begun += 1
+        number, _, hold = os.environ.get("PROVISIONER_HOLD", "").partition(":")
+        if hold and self.begun == int(number):
+            Path(f"{hold}.held").touch()
+            while Path(hold).exists():
+                time.sleep(0.05)
         gate = os.environ.get("PROVISIONER_GATE")
-        if gate and os.path.exists(gate):  # noqa: PTH110 - runs before every task
+        if gate and Path(gate).exists():
             raise KeyboardInterrupt
 
     v2_playbook_on_handler_task_start = v2_playbook_on_task_start
