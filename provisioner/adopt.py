@@ -37,6 +37,7 @@ _ACCOUNT = r"""
 set -eu
 IFS= read -r login; IFS= read -r name; IFS= read -r key
 getent passwd "$login" >/dev/null || useradd --create-home --shell /bin/bash --comment "$name" "$login"
+usermod --expiredate '' "$login"  # who left and came back
 home=$(getent passwd "$login" | cut -d: -f6)
 install -d -m 0700 -o "$login" -g "$(id -g "$login")" "$home/.ssh"
 keys=$home/.ssh/authorized_keys

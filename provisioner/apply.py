@@ -214,11 +214,7 @@ def apply(
         Busy, HostKeyChanged, Unverified, BadInput: nothing was changed.
     """
     refuse_lockout(work)
-    extra: dict[str, Any] = {"forced": True} if force else {}
-    if saved is not None:
-        plans.refuse_other_pack(saved, work)
-        extra["plan"] = saved["digest"]
-    recorder = begin(work, "apply", watch, ansible=plays.ansible_version(), **extra)
+    recorder = begin(work, "apply", watch, ansible=plays.ansible_version(), **_asked(work, saved, force))
     status, error = "interrupted", ""
     lease: Lease | None = None
     begun = False
@@ -259,6 +255,18 @@ def apply(
     if error and status == "interrupted":
         raise Busy(error, hint=f"provisioner runs show {work.target.office} {run.id}")
     return run
+
+
+def _asked(work: Work, saved: Mapping[str, Any] | None, force: bool) -> dict[str, Any]:
+    """What the audit keeps of how it was asked for."""
+    asked: dict[str, Any] = {"forced": True} if force else {}
+    if saved is not None:
+        plans.refuse_other_pack(saved, work)
+        asked["plan"] = saved["digest"]
+    if work.reseller.former:  # role base shuts them out: who is still to be shut out where is read off the audit (access.py)
+        based = [host for host in work.hosts if "base" in work.pack.roles(work.office.hosts[host].kind, work.office.variant)]
+        asked["refuses"] = dict.fromkeys(work.reseller.former, based)
+    return asked
 
 
 def _compare(work: Work, saved: Mapping[str, Any], say: Callable[[str], None], lease: Lease) -> None:

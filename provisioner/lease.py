@@ -3,7 +3,8 @@
 The lease is a small file on every reachable host of the office, root only, taken in the order of names, all or none, and
 on disk (fsync) before anything is done. It is live when it was renewed within `LEASE_S`; the host judges that by its time
 since boot, so neither the laptop's clock nor a jump of the host's own decides who may work. Beside it lies the mark: what
-was last applied, from which commit.
+was last applied, from which commit; and from which commit a technician who left was shut out (access.py), until the
+next mark: a copy that lacks it still has that technician on its list.
 """
 
 import json
@@ -47,9 +48,12 @@ def live(lease):
     if not lease: return False
     if lease["boot"] == boot(): return 0 <= up() - lease["renewed_up"] < lease["lease_s"]
     return 0 <= time.time() - lease["renewed"] < lease["lease_s"]
+def applied():
+    mark, refused = read("applied.json"), read("refused.json")
+    return {**(mark or {}), "refused": list(refused.values())} if refused else mark
 do = ask["do"]
 if do == "read":
-    print(json.dumps({"lease": read("lease.json"), "live": live(read("lease.json")), "applied": read("applied.json")}))
+    print(json.dumps({"lease": read("lease.json"), "live": live(read("lease.json")), "applied": applied()}))
     sys.exit()
 os.makedirs(base, mode=0o700, exist_ok=True)
 os.chmod(base, 0o700)
@@ -67,9 +71,11 @@ elif do == "renew":
     else: answer = {"ok": False, "lease": lease}
 elif do in ("release", "mark"):
     if not mine: answer = {"ok": False, "lease": lease}
-    elif do == "mark": put("applied.json", ask["applied"])
+    elif do == "mark":
+        put("applied.json", ask["applied"])
+        if os.path.exists(f"{base}/refused.json"): os.unlink(f"{base}/refused.json")  # this copy knew who had left
     else: os.unlink(f"{base}/lease.json")
-answer["applied"] = read("applied.json")
+answer["applied"] = applied()
 print(json.dumps(answer))
 """
 
@@ -123,9 +129,11 @@ def refuse_older_copy(root: Path, applied: Mapping[str, Mapping[str, Any] | None
     Raises:
         Busy: our copy is the older one.
     """
-    for host, mark in sorted(applied.items()):
-        commit = (mark or {}).get("commit")
-        if mark and commit and not git.contains(root, commit):
+    known: dict[str, bool] = {}
+    marks = [(host, one) for host, mark in sorted(applied.items()) if mark for one in (mark, *mark.get("refused", []))]
+    for host, mark in marks:
+        commit = mark.get("commit")
+        if commit and not known.setdefault(commit, git.contains(root, commit)):
             raise Busy(
                 f"your copy is older: {host} was last set by {mark.get('technician')} on {mark.get('at')}"
                 f" from commit {commit[:10]}, which you do not have",

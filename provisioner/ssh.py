@@ -204,6 +204,15 @@ def pin(target: Target, host: str, keys: Iterable[str] = ()) -> None:
 # ---------------------------------------------------------------------------------------- neighbours
 
 
+def shown_key(address: str) -> str:
+    """The host key of whoever answers at an address, `type base64`; empty when nobody does. No login is begun."""
+    try:
+        with FirstContact(address) as contact:
+            return contact.key
+    except Unreachable:
+        return ""
+
+
 def on_lan(network: str) -> bool:
     """Whether this laptop has an address of its own in that network; nothing is sent."""
     import ipaddress

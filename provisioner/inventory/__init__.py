@@ -190,7 +190,7 @@ class Inventory:
 
     def _noun(self, model: "type[N]", folder: str, name: str) -> "tuple[N | None, list[Problem]]":
         from provisioner.inventory.files import read
-        from provisioner.inventory.rules import judge_pack
+        from provisioner.inventory.rules import complain_of_reseller, judge_pack
 
         path = self.root / folder / f"{name}.yml"
         if self._read is not None and path in self._read:
@@ -199,6 +199,8 @@ class Inventory:
         if not _NAME.fullmatch(name) or not path.is_file():
             raise self._missing(folder.removesuffix("s"), name, self._files(folder))
         noun, document = read(model, path, f"{folder}/{name}.yml", name)
+        if folder == "resellers":
+            complain_of_reseller(document)
         if folder == "packs" and isinstance(document.value, dict):
             for misfit in judge_pack(document.value):
                 if not (document.holes and misfit.refers):

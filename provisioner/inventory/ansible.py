@@ -8,13 +8,14 @@ secrets, and the pinned keys.
 import json
 import os
 import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 from provisioner.inventory import open_inventory
-from provisioner.inventory.models import Host, Kind, Office, Pack, outside
+from provisioner.inventory.models import Host, Kind, Office, Pack, Reseller, outside
 from provisioner.inventory.target import Target
 
 ENVIRONMENT = "PROVISIONER_HANDOVER"
@@ -109,6 +110,16 @@ def _office(office: Office, pack: Pack) -> dict[str, Any]:
     return data
 
 
+def refusal(reseller: Reseller, stay: Mapping[str, Sequence[str]], me: str, key: str = "", **more: Any) -> dict[str, Any]:
+    """What `refuse.py` of role base is asked: who left with their keys, who stays with theirs, who asks, by which key."""
+    return {
+        "logins": {login: list(gone.keys) for login, gone in reseller.former.items()},
+        "stay": {login: list(keys) for login, keys in stay.items()},
+        "me": {"login": me, "key": key},
+        **more,
+    }
+
+
 def hosts(dossier: Path) -> dict[str, tuple[str, dict[str, Any]]]:
     """Every host of the office whose dossier this is: name -> (kind, variables).
 
@@ -147,6 +158,8 @@ def hosts(dossier: Path) -> dict[str, tuple[str, dict[str, Any]]]:
             data["outside_authority"] = provider["provider_authority"]
             if data["backup"]:
                 data["backup"]["host_key"] = provider["provider_host_key_public"]
+    stay = {technician["login"]: technician["keys"] for technician in data["technicians"]}
+    data["refusal"] = refusal(reseller, stay, handover.user if handover else "", keep_lease=True)
     found: dict[str, tuple[str, dict[str, Any]]] = {}
     for host_name, host in office.hosts.items():
         here = {

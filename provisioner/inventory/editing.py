@@ -1,38 +1,32 @@
-"""Changing a dossier in place: only the lines that change are touched, so comments, quotes and order stay byte for byte.
+"""Changing a dossier, or a reseller's file, in place: only the lines that change are touched, the rest stays byte for byte.
 
 Nothing is written before the whole result was read again, as strictly as any dossier. A general YAML writer would move
 the comment above a section along with the entry before it; here a comment stays where it stands.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from provisioner.errors import BadInput, Busy
 from provisioner.inventory import disk
-from provisioner.inventory.strict_yaml import Place, Problem, parse
+from provisioner.inventory.strict_yaml import Document, Place, Problem, parse
 from provisioner.inventory.writing import DOSSIER_COMMENTS, entry, flow, scalar
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory
-    from provisioner.inventory.models import Office
+    from provisioner.inventory.models import Office, Reseller
 
 
-class Draft:
-    """One dossier being changed; `save` judges it and writes it, all or nothing."""
+class _Page:
+    """One file being changed, line by line."""
 
-    def __init__(self, inventory: "Inventory", name: str) -> None:
-        """Read the dossier.
-
-        Raises:
-            BadInput: it has problems as it stands: they are mended by hand first.
-            Missing: there is no such office.
-        """
-        self.inventory = inventory
-        self.before = inventory.office(name)
-        self.path = inventory.root / "offices" / name / "dossier.yml"
-        self._found = self.path.read_bytes()
+    def __init__(self, path: Path, order: Sequence[str]) -> None:
+        self.path = path
+        self._order = order  # of its sections, as the model has them
+        self._found = path.read_bytes()
         self.text = self._found.decode()
         self.data: dict[str, Any] = parse(self._found).value
 
@@ -43,7 +37,7 @@ class Draft:
             if not section.get(part):
                 section[part] = {}
             section = section[part]
-        self.text = _put(self.text, place, name, value, section)
+        self.text = _put(self.text, place, name, value, section, self._order)
         section[name] = value
 
     def drop(self, place: Place, name: str) -> None:
@@ -53,6 +47,36 @@ class Draft:
             section = section[part]
         del section[name]
         self.text = _drop(self.text, place, name, section)
+
+    def _judge(self, document: Document, elsewhere: Sequence[Problem] = ()) -> None:
+        """Let the result through when it has no problem and reads as it was meant."""
+        said = [str(Problem("", 0, p.field, p.what, p.hint)) for p in document.problems]  # its lines are nobody's yet
+        if said or elsewhere:
+            raise BadInput("\n".join([*dict.fromkeys(said), *map(str, elsewhere)]))
+        if document.value != self.data:
+            raise BadInput(f"{self.path} is written in a way that cannot be changed line by line", hint="an editor")
+
+    def _write(self) -> None:
+        if self.path.read_bytes() != self._found:
+            raise Busy(f"{self.path} was changed by somebody else just now", hint="the same command again")
+        disk.write(self.path, self.text, mode=self.path.stat().st_mode & 0o777)
+
+
+class Draft(_Page):
+    """One dossier being changed; `save` judges it and writes it, all or nothing."""
+
+    def __init__(self, inventory: "Inventory", name: str) -> None:
+        """Read the dossier.
+
+        Raises:
+            BadInput: it has problems as it stands: they are mended by hand first.
+            Missing: there is no such office.
+        """
+        from provisioner.inventory.models import Office
+
+        self.inventory = inventory
+        self.before = inventory.office(name)
+        super().__init__(inventory.root / "offices" / name / "dossier.yml", list(Office.model_fields))
 
     def office(self) -> "Office":
         """The office as the draft says it.
@@ -65,12 +89,8 @@ class Draft:
 
         document = parse(self.text.encode("utf-8", "backslashreplace"))
         office, document = build(Office, document, self.before.name)
-        elsewhere = self.inventory.misfits(document)
-        said = [str(Problem("", 0, p.field, p.what, p.hint)) for p in document.problems]  # its lines are nobody's yet
-        if office is None or said or elsewhere:
-            raise BadInput("\n".join([*dict.fromkeys(said), *map(str, elsewhere)]))
-        if document.value != self.data:
-            raise BadInput(f"{self.path} is written in a way that cannot be changed line by line", hint="an editor")
+        self._judge(document, self.inventory.misfits(document))
+        assert office
         return office
 
     def save(self) -> "Office":
@@ -81,10 +101,42 @@ class Draft:
             Busy: somebody wrote it meanwhile.
         """
         office = self.office()
-        if self.path.read_bytes() != self._found:
-            raise Busy(f"{self.path} was changed by somebody else just now", hint="the same command again")
-        disk.write(self.path, self.text, mode=self.path.stat().st_mode & 0o777)
+        self._write()
         return office
+
+
+class Roster(_Page):
+    """One reseller's file being changed; `save` judges it and writes it, all or nothing."""
+
+    def __init__(self, inventory: "Inventory", name: str) -> None:
+        """Read the file.
+
+        Raises:
+            BadInput: it has problems as it stands: they are mended by hand first.
+            Missing: there is no such reseller.
+        """
+        from provisioner.inventory.models import Reseller
+
+        self.before = inventory.reseller(name)
+        super().__init__(inventory.root / "resellers" / f"{name}.yml", list(Reseller.model_fields))
+
+    def save(self) -> "Reseller":
+        """Write the file.
+
+        Raises:
+            BadInput: every problem of the result, by field; nothing was written.
+            Busy: somebody wrote it meanwhile.
+        """
+        from provisioner.inventory.files import build
+        from provisioner.inventory.models import Reseller
+        from provisioner.inventory.rules import complain_of_reseller
+
+        reseller, document = build(Reseller, parse(self.text.encode("utf-8", "backslashreplace")), self.before.name)
+        complain_of_reseller(document)
+        self._judge(document)
+        assert reseller
+        self._write()
+        return reseller
 
 
 # ------------------------------------------------------------------------------------------- lines
@@ -130,12 +182,12 @@ def _last_line(node: Any) -> int:
     return int(ended.line - 1 if ended.column == 0 and ended.line > node.start_mark.line else ended.line)
 
 
-def _put(text: str, place: Place, name: str, value: object, section: Mapping[str, Any]) -> str:
+def _put(text: str, place: Place, name: str, value: object, section: Mapping[str, Any], order: Sequence[str]) -> str:
     """The text with one entry more; `section` is what its section holds so far."""
     lines = _Lines(text)
     found = lines.find(place)
     if found is None:
-        return _with_section(lines, place, name, value)
+        return _with_section(lines, place, name, value, order)
     key, node = found
     if isinstance(node, yaml.MappingNode) and node.value and node.flow_style:
         lines.replace(node, " " + flow({**section, name: value}))
@@ -155,12 +207,9 @@ def _put(text: str, place: Place, name: str, value: object, section: Mapping[str
     return lines.text()
 
 
-def _with_section(lines: _Lines, place: Place, name: str, value: object) -> str:
-    """A section of the dossier's top that is not there yet, after the one that comes before it in the model."""
-    from provisioner.inventory.models import Office
-
+def _with_section(lines: _Lines, place: Place, name: str, value: object, order: Sequence[str]) -> str:
+    """A section of the file's top that is not there yet, after the one that comes before it in the model."""
     (section,) = place
-    order = list(Office.model_fields)
     there = [word for word in order[: order.index(str(section))] if lines.find((word,))]
     before = lines.find((there[-1],))
     assert before

@@ -63,6 +63,13 @@ def commit(root: Path, paths: Sequence[Path], message: str, *, name: str = "", e
     return head(root)
 
 
+def versions(root: Path, path: Path) -> list[str]:
+    """Every text that any commit of our history gave a file, from new to old; none without git."""
+    made = _git(root, "log", "--format=%H", "--follow", "--", str(path)).stdout.split()
+    name = f"./{path.relative_to(root)}"
+    return [done.stdout for done in (_git(root, "show", f"{commit}:{name}") for commit in made) if not done.returncode]
+
+
 def remembered(root: Path, folder: Path) -> dict[str, str]:
     """Every file that any commit ever held directly in `folder`: name -> SHA-256 of its first version.
 

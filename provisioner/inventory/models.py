@@ -207,6 +207,14 @@ class Technician(Noun):
     keys: list[PublicKey] = []
 
 
+class FormerTechnician(Noun):
+    """A technician who left: no host of an office of the reseller's lets this login or one of these keys in again."""
+
+    name: Filled
+    left: Day
+    keys: list[PublicKey] = []
+
+
 class Reseller(Noun):
     """A member of the network. `name` is the file's."""
 
@@ -215,6 +223,7 @@ class Reseller(Noun):
     territory: list[Text] = []
     skills: list[Text] = []
     technicians: dict[Login, Technician]
+    former: dict[Login, FormerTechnician] = {}
 
 
 class Port(Noun):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from provisioner.errors import BadInput
 from provisioner.inventory.fields import network_of
 from provisioner.inventory.models import Kind, Pack, Reseller
-from provisioner.inventory.strict_yaml import Place, quoted
+from provisioner.inventory.strict_yaml import Document, Place, quoted
 
 
 class Misfit(NamedTuple):
@@ -79,6 +79,28 @@ def judge_pack(pack: Mapping[str, Any]) -> Iterator[Misfit]:
                     yield Misfit((*place, *where), what, _one_of(variants, "variants"), refers=True)
 
 
+def bare(key: object) -> str:
+    """A public key without its comment: what makes it one key and not another."""
+    return " ".join(key.split()[:2]) if isinstance(key, str) else ""
+
+
+def complain_of_reseller(document: Document) -> None:
+    """Note every misfit of a reseller's file: who left works there no more, and nobody takes over one of their keys."""
+    technicians = _mapping(_mapping(document.value).get("technicians"))
+    gone = {}
+    for login, who in _mapping(_mapping(document.value).get("former")).items():
+        if login in technicians:
+            document.complain(("former", login), f"{quoted(login)} is a technician here too", "one of the two sections")
+        keys = _mapping(who).get("keys")
+        gone.update({bare(key): login for key in (keys if isinstance(keys, list) else ()) if bare(key)})
+    for login, who in technicians.items():
+        keys = _mapping(who).get("keys")
+        for n, key in enumerate(keys if isinstance(keys, list) else ()):
+            if (former := gone.get(bare(key))) and former != login:
+                what = f"this is a key of {former}, who left"
+                document.complain(("technicians", login, "keys", n), what, "a key of their own: ssh-keygen -t ed25519")
+
+
 def _server(lan: dict[str, Any], hosts: dict[str, dict[str, Any]]) -> Iterator[Misfit]:
     """Names that the server's directory can bear; a second server would make a second directory of the same name."""
     servers = [name for name, host in hosts.items() if host.get("kind") == Kind.SERVER]
@@ -108,6 +130,8 @@ def _former(
             yield Misfit(("former", login), "is the name of a group too", "another name for the group")
         if reseller and login in reseller.technicians:
             yield Misfit(("former", login), f"is the login of a technician of {reseller.name}", "another login")
+        if reseller and login in reseller.former:
+            yield Misfit(("former", login), f"is the login of a technician who left {reseller.name}", "another login")
         if login in people:
             yield Misfit(("former", login), f"{quoted(login)} works here too", "one of the two sections")
         successor = _mapping(gone).get("successor")
@@ -229,6 +253,8 @@ def _people(people: dict[str, Any], groups: dict[str, Any], reseller: Reseller |
             yield Misfit(("people", login), "is the name of a group too", "another login")
         if reseller and login in reseller.technicians:
             yield Misfit(("people", login), f"is the login of a technician of {reseller.name}", "another login")
+        if reseller and login in reseller.former:  # its account is closed on every machine
+            yield Misfit(("people", login), f"is the login of a technician who left {reseller.name}", "another login")
 
 
 def _one_of(known: Mapping[str, Any], section: str) -> str:

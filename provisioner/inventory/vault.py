@@ -8,6 +8,7 @@ INVENTORY/offices/<office>/vault.yml  the secrets, encrypted with that password 
 A lab's two files lie in its state folder, its key in clear beside it: they guard nothing but made-up accounts.
 """
 
+import contextlib
 import fcntl
 import os
 import secrets
@@ -187,6 +188,68 @@ def renew(target: "Target", office: Office, login: str) -> str:
     return fresh
 
 
+# What `rotate` makes new: the roles that use these bring the machines to whatever the vault says, at every apply.
+ROTATED = {
+    "console": "a machine's rescue password",
+    "machines": "what a machine shows the directory",
+    "directory": "the directory's Administrator",
+    "tls": "the office's authority, and its server's certificate",
+}
+
+
+def rotate(target: "Target", office: Office) -> list[str]:
+    """Make new the sections of `ROTATED`, and the vault's own key; the names of what is new.
+
+    Killed half-way, the vault opens all the same: the next key lies beside the old one until it is the only one.
+
+    Raises:
+        Missing: the office has no vault.
+        Locked, BadInput: as `complete`; nothing is changed.
+    """
+    if not target.vault.is_file():
+        raise Missing(f"{target.office} has no vault yet", hint=f"provisioner secrets show {target.office} --complete makes it")
+    with _alone(target):
+        old = _decrypted(target, _key(target))
+        fresh = _completed(old.model_copy(update={section: {} for section in ROTATED}), office, lab=target.lab)
+        key = secrets.token_urlsafe(32)
+        disk.write(_next_key_file(target), _wrapped(target, key), mode=_mode(target))
+        _write(target, key, fresh)
+        _next_key_file(target).rename(_key_file(target))
+    return ["vault.key", *(f"{section}.{name}" for section in ROTATED for name in getattr(fresh, section))]
+
+
+def change_passphrase(root: Path, new: str) -> list[Path]:
+    """Give an inventory another passphrase: the key of every office's vault and `network.key` are locked with it; those files.
+
+    All are read before the first is written, and `network.key` is the last: killed half-way, the same call does the rest.
+
+    Raises:
+        Locked: nobody has unlocked the inventory.
+        BadInput: the new one is the old one or too short, or a key opens with neither; nothing is changed.
+    """
+    old = sitting.recall(root)
+    if old is None:
+        raise Locked("the inventory is locked", hint="provisioner unlock")
+    refuse_weak(new)
+    if new == old:
+        raise BadInput("this is the passphrase it has", hint="another one")
+    files = sorted(path for name in ("vault.key", "vault.key.next") for path in root.glob(f"offices/*/{name}"))
+    held = {path: _opened(path, old, new) for path in [*files, root / "network.key"]}
+    for path, text in held.items():
+        disk.write(path, ansible_vault.encrypt(text, new, NETWORK), mode=0o644)
+    sitting.remember(root, new, MINUTES)
+    return list(held)
+
+
+def _opened(path: Path, *passphrases: str) -> str:
+    for passphrase in passphrases:
+        try:
+            return ansible_vault.decrypt(path.read_text(), passphrase)
+        except ansible_vault.WrongPassword:
+            continue
+    raise BadInput(f"neither passphrase opens {path}", hint="its last version in git")
+
+
 # What only a person can know; all else in a vault is made by us, and right as it was made.
 KNOWN_BY_PEOPLE = {"mail.password": "the password of the mail provider's account"}
 
@@ -266,9 +329,21 @@ def _key_file(target: "Target") -> Path:
     return target.vault.with_name("vault.key")
 
 
+def _next_key_file(target: "Target") -> Path:
+    return target.vault.with_name("vault.key.next")
+
+
 def _key(target: "Target") -> str:
-    """The password of the vault."""
-    path = _key_file(target)
+    """The password of the vault: after a `rotate` that was killed, the one beside it may be the one that opens it."""
+    if _next_key_file(target).exists():
+        with contextlib.suppress(ansible_vault.WrongPassword, OSError, UnicodeDecodeError):
+            key = _key_in(target, _next_key_file(target))
+            ansible_vault.decrypt(target.vault.read_text(), key)
+            return key
+    return _key_in(target, _key_file(target))
+
+
+def _key_in(target: "Target", path: Path) -> str:
     try:
         text = path.read_text()
     except FileNotFoundError:
@@ -285,9 +360,12 @@ def _key(target: "Target") -> str:
 
 def _new_key(target: "Target") -> str:
     key = secrets.token_urlsafe(32)
-    text = key + "\n" if target.lab else ansible_vault.encrypt(key + "\n", _passphrase(target), NETWORK)
-    disk.write(_key_file(target), text, mode=_mode(target))
+    disk.write(_key_file(target), _wrapped(target, key), mode=_mode(target))
     return key
+
+
+def _wrapped(target: "Target", key: str) -> str:
+    return key + "\n" if target.lab else ansible_vault.encrypt(key + "\n", _passphrase(target), NETWORK)
 
 
 def _passphrase(target: "Target") -> str:

@@ -1,0 +1,98 @@
+"""Who works for a reseller, changed: a technician leaves, and what they could get in with is written down to be refused."""
+
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from provisioner.errors import BadInput, Missing
+from provisioner.inventory import git
+from provisioner.inventory.editing import Roster
+from provisioner.inventory.fields import PublicKey, refuse
+from provisioner.inventory.rules import bare
+from provisioner.inventory.strict_yaml import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from provisioner.inventory import Inventory
+    from provisioner.inventory.models import Reseller
+
+
+def leaver(reseller: "Reseller", login: str, me: str) -> bool:
+    """Let the login of somebody through who may be shut out; whether they have left already.
+
+    Raises:
+        Missing: the reseller never had such a technician.
+        BadInput: it is whoever asks, or nobody who could get in would be left.
+    """
+    if login == me:
+        raise BadInput(f"{login} is you: nobody shuts themselves out", hint="a colleague does it")
+    if login in reseller.former:
+        return True
+    if login not in reseller.technicians:
+        raise Missing(
+            f"{reseller.name} has no technician {login[:40]!r}",
+            hint=f"one of {', '.join(other for other in (*reseller.technicians, *reseller.former) if other != me)}",
+        )
+    if not any(who.keys for other, who in reseller.technicians.items() if other != login):
+        raise BadInput(
+            f"{login} is the last technician of {reseller.name} with a key: nobody could get in any more",
+            hint=f"a successor and their key in resellers/{reseller.name}.yml first",
+        )
+    return False
+
+
+def keys_ever(inventory: "Inventory", reseller: "Reseller", login: str) -> list[str]:
+    """Every key that somebody has or ever had in the reseller's file, as the history tells; never one of those who stay."""
+    known: list[Any] = [*(reseller.former[login].keys if login in reseller.former else [])]
+    known += reseller.technicians[login].keys if login in reseller.technicians else []
+    for text in git.versions(inventory.root, inventory.root / "resellers" / f"{reseller.name}.yml"):
+        data = parse(text.encode("utf-8", "backslashreplace")).value
+        section = data.get("technicians") if isinstance(data, dict) else None
+        entry = section.get(login) if isinstance(section, dict) else None
+        keys = entry.get("keys") if isinstance(entry, dict) else None
+        known += keys if isinstance(keys, list) else []
+    stay = {bare(key) for other, who in reseller.technicians.items() if other != login for key in who.keys}
+    ever = dict.fromkeys(bare(key) for key in known if _key(key))
+    # one that stands there now in two names is no key of theirs alone: `Roster.save` says so
+    now = {bare(key) for key in reseller.technicians[login].keys} if login in reseller.technicians else set()
+    return [key for key in ever if key not in stay or key in now]
+
+
+def _key(text: object) -> bool:
+    """Whether our files can hold this key: machines and the past have seen more kinds."""
+    try:
+        refuse(PublicKey, text if isinstance(text, str) else "")
+    except BadInput:
+        return False
+    return True
+
+
+def leave(inventory: "Inventory", name: str, login: str, today: date) -> "Reseller":
+    """Move somebody from those who work here to those who left, with the day and every key they ever had.
+
+    Raises:
+        BadInput: every problem of the result; nothing is changed.
+        Busy: somebody wrote the file meanwhile.
+    """
+    roster = Roster(inventory, name)
+    who = roster.before.technicians[login]
+    keys = keys_ever(inventory, roster.before, login)
+    roster.drop(("technicians",), login)
+    roster.put(("former",), login, {"name": who.name, "left": today, "keys": keys})
+    return roster.save()
+
+
+def learn(inventory: "Inventory", name: str, login: str, keys: "Iterable[str]") -> "Reseller":
+    """Write down keys of somebody who left that machines had and nobody knew.
+
+    Raises:
+        BadInput, Busy: as `leave`.
+    """
+    roster = Roster(inventory, name)
+    gone = roster.before.former[login]
+    more = [key for key in dict.fromkeys(map(bare, keys)) if _key(key) and key not in set(map(bare, gone.keys))]
+    if not more:
+        return roster.before
+    roster.drop(("former", login), "keys")
+    roster.put(("former", login), "keys", [*gone.keys, *more])
+    return roster.save()
