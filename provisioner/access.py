@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,12 +115,12 @@ def pending(target: Target, reseller: "Reseller") -> dict[str, list[str]]:
                 for host in hosts:
                     counts = data["hosts"].get(host, {})
                     good = counts.get("ok") and not counts["failed"] and not counts["unreachable"]
-                    done[login, host] = str(data["started"])[:10] if good else ""
+                    done[login, host] = str(data["started"]) if good else ""
         except (ValueError, KeyError, TypeError, AttributeError):
             continue  # `runs check` says so; what it told is still to do
     adopted = sorted(pinned(target))
-    left = {login: str(gone.left) for login, gone in reseller.former.items()}
-    found = {login: [host for host in adopted if done.get((login, host), "") < day] for login, day in left.items()}
+    left = {login: gone.left for login, gone in reseller.former.items()}
+    found = {login: [host for host in adopted if done.get((login, host), "") < since] for login, since in left.items()}
     return {login: hosts for login, hosts in found.items() if hosts}
 
 
@@ -413,14 +413,14 @@ def _commit(found: Sequence[Job], logins: Sequence[str]) -> None:
     git.commit(first.target.inventory, paths, said, name=name, email=email)
 
 
-def leave(root: Path, reseller: "Reseller", login: str, today: date, *, commit: bool) -> "Reseller":
+def leave(root: Path, reseller: "Reseller", login: str, *, commit: bool) -> "Reseller":
     """Write down that somebody left, before any host is asked; one commit, so that the hosts can remember it.
 
     Raises:
         BadInput, Missing, Busy: nothing is changed.
     """
     inventory = open_inventory(root)
-    after = technicians.leave(inventory, reseller.name, login, today)
+    after = technicians.leave(inventory, reseller.name, login, datetime.now(UTC))
     if commit:
         me = inventory.whoami()
         who = after.technicians.get(me[0]) if me else None

@@ -1,7 +1,6 @@
 """`access list|revoke|rotate`: who may log in where, and what becomes of that when a technician leaves."""
 
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,8 +64,7 @@ def list_(voice: Voice, office: str | None, look: bool, lab: bool) -> int:
         login: {"name": who.name, "keys": _fingerprints(who.keys)} for login, who in reseller.technicians.items()
     }
     gone: dict[str, dict[str, Any]] = {
-        login: {"name": who.name, "left": str(who.left), "keys": _fingerprints(who.keys)}
-        for login, who in reseller.former.items()
+        login: {"name": who.name, "left": who.left, "keys": _fingerprints(who.keys)} for login, who in reseller.former.items()
     }
     data: dict[str, Any] = {"reseller": reseller.name, "offices": names, "technicians": here, "former": gone, "pending": left}
 
@@ -166,7 +164,7 @@ def revoke(voice: Voice, login: str | None, only: tuple[str, ...], late: bool, l
         if not yes and not confirm(shown(what)):
             raise click.exceptions.Abort
         if not lab:
-            reseller = workflow.leave(inventory.root, reseller, login, date.today(), commit=not no_commit)
+            reseller = workflow.leave(inventory.root, reseller, login, commit=not no_commit)
     logins = [login] if login else list(reseller.former)
     keys = {one: technicians.keys_ever(inventory, reseller, one) for one in logins}
     jobs, others = workflow.jobs(inventory.root, names, logins, lab=lab, late=late)

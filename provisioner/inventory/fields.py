@@ -227,6 +227,9 @@ EMAIL = Shape(rf"[A-Za-z0-9._+-]{{1,64}}@({_LABEL}\.)+[a-z]{{2,63}}", "a mail ad
 MAIL_USER = Shape("[A-Za-z0-9._@+-]{1,128}", "a mail account", "letters, digits and ._@+-, as the provider wrote it")
 RESOURCE = Shape("(/[A-Za-z0-9._-]+)+", "a printer's path", "a form as in /ipp/print")
 BACKUP_PATH = Shape("/?[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*", "a folder", "a form as in backups/cafe")
+MOMENT = Shape(
+    "[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?", "a day or a moment", "a form as in 2026-01-31T17:05:00Z (UTC)"
+)
 SIREN = Shape("[0-9]{9}", "a SIREN", "nine digits without spaces")
 
 Text = Annotated[str, BeforeValidator(_literal)]
@@ -244,6 +247,7 @@ Email = Annotated[Text, EMAIL]
 MailUser = Annotated[Text, MAIL_USER]
 ResourcePath = Annotated[Text, RESOURCE]
 BackupPath = Annotated[Text, BACKUP_PATH]
+Moment = Annotated[Text, MOMENT]
 Siren = Annotated[Text, SIREN, AfterValidator(_siren)]
 Timezone = Annotated[Text, AfterValidator(_timezone)]
 PublicKey = Annotated[Text, AfterValidator(_public_key)]

@@ -23,6 +23,7 @@ from provisioner.inventory.fields import (
     Login,
     Mac,
     MailUser,
+    Moment,
     Name,
     Network4,
     PackName,
@@ -208,10 +209,13 @@ class Technician(Noun):
 
 
 class FormerTechnician(Noun):
-    """A technician who left: no host of an office of the reseller's lets this login or one of these keys in again."""
+    """A technician who left: no host of an office of the reseller's lets this login or one of these keys in again.
+
+    `left` to the second, because who comes back and leaves again the same day is to be shut out again.
+    """
 
     name: Filled
-    left: Day
+    left: Moment
     keys: list[PublicKey] = []
 
 

@@ -1,6 +1,6 @@
 """Who works for a reseller, changed: a technician leaves, and what they could get in with is written down to be refused."""
 
-from datetime import date
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from provisioner.errors import BadInput, Missing
@@ -67,8 +67,8 @@ def _key(text: object) -> bool:
     return True
 
 
-def leave(inventory: "Inventory", name: str, login: str, today: date) -> "Reseller":
-    """Move somebody from those who work here to those who left, with the day and every key they ever had.
+def leave(inventory: "Inventory", name: str, login: str, now: datetime) -> "Reseller":
+    """Move somebody from those who work here to those who left, with the moment and every key they ever had.
 
     Raises:
         BadInput: every problem of the result; nothing is changed.
@@ -78,7 +78,7 @@ def leave(inventory: "Inventory", name: str, login: str, today: date) -> "Resell
     who = roster.before.technicians[login]
     keys = keys_ever(inventory, roster.before, login)
     roster.drop(("technicians",), login)
-    roster.put(("former",), login, {"name": who.name, "left": today, "keys": keys})
+    roster.put(("former",), login, {"name": who.name, "left": f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", "keys": keys})
     return roster.save()
 
 

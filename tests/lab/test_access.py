@@ -1,0 +1,426 @@
+"""A technician leaves, on real hosts: whatever of theirs is there is found, named and gone, and nobody else notices.
+
+The lab stands in for a real office, as in test_two_technicians: the verbs run plugged into its LAN, without --lab.
+"""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioner import access, lab, plays
+from provisioner.inventory import open_inventory, technicians, vault
+from tests.lab.light import Technician, bring_up, kill, light, power, soon
+from tests.stage import Said
+
+pytestmark = pytest.mark.lab
+
+PASSPHRASE = "une phrase assez longue"
+STAYS, LEAVES = "c.lefevre", "n.petit"
+HOSTS = ("router", "server")
+
+
+@dataclass
+class Network:
+    """Two technicians of one reseller, an office both serve, and what the one who leaves has."""
+
+    stays: Technician
+    leaves: Technician
+    second: Path  # a key of theirs that no file knows
+    begun: str  # the commit in which both work here
+
+    def revoke(self, *words: str, **rest: Any) -> Said:
+        """Shut the one who leaves out."""
+        return self.stays.run("access", "revoke", LEAVES, "--yes", *words, **rest)
+
+    def gets_in(self, host: str, login: str, key: Path) -> bool:
+        """Whether sshd lets this login in with this key, asked of the real host by a plain ssh."""
+        address = json.loads((next((self.stays.home / "provisioner/offices").iterdir()) / "addresses.json").read_text())[host]
+        words = [
+            "ssh", "-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", f"IdentityFile={key}",
+            "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=5",
+            "-l", login, "--", address, "true",
+        ]  # fmt: skip
+        argv = lab.plugged(self.stays.stage.target, words)
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, env=self.stays.environment)
+        assert done.returncode in (0, 255), done
+        assert done.returncode == 0 or "Permission denied" in done.stderr or "Connection closed" in done.stderr, done
+        return done.returncode == 0
+
+    def found(self, said: Said, host: str) -> list[str]:
+        """What was named on a host, one line each."""
+        things = said.data["offices"]["demo"]["hosts"][host]["found"]
+        return [f"{thing['what']} {thing['where']} {thing['about']}" for thing in things]
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    """Both have adopted the office's two machines, one of them with the base role's files, one as it was adopted."""
+    folder = tmp_path_factory.mktemp("access")
+    stage = light(folder, {})
+    reseller = stage.inventory / "resellers/scop-lumiere.yml"
+    people = []
+    for login in (STAYS, LEAVES):
+        path = folder / login
+        keygen(path)
+        people.append(Technician(login, stage, folder / f"copy-{login}", folder / f"state-{login}", path))
+        text = reseller.read_text()
+        at = text.index("keys:", text.index(f"  {login}:"))
+        line = text[at : text.index("\n", at)]
+        reseller.write_text(text.replace(line, f"keys: ['{public(path)}']"))
+    stage.git("commit", "-q", "-a", "-m", "our keys")
+    vault.found(stage.inventory, PASSPHRASE)
+    second = folder / "second"
+    keygen(second)
+    try:
+        up = stage.json("lab", "up", "demo")
+        assert up.code == 0, up
+        for who in people:
+            subprocess.run(["git", "clone", "-q", str(stage.inventory), str(who.clone)], check=True)
+            who.git("config", "provisioner.technician", who.login)
+            who.git("config", "provisioner.reseller", "scop-lumiere")
+            who.git("config", "provisioner.key", str(who.key))
+            (who.clone / "network.key").write_text((stage.inventory / "network.key").read_text())
+            who.home.mkdir()
+            assert who.run("unlock", "--passphrase-stdin", stdin=PASSPHRASE + "\n").code == 0
+            login = up.data["login"]
+            adopted = who.run(
+                "adopt", "demo", "--yes", "--user", login["user"], "--password-stdin", stdin=login["password"] + "\n"
+            )
+            assert adopted.code == 0, adopted
+            who.git("add", "-A")
+            who.git("commit", "-q", "-m", "adopted")
+        for host in HOSTS:  # these tests knock with refused keys: a Debian 13 sshd would soon let nobody in from here
+            exempt = "echo PerSourcePenaltyExemptList 192.168.1.0/24 > /etc/ssh/sshd_config.d/test.conf; systemctl reload ssh"
+            as_root(people[0], host, exempt)
+        yield Network(people[0], people[1], second, people[0].git("rev-parse", "HEAD"))
+    finally:
+        for who in people:
+            if who.clone.exists():
+                who.run("lock")
+        stage.run("lab", "down", "demo")
+
+
+def keygen(path: Path) -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", path.name, "-f", str(path)], check=True)
+
+
+def public(path: Path) -> str:
+    return " ".join(path.with_name(path.name + ".pub").read_text().split()[:2])
+
+
+def as_root(who: Technician, host: str, script: str) -> str:
+    """What a shell script printed as root on a host; each of its lines must succeed."""
+    return who.on(host, f"sudo sh -ec {shlex.quote(script)}")
+
+
+@pytest.fixture(autouse=True)
+def _there(network: Network) -> None:
+    """Each test begins with both technicians on every host, as adoption left them, and nobody written down as gone."""
+    stays = network.stays
+    if "former:" in (stays.clone / "resellers/scop-lumiere.yml").read_text():
+        stays.git("checkout", "-q", network.begun, "--", "resellers")
+        stays.git("commit", "-q", "-m", "a test begins")
+    for host in HOSTS:
+        as_root(
+            stays,
+            host,
+            f"""
+            rm -f /var/lib/provisioner/refused.json
+            usermod --expiredate '' {LEAVES}
+            keys=/home/{LEAVES}/.ssh/authorized_keys
+            echo '{public(network.leaves.key)}' > $keys; chown {LEAVES}: $keys; chmod 600 $keys
+            grep -q '^{LEAVES} ' /etc/sudoers.d/office || echo '{LEAVES} ALL=(ALL:ALL) NOPASSWD: ALL' >> /etc/sudoers.d/office
+            """,
+        )
+        assert network.gets_in(host, LEAVES, network.leaves.key), host
+
+
+def test_whatever_is_theirs_is_found_named_and_gone(network: Network) -> None:
+    """A key by hand under root, one nobody knew, a session with sudo, cron, at and lingering: named, gone; a colleague stays."""
+    stays, leaves = network.stays, network.leaves
+    here, second = public(leaves.key), public(network.second)
+    as_root(stays, "router", f"umask 077; mkdir -p /root/.ssh; printf '# mine\n{here} by hand\n' > /root/.ssh/authorized_keys")
+    as_root(stays, "router", f"""echo 'environment="A=b" {second}' >> /home/{STAYS}/.ssh/authorized_keys""")
+    leaves.on("server", f"echo '{second}' >> ~/.ssh/authorized_keys")
+    assert network.gets_in("router", "root", leaves.key)
+    job = f"* * * * * /home/{LEAVES}/call-home"
+    as_root(
+        stays,
+        "server",
+        f"""
+        mkdir -p /var/spool/cron/crontabs /var/spool/cron/atjobs /etc/cron.d /var/lib/systemd/linger
+        printf '# m h\n{job}\n' > /var/spool/cron/crontabs/{LEAVES}
+        printf 'MAILTO=root\n0 3 * * * root true\n0 4 * * * {LEAVES} /bin/night\n' > /etc/cron.d/nightly
+        printf '0 5 * * * root /home/{LEAVES}/backup\n' > /etc/cron.d/theirs
+        printf '#!/bin/sh\nSUDO_USER={LEAVES}; export SUDO_USER\n/bin/later\n' > /var/spool/cron/atjobs/a0001
+        touch /var/lib/systemd/linger/{LEAVES}
+        printf '[Service]\nUser={LEAVES}\nExecStart=/bin/sleep 7777\n' > /etc/systemd/system/helper.service
+        systemctl daemon-reload
+        systemctl start helper
+        """,
+    )
+    session = leaves.start("ssh", "demo", "server", "--", "sudo setsid sleep 8888 & sleep 9999")
+    assert soon(lambda: len(sleeping(stays, "server")) == 3), sleeping(stays, "server")
+    colleague = stays.start("ssh", "demo", "server", "--", "sleep 13; echo still here")
+    assert soon(lambda: len(sleeping(stays, "server", "13")) == 1)
+
+    said = network.revoke()
+
+    assert said.code == 0, said
+    named = {host: network.found(said, host) for host in HOSTS}
+    for host in HOSTS:
+        assert not network.gets_in(host, LEAVES, leaves.key)
+        assert not network.gets_in(host, LEAVES, network.second)
+        assert network.gets_in(host, STAYS, stays.key)
+        assert as_root(stays, host, f"getent shadow {LEAVES} | cut -d: -f8").strip() == "1"
+        assert any(line.startswith("account n.petit") for line in named[host]), named[host]
+        assert "sudo /etc/sudoers.d/office " in named[host]
+    assert not network.gets_in("router", "root", leaves.key)
+    assert not network.gets_in("router", STAYS, network.second)  # one host's discovery is refused by the other
+    assert as_root(stays, "router", "cat /root/.ssh/authorized_keys") == "# mine\n"
+    for start in ("key /root/.ssh/authorized_keys:2", f"key /home/{STAYS}/.ssh/authorized_keys:2"):
+        assert any(line.startswith(start) for line in named["router"]), named["router"]
+    text = "\n".join(named["server"])
+    for part in (
+        f"cron /var/spool/cron/crontabs/{LEAVES} {job}", "cron /etc/cron.d/nightly 0 4 * * * n.petit /bin/night",
+        "at /var/spool/cron/atjobs/a0001 /bin/later", f"linger /var/lib/systemd/linger/{LEAVES}",
+        "unit /etc/systemd/system/helper.service", "session ", "process ",
+    ):  # fmt: skip
+        assert part in text, (part, text)
+    for folder in ("/var/spool/cron/crontabs", "/var/spool/cron/atjobs", "/var/lib/systemd/linger"):
+        assert as_root(stays, "server", f"ls {folder}") == "", folder
+    nightly = stays.on("server", "cat /etc/cron.d/nightly").splitlines()
+    assert nightly[:2] == ["MAILTO=root", "0 3 * * * root true"]
+    assert nightly[2].startswith("# refused")
+    look_at = said.data["offices"]["demo"]["hosts"]["server"]["look_at"]
+    assert look_at == [f"/etc/cron.d/theirs runs something of {LEAVES}'s: 0 5 * * * root /home/{LEAVES}/backup"]
+    assert f"/home/{LEAVES}/backup" in stays.on("server", "cat /etc/cron.d/theirs")  # the office's, perhaps: a person judges
+    assert len(as_root(stays, "server", f"ls /var/lib/provisioner/refused/{LEAVES}").split()) == 3
+    assert stays.on("server", f"test -d /home/{LEAVES} && echo kept").strip() == "kept"
+    session.communicate(timeout=30)
+    assert sleeping(stays, "server") == []
+    out, err = colleague.communicate(timeout=60)
+    assert json.loads(out)["stdout"] == "still here\n", out + err
+    kept = open_inventory(stays.clone).reseller("scop-lumiere").former[LEAVES]
+    assert {here, second} <= set(kept.keys)
+    assert stays.git("status", "--porcelain") == ""
+    assert stays.run("runs", "check", "demo").code == 0
+    assert stays.run("access", "list", "--json").data["pending"] == {}
+
+    again = network.revoke()
+
+    assert again.code == 0, again
+    assert {host: network.found(again, host) for host in HOSTS} == {host: [] for host in HOSTS}
+
+
+def sleeping(who: Technician, host: str, *seconds: str) -> list[str]:
+    """The sleeps of these tests that go on there."""
+    found = [line.split() for line in who.on(host, "ps -eo args").splitlines()]
+    wanted = seconds or ("7777", "8888", "9999")
+    return [words[1] for words in found if len(words) == 2 and words[0].endswith("sleep") and words[1] in wanted]
+
+
+def test_a_killed_laptop_locks_nobody_out_and_forgets_nothing(network: Network) -> None:
+    """SIGKILL while one host is done, the other at work: a colleague gets in, both are on the list, one command ends it."""
+    stays, leaves = network.stays, network.leaves
+    holding = stays.start("ssh", "demo", "server", "--", "sudo flock /run/provisioner-refuse.lock sleep 6")
+    assert soon(lambda: sleeping(stays, "server", "6"))
+    running = stays.start("access", "revoke", LEAVES, "--yes")
+    assert soon(lambda: not network.gets_in("router", LEAVES, leaves.key))
+    assert network.gets_in("server", LEAVES, leaves.key)
+    kill(running)
+
+    listed = stays.run("access", "list", "--json").data
+    assert LEAVES in listed["former"]
+    assert listed["pending"] == {"demo": {LEAVES: list(HOSTS)}}
+    for host in HOSTS:
+        assert network.gets_in(host, STAYS, stays.key)
+    holding.communicate(timeout=30)
+    for host in HOSTS:
+        assert as_root(stays, host, "visudo -cq && id -u").strip() == "0"
+
+    said = stays.run("access", "revoke", "--pending", "--json")
+
+    assert said.code == 0, said
+    for host in HOSTS:
+        assert not network.gets_in(host, LEAVES, leaves.key)
+        assert network.gets_in(host, STAYS, stays.key)
+    assert stays.run("access", "list", "--json").data["pending"] == {}
+    assert stays.run("runs", "check", "demo").code == 0
+    assert stays.git("status", "--porcelain") == ""
+
+
+def test_the_program_killed_on_the_host_at_any_step(network: Network) -> None:
+    """Killed there at each system call that changes something, it leaves colleagues in; the last call proves it done."""
+    stays, leaves = network.stays, network.leaves
+    as_root(stays, "router", f"umask 077; echo '{public(leaves.key)}' >> /home/{STAYS}/.ssh/authorized_keys")
+    asked = {
+        "do": "refuse", "logins": {LEAVES: [public(leaves.key)]}, "stay": {STAYS: [public(stays.key)]},
+        "me": {"login": STAYS, "key": public(stays.key)}, "keep_lease": True,
+    }  # fmt: skip
+    source = (plays.playbooks() / access.PROGRAM).read_text()
+    at_each = """
+import os, sys
+count, left = 0, int(sys.argv[1])
+def step(event, args):
+    global count
+    if event in ("os.rename", "os.remove", "subprocess.Popen", "os.chmod", "os.kill") and not (
+        event == "subprocess.Popen" and "usermod" not in str(args) and "visudo" not in str(args)):
+        count += 1
+        if count == left: os.kill(os.getpid(), 9) if event != "os.kill" else os._exit(137)
+sys.addaudithook(step)
+"""
+    line = f"sudo -n python3 -c {shlex.quote(at_each + access.BOOT)}"
+    ended = []
+    for step in range(1, 30):
+        argv = shlex.join(["sh", "-c", f"{line} {step}; echo ended $?"])
+        program = f"{json.dumps(source)}\n{json.dumps(asked)}"
+        said = stays.on("router", f"printf %s {shlex.quote(program)} | {argv}")
+        ended.append(said.strip().splitlines()[-1])
+        # each further verb logs in anew, and asks sudo: that a colleague still gets in is what goes on here
+        if ended[-1] == "ended 0":
+            break
+    assert ended[-1] == "ended 0", ended
+    assert len(ended) > 3, ended
+    assert network.gets_in("router", STAYS, stays.key)
+    assert not network.gets_in("router", LEAVES, leaves.key)
+    assert not network.gets_in("router", STAYS, leaves.key)
+
+
+def test_who_is_away_is_listed_and_caught_up_later(network: Network) -> None:
+    """A host that is off: exit 5, on the list; back again, --pending does that one alone; so does the next apply."""
+    stays, leaves = network.stays, network.leaves
+    power(stays.stage, "off", "server")
+    try:
+        said = network.revoke()
+    finally:
+        power(stays.stage, "on", "server")
+
+    assert said.code == 5, said
+    assert said.data["pending"] == {"demo": ["server"]}
+    assert not network.gets_in("router", LEAVES, leaves.key)
+    assert stays.run("access", "list", "--json").data["pending"] == {"demo": {LEAVES: ["server"]}}
+    assert soon(lambda: stays.run("ssh", "demo", "server", "--", "true").code == 0)
+    assert network.gets_in("server", LEAVES, leaves.key)
+
+    late = stays.run("access", "revoke", "--pending", "--json")
+
+    assert late.code == 0, late
+    assert list(late.data["offices"]["demo"]["hosts"]) == ["server"]
+    assert not network.gets_in("server", LEAVES, leaves.key)
+    assert stays.run("access", "revoke", "--pending", "--json").data["offices"] == {}
+    looked = stays.run("access", "list", "demo", "--look", "--json")
+    assert looked.code == 0, looked
+    assert {host: one["found"] for host, one in looked.data["hosts"].items()} == {host: [] for host in HOSTS}
+    assert all(one["who"][STAYS]["open"] for one in looked.data["hosts"].values())
+
+
+def test_the_one_who_left_is_refused_by_an_older_copy_too(network: Network) -> None:
+    """Their own copy of the inventory applies nothing any more, nor does a colleague's that lacks the commit."""
+    stays, leaves = network.stays, network.leaves
+    assert network.revoke().code == 0
+
+    assert leaves.run("apply", "demo", "--yes").code == 5  # no host lets them in
+    stays.git("branch", "-f", "kept")
+    stays.git("reset", "-q", "--hard", network.begun)
+    try:
+        said = stays.run("plan", "demo")
+        assert said.code == 6, said
+        assert "your copy is older" in said.data["error"]
+    finally:
+        stays.git("reset", "-q", "--hard", "kept")
+
+
+def test_another_office_at_the_same_addresses_is_not_knocked_at(network: Network) -> None:
+    """Every office is 192.168.1.0/24: one that we are not at is listed as unreachable, and its pins meet no login here."""
+    stays = network.stays
+    other = stays.clone / "offices/other"
+    shutil.copytree(stays.clone / "offices/demo", other)
+    try:
+        text = (other / "dossier.yml").read_text().replace("ula: fd5c", "ula: fd5d", 1)
+        (other / "dossier.yml").write_text(
+            re.sub(r"(mac: \"?02:00:5e):", r"\1:ee:", re.sub(r"(mac: \"?02:00:5e):..", r"\1", text))
+        )
+        wrong = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43
+        (other / "known_hosts").write_text("".join(f"{host}.other {wrong}\n" for host in HOSTS))
+        knocks = "journalctl -t sshd -t sshd-session -o cat | grep -c preauth || true"
+        before = int(as_root(stays, "router", knocks))
+
+        said = network.revoke()
+
+        assert said.code == 5, said
+        assert {host: one["state"] for host, one in said.data["offices"]["other"]["hosts"].items()} == dict.fromkeys(
+            HOSTS, "unreachable"
+        )
+        assert {host: one["state"] for host, one in said.data["offices"]["demo"]["hosts"].items()} == dict.fromkeys(
+            HOSTS, "refused"
+        )
+        assert said.data["pending"] == {"other": ["router", "server"]}
+        assert int(as_root(stays, "router", knocks)) == before + 1  # one look at the key, for both offices
+    finally:
+        shutil.rmtree(other)
+        stays.git("checkout", "-q", network.begun, "--", ".")
+        stays.git("add", "-A")
+        stays.git("commit", "-q", "-m", "the other office is gone")
+
+
+@pytest.mark.long
+def test_apply_shuts_out_who_left_by_itself(tmp_path: Path) -> None:
+    """The plan says so, apply does it, the second apply changes nothing; a rehearsal of revoke leaves the inventory alone."""
+    stage = light(tmp_path, {"router": ["base"], "server": ["base"]})
+    gone = tmp_path / "gone"
+    keygen(gone)
+    reseller = stage.inventory / "resellers/scop-lumiere.yml"
+    text = reseller.read_text()
+    at = text.index("keys:", text.index(f"  {LEAVES}:"))
+    reseller.write_text(text.replace(text[at : text.index("\n", at)], f"keys: ['{public(gone)}']"))
+    stage.git("commit", "-q", "-a", "-m", "their key")
+    try:
+        bring_up(stage)
+        assert stage.json("apply", "demo", "--lab", "--yes").code == 0
+        by_hand = f"sudo sh -ec \"mkdir -p /root/.ssh; echo '{public(gone)}' > /root/.ssh/authorized_keys\""
+        stage.on("server", by_hand)
+
+        rehearsed = stage.json("access", "revoke", LEAVES, "--lab", "--office", "demo", "--yes")
+        assert rehearsed.code == 0, rehearsed
+        assert reseller.read_text().count(LEAVES) == text.count(LEAVES)
+        assert stage.on("server", "sudo cat /root/.ssh/authorized_keys") == ""
+        assert stage.on("server", f"getent shadow {LEAVES} | cut -d: -f8; ls /etc/ssh/technicians; true").split()[-1] == STAYS
+        assert stage.json("apply", "demo", "--lab", "--yes").code == 0  # the inventory still has them
+        assert LEAVES in stage.on("server", "ls /etc/ssh/technicians")
+
+        stage.on("server", by_hand)
+        technicians.leave(open_inventory(stage.inventory), "scop-lumiere", LEAVES, datetime.now(UTC))
+        planned = stage.json("plan", "demo", "--lab")
+        assert planned.code == 3, planned
+        tasks = [change["task"] for change in planned.data["changes"]["server"]]
+        assert any("Technicians who left are shut out" in task for task in tasks), tasks
+        assert stage.on("server", "sudo cat /root/.ssh/authorized_keys") != ""
+        listed = stage.json("access", "list", "demo", "--lab").data
+        assert listed["pending"] == {"demo": {LEAVES: list(HOSTS)}}
+
+        applied = stage.json("apply", "demo", "--lab", "--yes")
+
+        assert applied.code == 0, applied
+        assert stage.on("server", "sudo cat /root/.ssh/authorized_keys; ls /etc/ssh/technicians").split() == [STAYS]
+        assert stage.on("server", f"sudo getent shadow {LEAVES} | cut -d: -f8").strip() == "1"
+        again = stage.json("apply", "demo", "--lab", "--yes")
+        assert sum(one["changed"] for one in again.data["hosts"].values()) == 0, again
+        assert stage.json("access", "list", "demo", "--lab").data["pending"] == {}
+        before = vault.read(stage.target)
+        assert stage.json("access", "rotate", "demo", "--lab", "--yes").code == 0
+        assert vault.read(stage.target).console != before.console
+        assert stage.json("apply", "demo", "--lab", "--yes").code == 0
+        authority = stage.on("server", "cat /usr/local/share/ca-certificates/office.crt")
+        assert authority.strip() == vault.read(stage.target).tls["authority"].strip()
+    finally:
+        stage.run("lab", "down", "demo")
