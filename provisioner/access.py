@@ -373,9 +373,10 @@ def events(told: Told) -> Iterator[Event]:
     """What became of a host, for the journal: each thing that was theirs is a change; pure."""
     if told.address:
         yield Event("host_reached", told.host, detail={"address": told.address})
-    notes = [*told.look_at]
+    # the audit is for ever and for everybody: a line of a job may hold a secret, so it is shown to whoever asked, and not kept
+    notes = [line.partition(": ")[0] for line in told.look_at]
     for thing in told.found:
-        about = f" ({thing['about']})" if thing["about"] else ""
+        about = f" ({thing['about']})" if thing["about"] and thing["what"] not in ("cron", "at") else ""
         diff = f"-{thing['key']}\n" if thing.get("key") else ""
         yield Event("host_changed", told.host, f"{thing['login']}: {thing['what']} {thing['where']}{about}", {"diff": diff})
     if told.state in ("unreachable", "host_key"):
@@ -474,7 +475,7 @@ def known(target: Target, *, lab: bool) -> list[Secret]:
     found = vault.read(target).model_dump(mode="json")
     listed = [Secret("vault.key", "what opens the office's vault")]
     for section, entries in found.items():
-        for name in sorted(entries):
+        for name in entries:
             word = f"{section}.{name}"
             if section in vault.ROTATED or word in vault.ROTATED:
                 listed.append(Secret(word, vault.ROTATED.get(word) or vault.ROTATED[section]))

@@ -102,6 +102,7 @@ NUMBERS: dict[str, Callable[[bench_lab.Place], list[Number]]] = {
     "lab": bench_lab.lab,
     "share": bench_lab.share,
     "apply": bench_lab.apply,
+    "access": bench_lab.access,
     "verify": bench_lab.verify,
     "screen": bench_lab.screen,
     "desktops": bench_lab.desktops,

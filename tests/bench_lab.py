@@ -290,3 +290,28 @@ def demo(place: Place) -> list[Number]:
         at_most(f"demo: `make demo` from a fresh clone, no environment, base or package cache ({had})", 900, first),
         at_most("demo: `make demo` again", 180, again),
     ]
+
+
+def access(place: Place) -> list[Number]:
+    """What it costs to shut a technician out of two light hosts, and of 200 that are those two, a hundred times each."""
+    stage = light(place.folder / "access", {})
+    place.ending.callback(ran, stage, "lab", "down", stage.office)
+    ran(stage, "lab", "up", stage.office)
+    ran(stage, "adopt", stage.office, "--lab", "--yes")
+    for host in ("router", "server"):  # a hundred hosts' worth of logins at one sshd
+        stage.on(host, "echo MaxStartups 400 | sudo tee /etc/ssh/sshd_config.d/bench.conf >/dev/null; sudo systemctl reload ssh")
+    words = ("access", "revoke", "n.petit", "--lab", "--office", stage.office, "--yes")
+    ran(stage, *words)
+    few = [ran(stage, *words).took_s for _ in range(5)]
+    code = (ROOT / "tests/bench_access.py").read_text()
+    said = stage.plugged(sys.executable, "-c", code, str(stage.inventory), stage.office, "100")
+    if said.code:
+        raise Broken(f"bench_access.py: {(said.out + said.err)[-1500:]}")
+    result = json.loads(said.out.splitlines()[-1])
+    say(f"two hosts {few}; {result}")
+    if result["states"] != {"refused": 200}:
+        raise Broken(f"bench_access.py: not all of them were shut out: {result['states']}")
+    return [
+        at_most("access: a technician shut out of two light hosts, proven (median of 5)", 10, statistics.median(few)),
+        at_most("access: the same asked 200 times of those two, hosts and laptop on one machine", 300, result["took_s"]),
+    ]

@@ -305,6 +305,9 @@ def test_what_became_of_a_host_is_what_the_audit_says(state: str, status: str) -
     run = fold(access.events(told))
 
     assert runs.verdict(run.hosts) == status
+    job = {"login": "kim", "what": "cron", "where": "/y", "about": "* * * * * curl -u kim:secret"}
+    events = list(access.events(replace(told, found=(job,), look_at=("/z runs something of kim's: a secret",))))
+    assert "secret" not in str(events)  # what a job's line holds is shown, and never kept
     if told.found:
         assert [change.task for change in run.hosts["router"].changes] == ["kim: key /x:1 (SHA256:x)"]
 
@@ -382,9 +385,14 @@ def test_rotate_makes_new_what_apply_takes_over(run: Run, scop: Path) -> None:
     target = Target(scop, "bakery")
     before, key_before = vault.read(target), (scop / "offices/bakery/vault.key").read_text()
 
+    listed = run("access", "rotate", "bakery", "--list", "--json")
+    assert vault.read(target) == before
+
     said = run("access", "rotate", "bakery", "--yes", "--json")
 
     assert said.code == 0, said
+    assert listed.data["rotates"] == said.data["rotated"]
+    assert listed.data["by_hand"] == said.data["by_hand"]
     after = vault.read(target)
     for section in vault.ROTATED:
         old, new = getattr(before, section), getattr(after, section)

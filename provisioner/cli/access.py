@@ -287,14 +287,16 @@ def _show_revoked(voice: Voice, done: "Sequence[Office]", logins: Sequence[str],
 
 @verb(access, "rotate")
 @click.argument("office", metavar="[OFFICE]", required=False)
+@click.option("--list", "only_list", is_flag=True, help="Only list them.")
 @click.option("--passphrase", is_flag=True, help="Instead: another passphrase for the whole inventory.")
 @click.option("--passphrase-stdin", is_flag=True, help="Read the new one from standard input, one line.")
 @lab_option
 @yes_option
 @no_commit_option
 def rotate(
-    voice: Voice, office: str | None, passphrase: bool, passphrase_stdin: bool, lab: bool, yes: bool, no_commit: bool
-) -> None:
+    voice: Voice, office: str | None, only_list: bool, passphrase: bool, passphrase_stdin: bool, lab: bool, yes: bool,
+    no_commit: bool,
+) -> None:  # fmt: skip
     """The secrets of OFFICE that whoever had the inventory could read: new where that is safe, a list of the rest.
 
     The next apply brings the machines to the new ones.
@@ -309,27 +311,30 @@ def rotate(
     target = voice.target(office, lab)
     listed = workflow.known(target, lab=lab)
     ours, theirs = [one for one in listed if not one.how], [one for one in listed if one.how]
-    if not yes:
+    if not yes and not only_list:
         for one in ours:
             voice.say(f"  {one.name}: {one.what}")
         if not confirm(shown(f"Make these {len(ours)} secrets of {office} new?")):
             raise click.exceptions.Abort
-    names = workflow.rotate(target, commit=not no_commit)
+    names = [] if only_list else workflow.rotate(target, commit=not no_commit)
     option = " --lab" if lab else ""
     by_hand = [{"secret": one.name, "what": one.what, "how": one.how} for one in theirs]
-    after = f"provisioner apply {office}{option}"
+    after = f"provisioner {'access rotate' if only_list else 'apply'} {office}{option}"
     data = {"office": office, "lab": lab, "rotated": names, "by_hand": by_hand, "next": after}
-    voice.result(data, lambda: _show_rotated(voice, names, theirs, after))
+    if only_list:
+        data["rotates"] = [one.name for one in ours]
+    voice.result(data, lambda: _show_rotated(voice, names or ours, theirs, after))
 
 
-def _show_rotated(voice: Voice, names: Sequence[str], theirs: "Sequence[Secret]", after: str) -> None:
+def _show_rotated(voice: Voice, names: "Sequence[str | Secret]", theirs: "Sequence[Secret]", after: str) -> None:
     from rich.text import Text
 
-    for name in names:
-        voice.out.print(Text(f"new: {name}", "green"))
+    for one in names:
+        said = f"new: {one}" if isinstance(one, str) else f"to be rotated: {one.name} ({one.what})"
+        voice.out.print(Text(said, "green"))
     voice.out.print(Text("\nby hand:", "bold"))
-    for one in theirs:
-        voice.out.print(Text.assemble((f"  {one.name}", "yellow"), shown(f" ({one.what}): {one.how}")), soft_wrap=True)
+    for left in theirs:
+        voice.out.print(Text.assemble((f"  {left.name}", "yellow"), shown(f" ({left.what}): {left.how}")), soft_wrap=True)
     voice.out.print(Text(f"\nnext: {after}", "cyan"))
 
 

@@ -112,8 +112,8 @@ class Sshd:
         self.patterns, self.beyond = [], []
         configs = {SSHD}
         for pid in pids():
-            words = raw(pid, "cmdline").split(b"\0")
-            name = os.path.basename(words[0].split(b" ")[0]).decode(errors="replace").rstrip(":")
+            words = re.split(rb"[\0 ]", raw(pid, "cmdline"))  # sshd writes its own title there, in one piece
+            name = os.path.basename(words[0]).decode(errors="replace").rstrip(":")
             if name == "dropbear":
                 self.beyond.append("dropbear runs here, which reads files of its own")
             if name != "sshd":
