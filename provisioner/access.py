@@ -484,8 +484,8 @@ def known(target: Target, *, lab: bool) -> list[Secret]:
                 listed.append(Secret(word, "somebody's first password", how))
     by_hand = {
         "mail.password": f"a new one at the provider, then: provisioner secrets set {said} mail.password",
-        "backup.password": "restic key add, then key remove, in both repositories; the vault takes no new one yet",
-        "backup.ssh_key": "the second place: take this key off it; the vault makes no new one yet",
+        "backup.password": "no verb changes it yet; it is of use only with the office's backup disk or the key below",
+        "backup.ssh_key": f"provisioner access rotate {said} --backup-key: before the next apply the second place must know it",
     }
     for word, how in by_hand.items():
         section, _, name = word.partition(".")
@@ -503,14 +503,23 @@ def known(target: Target, *, lab: bool) -> list[Secret]:
     return listed + outside
 
 
-def rotate(target: Target, *, commit: bool) -> list[str]:
+def backup_key(target: Target) -> Secret:
+    """What a person does with a new key for the second place; its public half is no secret."""
+    public = vault.read(target).backup["ssh_key_public"]
+    how = f"before the next apply, at the second place beside the old one, which goes after it: {public}"
+    return Secret("backup.ssh_key", "the backups'", how)
+
+
+def rotate(target: Target, *, backup_key: bool = False, commit: bool) -> list[str]:
     """Make new what a later `apply` takes over, under a new key of the vault; the names of what is new.
+
+    With `backup_key` the key for the second place too, which a person must take there before that apply.
 
     Raises:
         Locked, Missing, BadInput: nothing is changed.
     """
     office = open_inventory(target.inventory).office(target.office)
-    names = vault.rotate(target, office)
+    names = vault.rotate(target, office, backup_key=backup_key)
     if commit and not target.lab:
         _, name, email = technician(target)
         said = f"{target.office}: secrets rotated\n\n{', '.join(names)}\n"

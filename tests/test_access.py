@@ -411,6 +411,21 @@ def test_rotate_makes_new_what_apply_takes_over(run: Run, scop: Path) -> None:
     assert not [text for text in texts if text in said.out + said.err]
 
 
+def test_the_backups_key_is_made_new_when_asked_for(run: Run, scop: Path) -> None:
+    """A new pair, its public half printed to be taken to the second place; the repositories' password stays."""
+    before = vault.read(Target(scop, "bakery")).backup
+
+    said = run("access", "rotate", "bakery", "--backup-key", "--yes", "--json")
+
+    after = vault.read(Target(scop, "bakery")).backup
+    assert said.code == 0, said
+    assert before["password"] == after["password"]
+    assert before["ssh_key"] != after["ssh_key"]
+    (how,) = [one["how"] for one in said.data["by_hand"] if one["secret"] == "backup.ssh_key"]
+    assert after["ssh_key_public"] in how
+    assert after["ssh_key"] not in said.out
+
+
 def test_every_secret_of_the_vault_is_rotated_or_listed(run: Run, scop: Path) -> None:
     """None is forgotten: whatever the vault holds stands on one of the two lists."""
     found = vault.read(Target(scop, "bakery")).model_dump(mode="json")

@@ -288,14 +288,15 @@ def _show_revoked(voice: Voice, done: "Sequence[Office]", logins: Sequence[str],
 @verb(access, "rotate")
 @click.argument("office", metavar="[OFFICE]", required=False)
 @click.option("--list", "only_list", is_flag=True, help="Only list them.")
+@click.option("--backup-key", is_flag=True, help="The backups' key too: you take its public half to the second place.")
 @click.option("--passphrase", is_flag=True, help="Instead: another passphrase for the whole inventory.")
 @click.option("--passphrase-stdin", is_flag=True, help="Read the new one from standard input, one line.")
 @lab_option
 @yes_option
 @no_commit_option
 def rotate(
-    voice: Voice, office: str | None, only_list: bool, passphrase: bool, passphrase_stdin: bool, lab: bool, yes: bool,
-    no_commit: bool,
+    voice: Voice, office: str | None, only_list: bool, backup_key: bool, passphrase: bool, passphrase_stdin: bool, lab: bool,
+    yes: bool, no_commit: bool,
 ) -> None:  # fmt: skip
     """The secrets of OFFICE that whoever had the inventory could read: new where that is safe, a list of the rest.
 
@@ -316,7 +317,9 @@ def rotate(
             voice.say(f"  {one.name}: {one.what}")
         if not confirm(shown(f"Make these {len(ours)} secrets of {office} new?")):
             raise click.exceptions.Abort
-    names = [] if only_list else workflow.rotate(target, commit=not no_commit)
+    names = [] if only_list else workflow.rotate(target, backup_key=backup_key, commit=not no_commit)
+    if backup_key and not only_list:
+        theirs = [workflow.backup_key(target) if one.name == "backup.ssh_key" else one for one in theirs]
     option = " --lab" if lab else ""
     by_hand = [{"secret": one.name, "what": one.what, "how": one.how} for one in theirs]
     after = f"provisioner {'access rotate' if only_list else 'apply'} {office}{option}"

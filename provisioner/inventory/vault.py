@@ -195,10 +195,11 @@ ROTATED = {
     "directory": "the directory's Administrator",
     "tls": "the office's authority, and its server's certificate",
 }
+_BACKUP_KEY = ("ssh_key", "ssh_key_public")
 
 
-def rotate(target: "Target", office: Office) -> list[str]:
-    """Make new the sections of `ROTATED`, and the vault's own key; the names of what is new.
+def rotate(target: "Target", office: Office, *, backup_key: bool = False) -> list[str]:
+    """Make new the sections of `ROTATED`, with `backup_key` that one too, and the vault's own key; the names of what is new.
 
     Killed half-way, the vault opens all the same: the next key lies beside the old one until it is the only one.
 
@@ -210,12 +211,16 @@ def rotate(target: "Target", office: Office) -> list[str]:
         raise Missing(f"{target.office} has no vault yet", hint=f"provisioner secrets show {target.office} --complete makes it")
     with _alone(target):
         old = _decrypted(target, _key(target))
-        fresh = _completed(old.model_copy(update={section: {} for section in ROTATED}), office, lab=target.lab)
+        gone: dict[str, dict[str, str]] = {section: {} for section in ROTATED}
+        if backup_key:
+            gone["backup"] = {name: text for name, text in old.backup.items() if name not in _BACKUP_KEY}
+        fresh = _completed(old.model_copy(update=gone), office, lab=target.lab)
         key = secrets.token_urlsafe(32)
         disk.write(_next_key_file(target), _wrapped(target, key), mode=_mode(target))
         _write(target, key, fresh)
         _next_key_file(target).rename(_key_file(target))
-    return ["vault.key", *(f"{section}.{name}" for section in ROTATED for name in getattr(fresh, section))]
+    names = [f"{section}.{name}" for section in ROTATED for name in getattr(fresh, section)]
+    return ["vault.key", *names, *(f"backup.{name}" for name in _BACKUP_KEY if backup_key)]
 
 
 def change_passphrase(root: Path, new: str) -> list[Path]:

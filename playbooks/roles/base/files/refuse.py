@@ -485,9 +485,9 @@ class Leaver:
             if len(fields) > 2 and fields[1] == str(uid):
                 asked = ("-p", "RemoteHost", "-p", "TTY", "-p", "Timestamp", "--value")
                 said = call("loginctl", "show-session", fields[0], *asked)[1]
-                self.say("session", f"session {fields[0]}", " ".join(said.split()))
+                self.say("session", fields[0], " ".join(said.split()))
         for pid in sorted(there):
-            self.say("process", f"process {pid}", called(pid))
+            self.say("process", str(pid), called(pid))
         if not self.act:
             return
         until = time.monotonic() + PATIENCE_S
