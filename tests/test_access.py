@@ -70,6 +70,17 @@ def reseller(net: Path) -> Any:
     return open_inventory(net).reseller("ma-scop")
 
 
+@pytest.fixture
+def _away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An `ssh` that reaches nobody: tests without a lab contact no address."""
+    program = tmp_path / "bin" / "ssh"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho 'connect to host x port 22: No route to host' >&2\nexit 255\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(access, "on_lan", lambda _: False)
+
+
 # ----------------------------------------------------------------------------------------- who has left
 
 
@@ -141,6 +152,7 @@ def test_a_key_of_two_people_is_refused_to_nobody(run: Run, scop: Path, keys: di
     assert not reseller(scop).former
 
 
+@pytest.mark.usefixtures("_away")
 def test_who_asks_must_be_on_the_list_themselves(run: Run, scop: Path, tmp_path: Path) -> None:
     """With a key that the file does not have, nothing is begun: the hosts would lock the caller out too."""
     key(tmp_path, "stranger")
@@ -216,17 +228,6 @@ def test_what_was_done_before_they_came_back_counts_for_nothing(scop: Path) -> N
     summary(scop, host, "access revoke", Event("host_ok", host))
 
     assert access.pending(target, reseller(scop)) == {"kim": [host]}
-
-
-@pytest.fixture
-def _away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An `ssh` that reaches nobody: tests without a lab contact no address."""
-    program = tmp_path / "bin" / "ssh"
-    program.parent.mkdir()
-    program.write_text("#!/bin/sh\necho 'connect to host x port 22: No route to host' >&2\nexit 255\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
-    monkeypatch.setattr(access, "on_lan", lambda _: False)
 
 
 @pytest.mark.usefixtures("_away")

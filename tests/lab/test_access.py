@@ -151,6 +151,7 @@ def test_whatever_is_theirs_is_found_named_and_gone(network: Network) -> None:
     as_root(stays, "router", f"umask 077; mkdir -p /root/.ssh; printf '# mine\n{here} by hand\n' > /root/.ssh/authorized_keys")
     as_root(stays, "router", f"""echo 'environment="A=b" {second}' >> /home/{STAYS}/.ssh/authorized_keys""")
     leaves.on("server", f"echo '{second}' >> ~/.ssh/authorized_keys")
+    leaves.on("server", f"echo '{public(stays.key)}' >> ~/.ssh/authorized_keys")  # so that a colleague's key passes for theirs
     as_root(
         stays,
         "router",
@@ -221,6 +222,7 @@ def test_whatever_is_theirs_is_found_named_and_gone(network: Network) -> None:
     assert json.loads(out)["stdout"] == "still here\n", out + err
     kept = open_inventory(stays.clone).reseller("scop-lumiere").former[LEAVES]
     assert {here, second} <= set(kept.keys)
+    assert public(stays.key) not in kept.keys
     assert stays.git("status", "--porcelain") == ""
     assert stays.run("runs", "check", "demo").code == 0
     assert stays.run("access", "list", "--json").data["pending"] == {}
