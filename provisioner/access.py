@@ -310,12 +310,9 @@ def revoke(found: Sequence[Job], keys: Mapping[str, list[str]], *, tell: Callabl
         heard = _round(found, keys, tell, commit=commit)
         new = {login: sorted({k for told in heard for k in told.unknown.get(login, [])} - set(keys[login])) for login in keys}
         if any(new.values()):
-            reseller = found[0].work.reseller.name
-            inventory = open_inventory(found[0].work.target.inventory)
             for login, more in new.items():
                 keys[login] += more
-                if not found[0].work.target.lab and login in inventory.reseller(reseller).former:
-                    technicians.learn(inventory, reseller, login, more)
+                _learn(found, login, more)
             _round([job for job in found if any(told.address for told in job.office.told)], keys, tell, commit=commit)
     except BaseException as problem:
         for job in found:
@@ -325,6 +322,18 @@ def revoke(found: Sequence[Job], keys: Mapping[str, list[str]], *, tell: Callabl
         _end(job, "")
     if commit and found and not found[0].work.target.lab:
         _commit(found, list(keys))
+
+
+def _learn(found: Sequence[Job], login: str, keys: Sequence[str]) -> None:
+    """Write down keys that only a host knew; a file that cannot take them keeps nobody in."""
+    work = found[0].work
+    inventory = open_inventory(work.target.inventory)
+    try:
+        if not work.target.lab and login in inventory.reseller(work.reseller.name).former:
+            technicians.learn(inventory, work.reseller.name, login, keys)
+    except ProvisionerError as error:
+        for job in found:
+            job.office.problem = f"keys of {login} that no file knew are not written down: {error}"
 
 
 def _round(found: Sequence[Job], keys: Mapping[str, list[str]], tell: Callable[[str, Told], None], *, commit: bool) -> list[Told]:

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from provisioner import access, runs
+from provisioner.cli.access import code
 from provisioner.errors import BadInput
 from provisioner.inventory import ansible_vault, disk, open_inventory, sitting, technicians, vault
 from provisioner.inventory.target import Target
@@ -245,6 +246,22 @@ def test_unreachable_hosts_are_listed_and_remembered(run: Run, scop: Path) -> No
         assert status(scop) == "?? offices/bakery/known_hosts\n"
     assert run("access", "revoke", "--pending", "--json").code == 5
     assert runs.check(target.summaries) == []
+
+
+def test_a_file_that_cannot_be_written_keeps_nobody_in(scop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys that a host had and that cannot be written down are said, and are no reason to stop half-way."""
+    technicians.leave(open_inventory(scop), "ma-scop", "kim", DAY)
+    disk.write(Target(scop, "bakery").known_hosts, f"{next(iter(open_inventory(scop).office('bakery').hosts))}.bakery {KEY}\n")
+    jobs, _ = access.jobs(scop, ["bakery"], ["kim"], lab=False, late=False)
+
+    def refused(*_: object) -> None:
+        raise BadInput("somebody wrote it meanwhile")
+
+    monkeypatch.setattr(technicians, "learn", refused)
+    access._learn(jobs, "kim", [KEY])
+
+    assert "not written down: somebody wrote it meanwhile" in jobs[0].office.problem
+    assert code([job.office for job in jobs]) == 4
 
 
 def test_an_older_copy_does_not_let_them_in_again(scop: Path) -> None:
