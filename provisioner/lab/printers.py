@@ -46,7 +46,8 @@ class Printer:
         """The program, as /proc shows it."""
         return [
             *(path_of("ippeveprinter"), "-2", "-k", "-d", str(self.folder), "-K", str(self.folder / "keys"), "-r", "off"),
-            *("-c", path_of("true")),  # what it does with each page; without one it sleeps for some seconds, to seem at work
+            # what it does with each job, and where that prints; without it the program sleeps for some seconds, to seem at work
+            *("-c", path_of("true"), "-D", "file:///dev/null"),
             *("-p", str(self.place.port), "-f", _FORMATS, "-s", "20,10"),
             *("-M", "Lab", "-m", self.place.model or "Printer", "-l", self.place.location, self.place.cable.host),
         ]
