@@ -1,8 +1,10 @@
 """The package cache is one process of ours, survives what it should, and serves only whom it should."""
 
 import os
+import shutil
 import socket
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,14 +19,14 @@ from provisioner.processes import Process, recorded, start
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[packages.CacheInfo]:
     """A cache of the test's own, which believes that the mirror is there."""
-    runtime = tmp_path / "run"
-    runtime.mkdir(mode=0o700)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    runtime = tempfile.mkdtemp(dir="/dev/shm", prefix="provisioner-test-")  # its socket's path may have 107 bytes (unix(7))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(packages, "_reachable", lambda: True)
     yield packages.ensure_cache()
     packages.stop_cache()
     assert packages.cache() is None
+    shutil.rmtree(runtime)
 
 
 def echo() -> int:

@@ -1,7 +1,7 @@
 """What a machine has become, as far as a run decides it; runs there as root, standard library only; prints one JSON object.
 
 Files with their owner, mode and content, packages, accounts, units. Left out is what differs from one good run to the next:
-times, the salts of passwords, the spare copies that shadow's programs make, and what the pack remembers of its own runs.
+times, the salts of passwords, the spare copies that shadow's programs make, sessions, and what the pack remembers of its runs.
 """
 
 import grp
@@ -53,7 +53,9 @@ def main() -> None:
         login, password, *_ = line.split(":")
         found[f"password {login}"] = password if password in ("*", "!", "!*", "") else "set"
     for line in call("systemctl", "list-unit-files", "--no-legend", "--plain"):
-        found[f"unit {line.split()[0]}"] = line.split()[1]
+        unit, state = line.split()[:2]
+        if state != "transient":  # the sessions of whoever is logged in now
+            found[f"unit {unit}"] = state
     for line in call("systemctl", "list-units", "--state=failed", "--no-legend", "--plain"):
         found[f"failed {line.split()[0]}"] = line
     found["dpkg --audit"] = " ".join(call("dpkg", "--audit"))
