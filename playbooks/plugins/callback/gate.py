@@ -1,7 +1,7 @@
 """Stops the play before its next task once somebody asked for it: an interrupt never falls into the middle of dpkg.
 
 The matrix of faults lets a play wait there too: PROVISIONER_HOLD=7:/path waits before the seventh task as long as the file is
-there, and says that it does by a file /path.held.
+there, and says that it does by a file /path.held; the names of the tasks that began stand in /path.begun.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         """No worker runs at this moment; KeyboardInterrupt is how ansible-playbook ends in good order."""
         self.begun += 1
         number, _, hold = os.environ.get("PROVISIONER_HOLD", "").partition(":")
+        if hold:
+            with Path(f"{hold}.begun").open("a", encoding="utf-8") as names:
+                names.write(f"{task.get_name()}\n")
         if hold and self.begun == int(number):
             Path(f"{hold}.held").touch()
             while Path(hold).exists():
