@@ -5,6 +5,9 @@
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 
+# A run cut short between the file and the name leaves a machine that does not know itself: each sudo would ask the DNS for it.
+[ "$1" != install ] || [ ! -s /etc/hostname ] || [ "$(hostname)" = "$(cat /etc/hostname)" ] || hostname --file /etc/hostname
+
 # Runs a command that does not wait for its lock by itself, for five minutes at most; `said` holds its words.
 # dpkg never waits; apt-get waits for dpkg's locks (DPkg::Lock::Timeout), not for that of the lists, which the machine's
 # own apt-daily.timer takes right after it is switched on.
