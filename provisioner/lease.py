@@ -133,7 +133,9 @@ def refuse_older_copy(root: Path, applied: Mapping[str, Mapping[str, Any] | None
     marks = [(host, one) for host, mark in sorted(applied.items()) if mark for one in (mark, *mark.get("refused", []))]
     for host, mark in marks:
         commit = mark.get("commit")
-        if commit and not known.setdefault(commit, git.contains(root, commit)):
+        if commit and commit not in known:
+            known[commit] = git.contains(root, commit)
+        if commit and not known[commit]:
             raise Busy(
                 f"your copy is older: {host} was last set by {mark.get('technician')} on {mark.get('at')}"
                 f" from commit {commit[:10]}, which you do not have",
