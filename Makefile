@@ -58,7 +58,7 @@ lint: .venv/ready ## style, types, directions of imports, roles
 
 matrix: .venv/ready ## a run broken off at each boundary between its tasks, in every way; goes on where it was stopped
 	@$(RUN) doctor --repair
-	@.venv/bin/python -m tests.matrix $(ROWS)
+	@.venv/bin/python -m tests.matrix $(ROWS)  # ROWS=F1,F4: these alone; ROWS=table: count only
 
 bench: .venv/ready ## the README's numbers, as ratios measured in one run
 	@$(RUN) doctor --repair

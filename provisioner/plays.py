@@ -21,6 +21,7 @@ from typing import Any
 from provisioner.errors import Missing
 from provisioner.inventory.ansible import ENVIRONMENT, Handover
 from provisioner.inventory.target import Target, runtime_home, state_home
+from provisioner.processes import Process
 from provisioner.runs import Event
 
 RUN_VARIABLE = "PROVISIONER_RUN"
@@ -278,8 +279,10 @@ def orphans(target: Target) -> dict[int, str]:
     return found
 
 
-def sweep(target: Target, *, say: Callable[[str], None], patience_s: float = 900) -> list[str]:
+def sweep(target: Target, *, say: Callable[[str], None], patience_s: float = 900, idle_s: float = 10) -> list[str]:
     """Deal with what killed runs left: their ansible-playbook is stopped before its next task, their folders removed.
+
+    One whose workers died with the tool waits for them for ever, without a child process: after `idle_s` so it is ended.
 
     Returns:
         The names of the runs that were still working.
@@ -291,16 +294,39 @@ def sweep(target: Target, *, say: Callable[[str], None], patience_s: float = 900
             (runtime_home() / f"play-{target.id}-{run}" / "stop").touch()
     runs = sorted(set(working.values()))
     deadline = time.monotonic() + patience_s
+    busy = dict.fromkeys(working, time.monotonic())
     while working and time.monotonic() < deadline:
         time.sleep(0.3)
         working = orphans(target)
-    for pid in working:
-        say(f"ending ansible-playbook {pid}")
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
+        for pid in working:
+            if pid not in busy or Process(pid, 0, ()).children:
+                busy[pid] = time.monotonic()
+        # a worker without a child may compute; the one it works for has a child then: the worker
+        workers = {child.pid for pid in working for child in Process(pid, 0, ()).children}
+        stuck = [pid for pid in working if pid not in workers and time.monotonic() - busy[pid] > idle_s]
+        if stuck:
+            say(f"ansible-playbook {', '.join(map(str, stuck))} waits for nothing any more; ending it")
+            _end(target, stuck)
+            working = orphans(target)
+    if working:
+        say(f"ending ansible-playbook {', '.join(map(str, working))}")
+        _end(target, list(working))
     for left in runtime_home().glob(f"play-{target.id}-*"):
         shutil.rmtree(left, ignore_errors=True)
     return runs
+
+
+def _end(target: Target, pids: Sequence[int]) -> None:
+    """Ask orphans to end, and make them when they do not within seconds; a pid that is no orphan any more is let be."""
+    for how, wait_s in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
+        for pid in orphans(target).keys() & set(pids):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, how)
+        until = time.monotonic() + wait_s
+        while (left := orphans(target).keys() & set(pids)) and time.monotonic() < until:
+            time.sleep(0.1)
+        if not left:
+            return
 
 
 def tree_digest() -> str:

@@ -5,6 +5,7 @@ import os
 import shlex
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -272,6 +273,26 @@ def test_an_orphan_is_asked_waited_for_and_ended(two: Stage) -> None:
         assert left_behind(two) == []
     finally:
         for process in started.values():
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_an_orphan_that_waits_for_nothing_is_ended_at_once(two: Stage, deaf: bool) -> None:
+    """Its workers died with the tool: it has no child and will never end; nobody waits a quarter of an hour for it."""
+    code = f"{'import signal; signal.signal(15, signal.SIG_IGN); ' if deaf else ''}import time; time.sleep(60) # ansible-playbook"
+    environment = {**os.environ, plays.RUN_VARIABLE: f"{two.target.id}/stuck"}
+    stuck = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    works = subprocess.Popen(["sh", "-c", "sleep 4; : ansible-playbook"], env=environment)
+    said: list[str] = []
+    try:
+        assert soon(lambda: plays.orphans(two.target).keys() >= {stuck.pid, works.pid}, 5)
+        plays.sweep(two.target, say=said.append, idle_s=1)
+        assert stuck.wait(1) == (-signal.SIGKILL if deaf else -signal.SIGTERM)
+        assert works.wait(1) == 0
+        assert [line for line in said if f"ansible-playbook {stuck.pid} waits for nothing any more" in line]
+    finally:
+        for process in (stuck, works):
             process.kill()
             process.wait()
 

@@ -1,17 +1,57 @@
-"""A fixed spread of the matrix of faults (`make matrix` runs all of it): one boundary in the middle of a run for each way."""
+"""Runs broken off at each boundary between their tasks, in every way, and taken up again (rows F1 to F3 of the matrix).
+
+`make test` runs each way at one boundary; `make matrix` at all of them, and at random moments too.
+"""
 
 import pytest
 
-from tests.matrix.faults import ROWS, Fault, case
+from tests.matrix.faults import Fault, case, cut_long, cut_short, in_dpkg, kill_all, kill_tool, power_cut
 from tests.matrix.office import reference
 
 pytestmark = pytest.mark.lab
 
-WAYS = [way for _, ways in ROWS.values() for way in ways]
-OFTEN = ("kill_all",)  # the others come before a release
+WAYS: dict[Fault, str] = {kill_tool: "F1", kill_all: "F1", cut_short: "F2", cut_long: "F2", power_cut: "F3"}
+# Where `make test` breaks off, of the whole run: in the files, before the packages, in the handlers, …
+SPREAD = {kill_tool: 0.3, kill_all: 0.5, cut_short: 0.7, cut_long: 0.4, power_cut: 0.9}
+KILLS = (kill_tool, kill_all)
 
 
-@pytest.mark.parametrize("way", [one if one.__name__ in OFTEN else pytest.param(one, marks=pytest.mark.long) for one in WAYS])
-def test_a_run_broken_off_in_the_middle_is_taken_up_again(way: Fault) -> None:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each boundary of a run, those first that halve what is left: a matrix stopped early has seen all parts of a run."""
+    if "boundary" not in metafunc.fixturenames:
+        return
+    found: list[tuple[Fault, int]]
+    if not any(metafunc.config.getoption(option, default="") for option in ("--matrix", "--list-cases")):
+        found = [(way, max(1, int(part * BOUNDARIES))) for way, part in SPREAD.items()]
+    else:
+        count = len(reference().tasks)
+        order = sorted(range(1, count + 1), key=lambda number: (int(f"{number:08b}"[::-1], 2), number))
+        found = [(way, number) for number in order for way in WAYS]
+    params = [
+        pytest.param(way, number, id=f"{way.__name__}-{number:02}", marks=pytest.mark.case(WAYS[way])) for way, number in found
+    ]
+    metafunc.parametrize(("way", "boundary"), params)
+
+
+# As many as the run has, or nearly: counting them takes a run, and collecting tests must not.
+BOUNDARIES = 32
+
+
+def test_a_run_broken_off_at_a_boundary_is_taken_up_again(way: Fault, boundary: int) -> None:
     """The next plain apply is done, one more changes nothing, each machine is what an uninterrupted run makes of it."""
-    case(way, len(reference().tasks) // 2)
+    case(way, boundary)
+
+
+@pytest.mark.matrix
+@pytest.mark.case("F1")
+@pytest.mark.parametrize("seed", range(50))
+def test_a_run_killed_at_a_random_moment_is_taken_up_again(seed: int) -> None:
+    """The same, somewhere inside a task."""
+    case(KILLS[seed % 2], *reference().moment(seed))
+
+
+@pytest.mark.case("F3")
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.matrix) for seed in range(1, 30))])
+def test_a_power_cut_inside_dpkg_is_mended(seed: int) -> None:
+    """The machine boots with half-installed packages; the next plain apply finishes them."""
+    in_dpkg(seed)

@@ -1,65 +1,59 @@
-"""`make matrix`: every case that is due, one after another; stop it when you like, it goes on where it was.
+"""`make matrix`: every case that is due; stop it when you like, it goes on where it was.
 
-One result file a case, named by row, fault, boundary and the content of the code: a changed line makes the cases due again.
+ROWS=F1,F4 runs these rows alone. Cases that failed are tried again by the next call. Ends with the table, which goes into
+the README too, and with 7 when a case failed or is left.
 """
 
-import hashlib
-import inspect
-import json
+import os
+import re
+import subprocess
 import sys
-import time
-from pathlib import Path
+import tempfile
 
-from tests.matrix import faults
-from tests.matrix.faults import ROWS, Fault, case
-from tests.matrix.office import code, home, reference
+from tests.matrix.rows import ROOT, ROWS, passed, table
 
-
-def kept(row: str, fault: Fault, boundary: int) -> Path:
-    """Where the result of a case lies."""
-    digest = hashlib.sha256(code().encode() + inspect.getsource(faults).encode()).hexdigest()[:12]
-    return home() / row / f"{fault.__name__}-{boundary:02}-{digest}.json"
+PYTEST = [sys.executable, "-m", "pytest", "-p", "tests.matrix.plugin", "-m", ""]
+# These have a lab of their own each, so any worker may take any; the others share one in their file.
+ALONE = ("F1", "F2", "F3")
+# a case waits for its machines and its package programs more than it works
+WORKERS = os.environ.get("WORKERS") or str((os.cpu_count() or 2) + 1)
 
 
-def table(boundaries: int) -> list[str]:
-    """A line a row: cases, passed, failed, left. No row is called passed with cases left."""
-    lines = ["| # | fault | cases | passed | failed | left |", "|---|---|---|---|---|---|"]
-    for row, (title, ways) in ROWS.items():
-        paths = [kept(row, fault, boundary) for fault in ways for boundary in range(1, boundaries + 1)]
-        results = [json.loads(path.read_text())["passed"] for path in paths if path.exists()]
-        counts = (len(paths), results.count(True), results.count(False), len(paths) - len(results))
-        lines.append(f"| {row} | {title} | {' | '.join(map(str, counts))} |")
-    return lines
+def cases() -> list[tuple[str, str]]:
+    """All cases there are: row and name."""
+    with tempfile.NamedTemporaryFile("r", suffix=".cases") as file:
+        done = subprocess.run([*PYTEST, "-q", "--list-cases", file.name], cwd=ROOT, check=False, capture_output=True, text=True)
+        found = [tuple(line.rstrip("\n").split(" ", 1)) for line in file]
+    if not found:
+        raise SystemExit(done.stdout + done.stderr)
+    return [(row, case) for row, case in found]
 
 
-def main(*rows: str) -> int:
-    """Run what is due of these rows, of all when none is named; 7 when a case failed or is left."""
-    print("the uninterrupted run", flush=True)
-    tasks = reference().tasks
-    # spread first, so that a matrix that is stopped early has seen the beginning, the middle and the end of a run
-    order = sorted(range(1, len(tasks) + 1), key=lambda n: (int(f"{n:08b}"[::-1], 2), n))
-    for boundary in order:
-        for row, (_, ways) in ROWS.items():
-            for fault in ways if not rows or row in rows else ():
-                path = kept(row, fault, boundary)
-                if path.exists():
-                    continue
-                began, problem = time.monotonic(), ""
-                try:
-                    case(fault, boundary)
-                except AssertionError as error:
-                    problem = str(error)[:4000]
-                path.parent.mkdir(exist_ok=True)
-                result = {"passed": not problem, "problem": problem, "task": tasks[boundary - 1]}
-                path.write_text(json.dumps({**result, "took_s": round(time.monotonic() - began, 1)}))
-                word = "FAILED" if problem else "passed"
-                print(f"{row} {fault.__name__} before {boundary}/{len(tasks)} “{tasks[boundary - 1]}”: {word}", flush=True)
-                if problem:
-                    print(f"  {problem[:600]}", flush=True)
-    lines = table(len(tasks))
+def write(lines: list[str]) -> None:
+    """Put the table into the README, between its marks."""
+    readme = ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    marks = r"(<!-- matrix -->\n).*?(<!-- /matrix -->)"
+    new = re.sub(marks, lambda found: f"{found[1]}\n" + "\n".join(lines) + f"\n\n{found[2]}", text, flags=re.DOTALL)
+    if new != text:
+        readme.write_text(new, encoding="utf-8")
+
+
+def main(*words: str) -> int:
+    """Run what is due of these rows, of all when none is named; `table` only counts."""
+    asked = [word for word in words if word in ROWS] or list(ROWS)
+    every = cases()
+    for rows, dist in ((ALONE, "load"), (tuple(row for row in ROWS if row not in ALONE), "loadfile")):
+        mine = [row for row in asked if row in rows and any(found == row and not passed(row, case) for found, case in every)]
+        if mine and "table" not in words:
+            files = sorted({case.partition("::")[0] for row, case in every if row in mine})
+            workers = ["-n", WORKERS, "--dist", dist, "--no-loadscope-reorder", "--maxschedchunk", "1", "-v", "--tb=short"]
+            subprocess.run([*PYTEST, "--matrix", ",".join(mine), *workers, *files], cwd=ROOT, check=False)
+    lines = table(every)
     print("\n".join(lines))
+    write(lines)
     return 0 if all(line.endswith("| 0 | 0 |") for line in lines[2:]) else 7
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(*(word for given in sys.argv[1:] for word in given.split(","))))

@@ -3,8 +3,10 @@
 Each returns what the run said, or None where its tool was killed. What must hold afterwards is the same for all (`case`).
 """
 
+import contextlib
 import json
 import os
+import random
 import signal
 import time
 from collections.abc import Callable
@@ -15,12 +17,14 @@ from typing import Any
 
 from provisioner import lab, plays
 from tests.lab.light import soon
-from tests.matrix.office import alike, apply, home, office, reference
+from tests.matrix.office import Reference, alike, apply, office, reference
+from tests.matrix.rows import home
 from tests.stage import Stage
 
 LIMIT_S = 240  # no run may take longer to see that a host is gone for good
 SHORT_S = 4
 LOOKED = 40
+SECOND = 0.3  # of the moments inside dpkg, those in the second installation: it is the shorter one
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Waiting:
 
     def go(self) -> None:
         """Let it go on."""
-        self.hold.unlink()
+        self.hold.unlink(missing_ok=True)
 
     def end(self) -> dict[str, Any]:
         """What it said in the end; its exit code is `code`."""
@@ -44,9 +48,10 @@ class Waiting:
 
 def kill_tool(run: Waiting) -> None:
     """SIGKILL to the tool alone: its ansible-playbook goes on, orphaned."""
+    waits = run.hold.exists()
     os.kill(run.process.pid, signal.SIGKILL)
     run.process.communicate()
-    assert plays.orphans(run.stage.target)
+    assert plays.orphans(run.stage.target) or not waits
     run.go()
 
 
@@ -56,7 +61,8 @@ def kill_all(run: Waiting) -> None:
     assert children
     os.killpg(run.process.pid, signal.SIGKILL)
     for child in children:
-        os.kill(child, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # a worker whose task ended just now
+            os.kill(child, signal.SIGKILL)
     run.process.communicate()
     run.go()
 
@@ -91,20 +97,16 @@ def power_cut(run: Waiting) -> dict[str, Any]:
 
 
 Fault = Callable[[Waiting], "dict[str, Any] | None"]
-ROWS: dict[str, tuple[str, tuple[Fault, ...]]] = {
-    "F1": ("SIGKILL: the tool alone, the tool with all its children", (kill_tool, kill_all)),
-    "F2": ("the link cut both ways, short and long", (cut_short, cut_long)),
-    "F3": ("the host's power cut, and on again", (power_cut,)),
-}
 
 
-def case(fault: Fault, boundary: int) -> None:
+def case(fault: Fault, boundary: int, after_s: float | None = None) -> None:
     """Break a run off before its task number `boundary` (from 1) and take it up again; AssertionError says what does not hold.
 
-    The next plain apply is done, one more changes nothing, and each host is what an uninterrupted run makes of it.
+    With `after_s` it is broken off that long after the task began. The next plain apply is done, one more changes nothing,
+    and each host is what an uninterrupted run makes of it.
     """
     wanted = reference()
-    with office(home() / f"{fault.__name__}-{boundary}") as stage:
+    with office(home() / f"{fault.__name__}-{boundary}-{os.getpid()}") as stage:
         hold = stage.home / "hold"
         hold.touch()
         process = stage.start("--json", "apply", "demo", "--lab", "--yes", PROVISIONER_HOLD=f"{boundary}:{hold}")
@@ -112,17 +114,27 @@ def case(fault: Fault, boundary: int) -> None:
             held = hold.with_suffix(".held")
             assert soon(lambda: held.exists() or process.poll() is not None, 300)
             assert held.exists(), process.communicate()
-            _true(fault(Waiting(stage, process, hold)))
+            run = Waiting(stage, process, hold)
+            if after_s is not None:
+                run.go()
+                time.sleep(after_s)
+            _true(fault(run))
         finally:
             hold.unlink(missing_ok=True)
             if process.poll() is None:
                 process.kill()
-        said = apply(stage)
-        assert said.code == 0, said
-        assert plays.orphans(stage.target) == {}
-        assert apply(stage).data["status"] == "unchanged"
-        assert stage.run("runs", "check", "demo", "--lab").code == 0
-        now = alike(stage)
+        taken_up(stage, wanted)
+
+
+def taken_up(stage: Stage, wanted: Reference) -> None:
+    """The next plain apply is done, one more changes nothing, each host is as an uninterrupted run leaves it."""
+    said = apply(stage)
+    assert said.code == 0, said
+    assert plays.orphans(stage.target) == {}
+    again = apply(stage)
+    assert again.data["status"] == "unchanged", again
+    assert stage.run("runs", "check", "demo", "--lab").code == 0
+    now = alike(stage)
     for host, before in wanted.hosts.items():
         differs = {
             name: (before.get(name), now[host].get(name))
@@ -130,6 +142,40 @@ def case(fault: Fault, boundary: int) -> None:
             if before.get(name) != now[host].get(name)
         }
         assert not differs, (host, dict(list(differs.items())[:LOOKED]))
+
+
+def in_dpkg(seed: int) -> None:
+    """Cut the server's power while dpkg works there, in the one or the other of the run's two installations; then as `case`."""
+    wanted, moment = reference(), random.Random(seed)
+    with office(home() / f"in_dpkg-{seed}-{os.getpid()}") as stage:
+        process = stage.start("--json", "apply", "demo", "--lab", "--yes")
+        run = Waiting(stage, process, stage.home / "hold")
+        try:
+            if moment.random() < SECOND:  # let the first installation go by
+                assert soon(lambda: working(stage, "dpkg"), 200)
+                assert soon(lambda: not working(stage, "dpkg", "apt"), 200)
+            assert soon(lambda: working(stage, "dpkg") or process.poll() is not None, 200)
+            assert process.poll() is None, process.communicate()
+            time.sleep(moment.uniform(0, 1.5))
+            lab.power_off(stage.target, "server")
+            _true(run.end())
+        finally:
+            if process.poll() is None:
+                process.kill()
+        lab.power_on(stage.target, "server")
+        taken_up(stage, wanted)
+
+
+def working(stage: Stage, *names: str) -> bool:
+    """Whether a program of one of these names runs on the server now, seen from outside; no connection is made."""
+    unit = f"pv-{stage.target.id}-server"
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "comm").read_text().strip() in names and unit in (process / "cgroup").read_text():
+                return True
+        except OSError:
+            continue
+    return False
 
 
 def _true(said: dict[str, Any] | None) -> None:

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import json
+import random
 import shlex
 import shutil
 from collections.abc import Iterator
@@ -10,44 +11,39 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from provisioner import plays
-from provisioner.inventory.target import state_home
 from provisioner.lab import base, snapshot
 from tests.lab.light import bring_up, light
+from tests.matrix.rows import RUN, content, home, pack
 from tests.stage import Said, Stage
 
 # Each kind of task that the packs use: commands, packages, files with handlers, accounts, units, a file before its package.
 ROLES = {"router": ("base",), "server": ("base", "mail_relay")}
 HOSTS = ("router", "server")
 ROOM = Path(__file__).parent
-ROOT = ROOM.parents[1]
 SUITE = "trixie"
 
 
 @cache
 def code() -> str:
-    """A digest of what the uninterrupted run stands on: the tool, the roles, the example office, and this file's own room."""
-    total = hashlib.sha256(plays.tree_digest().encode() + base.path_of(SUITE).name.encode())
-    mine = [ROOM / "office.py", ROOM / "likeness.py", ROOT / "tests/lab/light.py", ROOT / "tests/stage.py"]
-    for top in (ROOT / "provisioner", ROOT / "inventory"):
-        mine += [path for path in top.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    for path in sorted(mine):
-        total.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
-    return total.hexdigest()[:12]
-
-
-def home() -> Path:
-    """Where results lie."""
-    return state_home() / "matrix"
+    """A digest of what the uninterrupted run stands on."""
+    return hashlib.sha256(f"{content(RUN)}{pack()}{base.path_of(SUITE).name}".encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
 class Reference:
-    """One uninterrupted run: the tasks that began, in order, and what each host was afterwards."""
+    """One uninterrupted run: the tasks that began, when each did (s from the first), and what each host was afterwards."""
 
     tasks: list[str]
+    began: list[float]
     hosts: dict[str, dict[str, str]]
+
+    def moment(self, seed: int) -> tuple[int, float]:
+        """A random moment before the last task: the number of the task it falls into (from 1), and how far into it, in s."""
+        at = random.Random(seed).uniform(0, self.began[-1])
+        number = sum(began <= at for began in self.began)
+        return number, at - self.began[number - 1]
 
 
 @contextmanager
@@ -97,13 +93,25 @@ def reference() -> Reference:
     """The uninterrupted run, made once for each content of the code."""
     home().mkdir(parents=True, exist_ok=True)
     kept = home() / f"reference-{code()}.json"
-    if not kept.exists():
-        with office(home() / "reference") as stage:
-            hold = stage.home / "hold"
-            said = apply(stage, PROVISIONER_HOLD=f"0:{hold}")
-            assert said.code == 0, said
-            assert apply(stage).data["status"] == "unchanged"
-            found = {"tasks": hold.with_suffix(".begun").read_text().splitlines(), "hosts": alike(stage)}
-        kept.with_suffix(".part").write_text(json.dumps(found))
-        kept.with_suffix(".part").rename(kept)
+    with (home() / "reference.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the other worker waits for it instead of making it too
+        if not kept.exists():
+            part = kept.with_suffix(".part")
+            part.write_text(json.dumps(_uninterrupted()))
+            part.rename(kept)
     return Reference(**json.loads(kept.read_text()))
+
+
+def _uninterrupted() -> dict[str, Any]:
+    with office(home() / "reference") as stage:
+        hold = stage.home / "hold"
+        said = apply(stage, PROVISIONER_HOLD=f"0:{hold}")
+        assert said.code == 0, said
+        lines = [line.split(" ", 1) for line in hold.with_suffix(".begun").read_text().splitlines()]
+        assert apply(stage).data["status"] == "unchanged"
+        first = float(lines[0][0])
+        return {
+            "tasks": [name for _, name in lines],
+            "began": [float(when) - first for when, _ in lines],
+            "hosts": alike(stage),
+        }

@@ -1,0 +1,108 @@
+"""The rows of the matrix: what each breaks, which code its cases stand on, and where their results lie.
+
+A case is a test marked `@pytest.mark.case("F4")`; one that only `make matrix` runs is marked `matrix` too. Its result is one
+file, named by the content of the code: a changed line makes the cases of its row due again.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from provisioner.inventory.target import state_home
+
+ROOT = Path(__file__).parents[2]
+
+# What a run on a router and a server with small roles goes through.
+RUN = (
+    *(f"provisioner/{name}.py" for name in ("adopt", "apply", "errors", "lease", "packages", "plans", "plays", "processes")),
+    *(f"provisioner/{name}" for name in ("runs.py", "ssh.py", "work.py", "cli/apply.py", "cli/common.py", "inventory", "lab")),
+    *(f"playbooks/{name}" for name in ("ansible.cfg", "apply.yml", "files", "plugins", "roles/base", "roles/mail_relay")),
+    *("inventory/offices", "inventory/resellers", "tests/stage.py", "tests/lab/light.py"),
+    *(f"tests/matrix/{name}.py" for name in ("office", "likeness")),
+)
+DOSSIER = ("provisioner/inventory", "provisioner/errors.py", "inventory")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: what is broken, and the files and folders that its cases stand on."""
+
+    title: str
+    code: tuple[str, ...] = RUN
+
+
+ROWS = {
+    "F1": Row("SIGKILL: the tool alone, the tool with all its children; at each boundary, and at random moments in tasks"),
+    "F2": Row("the link cut both ways, short and long"),
+    "F3": Row("the host's power cut, and on again; at each boundary, and at random moments inside dpkg"),
+    "F4": Row("dpkg half-configured, locked, a package script that fails, a machine that updates itself"),
+    "F5": Row("`/`, `/var`, `/tmp` full, inodes gone, on the host and on the laptop"),
+    "F6": Row("the package mirror down, slow, wrong, expired, a portal's page in its place"),
+    "F7": Row("clocks off by a day, by ten years, at 1970"),
+    "F8": Row("wrong sudo password, key refused, host key changed, no shell, an sshd that refuses us for a while"),
+    "F9": Row("one of ten hosts dead, or silent"),
+    "F10": Row("two technicians in the same second, a dead laptop's lease, a live one cut off, an older clone"),
+    "F11": Row("a kill, or no space, at every write, rename and fsync of what the tool keeps"),
+    "F12": Row("garbage dossiers", DOSSIER),
+}
+
+
+@cache
+def content(paths: tuple[str, ...]) -> str:
+    """A digest of files and folders, by their path in the repository."""
+    total = hashlib.sha256()
+    for top in (ROOT / path for path in paths):
+        for path in sorted(top.rglob("*") if top.is_dir() else [top]):
+            if path.is_file() and "__pycache__" not in path.parts:
+                total.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0")
+    return total.hexdigest()
+
+
+@cache
+def pack(roles: tuple[str, ...] = ("base", "mail_relay")) -> str:
+    """What the pack asks of these roles: the rest of it is nothing to a light office."""
+    asked = yaml.safe_load((ROOT / "inventory/packs/standard-2026.1.yml").read_text())["kinds"]
+    return json.dumps({kind: {role: asked[kind].get(role) for role in roles} for kind in sorted(asked)}, sort_keys=True)
+
+
+@cache
+def code(row: str, file: str) -> str:
+    """A digest of what a row's cases in a test file stand on."""
+    return hashlib.sha256(f"{content((*ROWS[row].code, file))}{pack()}".encode()).hexdigest()[:12]
+
+
+def home() -> Path:
+    """Where results lie: the state folder, outside git."""
+    return state_home() / "matrix"
+
+
+def kept(row: str, case: str) -> Path:
+    """The file of a case's result; the case is named as pytest names it, `tests/lab/test_matrix.py::test_…[…]`."""
+    file, _, name = case.partition("::")
+    plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-")
+    if len(plain) > 120:  # of a long parameter
+        plain = f"{plain[:100]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+    return home() / row / f"{Path(file).stem}-{plain}-{code(row, file)}.json"
+
+
+def passed(row: str, case: str) -> bool | None:
+    """Whether a case passed on this very code; None: it is yet to be done."""
+    try:
+        return bool(json.loads(kept(row, case).read_text())["passed"])
+    except (OSError, ValueError):
+        return None
+
+
+def table(cases: list[tuple[str, str]]) -> list[str]:
+    """A line a row: its cases, those passed, failed, and left. No row is called passed with cases left."""
+    lines = ["| # | fault | cases | passed | failed | left |", "|---|---|---|---|---|---|"]
+    for row, about in ROWS.items():
+        results = [passed(row, case) for found, case in cases if found == row]
+        counts = (len(results), results.count(True), results.count(False), results.count(None))
+        lines.append(f"| {row} | {about.title} | {' | '.join(map(str, counts))} |")
+    return lines
