@@ -85,7 +85,7 @@ def ids(module: AnsibleModule, file: dict[str, Any]) -> tuple[int, int]:
 def present(dest: str) -> tuple[str | None, str]:
     """The text at `dest` and a line `owner:group mode` for the diff; None when it is not a plain text file.
 
-    A link is followed: one that leads to the wanted text may stay (Debian 13 makes /etc/default/locale one at every start).
+    A link is followed: one that leads to the wanted text may stay.
     """
     try:
         status = os.stat(dest)
