@@ -488,12 +488,16 @@ def known(target: Target, *, lab: bool) -> list[Secret]:
             word = f"{section}.{name}"
             if section in vault.ROTATED or word in vault.ROTATED:
                 listed.append(Secret(word, vault.ROTATED.get(word) or vault.ROTATED[section]))
+            elif word == "backup.password":
+                listed.append(Secret(word, "what opens the backups' repositories"))
+            elif section == "backup" and vault.is_former(name):
+                how = "nothing: no repository opens with it once an apply, or a backup after it, has reached both places"
+                listed.append(Secret(word, "what opened the repositories before", how))
             elif section == "people":
                 how = f"provisioner person password {said} {name}, unless they have chosen their own since"
                 listed.append(Secret(word, "somebody's first password", how))
     by_hand = {
         "mail.password": f"a new one at the provider, then: provisioner secrets set {said} mail.password",
-        "backup.password": "no verb changes it yet; it is of use only with the office's backup disk or the key below",
         "backup.ssh_key": f"provisioner access rotate {said} --backup-key: before the next apply the second place must know it",
     }
     for word, how in by_hand.items():

@@ -399,7 +399,7 @@ def test_the_program_runs_on_the_oldest_python_we_serve() -> None:
 
 
 def test_rotate_makes_new_what_apply_takes_over(run: Run, scop: Path) -> None:
-    """Machines, directory, authority: new, under a new key; people's, mail's and backups' stay and are listed by hand."""
+    """Machines, directory, authority, repositories: new, under a new key; people's and mail's stay and are listed by hand."""
     target = Target(scop, "bakery")
     before, key_before = vault.read(target), (scop / "offices/bakery/vault.key").read_text()
 
@@ -416,12 +416,14 @@ def test_rotate_makes_new_what_apply_takes_over(run: Run, scop: Path) -> None:
         old, new = getattr(before, section), getattr(after, section)
         assert list(old) == list(new)
         assert not [name for name in old if old[name] == new[name]], section
-    assert (after.people, after.backup, after.mail) == (before.people, before.backup, before.mail)
+    assert (after.people, after.mail) == (before.people, before.mail)
+    assert after.backup["password"] != before.backup["password"] == after.backup["former_1"]
+    assert after.backup["ssh_key"] == before.backup["ssh_key"]
     assert (scop / "offices/bakery/vault.key").read_text() != key_before
     assert log(scop)[0] == "bakery: secrets rotated"
     assert status(scop) == ""
     by_hand = {one["secret"]: one["how"] for one in said.data["by_hand"]}
-    assert {"people.zoe", "backup.password", "backup.ssh_key", "the inventory's passphrase"} <= set(by_hand)
+    assert {"people.zoe", "backup.ssh_key", "the inventory's passphrase"} <= set(by_hand)
     assert "mail.password" not in by_hand  # this office has no provider
     assert not set(by_hand) & set(said.data["rotated"])
     assert said.data["next"] == "provisioner apply bakery"
@@ -430,14 +432,13 @@ def test_rotate_makes_new_what_apply_takes_over(run: Run, scop: Path) -> None:
 
 
 def test_the_backups_key_is_made_new_when_asked_for(run: Run, scop: Path) -> None:
-    """A new pair, its public half printed to be taken to the second place; the repositories' password stays."""
+    """A new pair, its public half printed to be taken to the second place."""
     before = vault.read(Target(scop, "bakery")).backup
 
     said = run("access", "rotate", "bakery", "--backup-key", "--yes", "--json")
 
     after = vault.read(Target(scop, "bakery")).backup
     assert said.code == 0, said
-    assert before["password"] == after["password"]
     assert before["ssh_key"] != after["ssh_key"]
     (how,) = [one["how"] for one in said.data["by_hand"] if one["secret"] == "backup.ssh_key"]
     assert after["ssh_key_public"] in how
@@ -452,6 +453,19 @@ def test_every_secret_of_the_vault_is_rotated_or_listed(run: Run, scop: Path) ->
     said = run("access", "rotate", "bakery", "--yes", "--json")
 
     assert held - {"backup.ssh_key_public"} <= {*said.data["rotated"], *(one["secret"] for one in said.data["by_hand"])}
+
+
+def test_no_password_of_the_repositories_is_forgotten(run: Run, scop: Path) -> None:
+    """Rotated twice before any machine heard of it: a repository that has the first one can still be brought to the last."""
+    target = Target(scop, "bakery")
+    had = [vault.read(target).backup["password"]]
+    for _ in range(2):
+        assert run("access", "rotate", "bakery", "--yes").code == 0
+        had.append(vault.read(target).backup["password"])
+
+    backup = vault.read(target).backup
+
+    assert [backup["former_1"], backup["former_2"], backup["password"]] == had
 
 
 @pytest.mark.parametrize("moment", ["next key written", "vault written"])

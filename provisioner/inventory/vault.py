@@ -45,7 +45,8 @@ class Secrets(Noun):
     - `console`, the rescue password at the machine, and `machines`, what it shows the directory, by host;
     - `directory`: `administrator`;
     - `tls`: the office's own authority and its server's certificate, PEM (`keys.certified`);
-    - `backup`: the repositories' `password`, the key pair for the second place (`ssh_key`, `ssh_key_public`);
+    - `backup`: the repositories' `password` and those they had (`former_1` …), the key pair for the second place
+      (`ssh_key`, `ssh_key_public`);
     - `mail`: the provider's `password`, which only a person can know;
     - `lab`: what the machine that stands for the providers shows (`keys.provider`), and its `names`.
     """
@@ -212,15 +213,22 @@ def rotate(target: "Target", office: Office, *, backup_key: bool = False) -> lis
     with _alone(target):
         old = _decrypted(target, _key(target))
         gone: dict[str, dict[str, str]] = {section: {} for section in ROTATED}
-        if backup_key:
-            gone["backup"] = {name: text for name, text in old.backup.items() if name not in _BACKUP_KEY}
+        again = ("password", *(_BACKUP_KEY if backup_key else ()))
+        gone["backup"] = {name: text for name, text in old.backup.items() if name not in again}
+        if known := old.backup.get("password"):  # a repository that is out of reach meanwhile opens with it alone
+            gone["backup"][f"former_{1 + sum(map(is_former, old.backup))}"] = known
         fresh = _completed(old.model_copy(update=gone), office, lab=target.lab)
         key = secrets.token_urlsafe(32)
         disk.write(_next_key_file(target), _wrapped(target, key), mode=_mode(target))
         _write(target, key, fresh)
         _next_key_file(target).rename(_key_file(target))
     names = [f"{section}.{name}" for section in ROTATED for name in getattr(fresh, section)]
-    return ["vault.key", *names, *(f"backup.{name}" for name in _BACKUP_KEY if backup_key)]
+    return ["vault.key", *names, *(f"backup.{name}" for name in again if name in fresh.backup)]
+
+
+def is_former(name: str) -> bool:
+    """Whether a secret of `backup` is a password that the repositories had before."""
+    return name.startswith("former_")
 
 
 def change_passphrase(root: Path, new: str) -> list[Path]:

@@ -255,6 +255,40 @@ def test_another_host_key_at_the_second_place_gets_nothing(shop: Stage) -> None:
     assert len(listed(shop)["remote"]) == before
 
 
+KEYS = "key list --json --no-lock"
+
+
+@pytest.mark.parametrize("killed", ["", "add", "remove"])
+def test_who_knew_the_repositories_password_knows_nothing(shop: Stage, killed: str) -> None:
+    """After `access rotate` and an apply both places open with the new password alone and hold what they held; killed, too."""
+    root(shop, f"cp /etc/office-backup/password /root/known; {LOCAL} key add --new-password-file /etc/hostname")
+    held = listed(shop)
+    if killed:  # the program dies right after restic has done this step
+        root(shop, "printf '#!/bin/sh\n/usr/bin/restic \"$@\"; code=$?\ncase \"$*\" in *\"key '" + killed + "'\"*)"
+             " kill -9 $PPID;; esac; exit $code\n' > /usr/sbin/restic; chmod 755 /usr/sbin/restic")  # fmt: skip
+    try:
+        assert shop.json("access", "rotate", "demo", "--lab", "--yes").code == 0
+        said = shop.json("apply", "demo", "--lab", "--yes")
+        assert said.code == 0, said
+    finally:
+        root(shop, "rm -f /usr/sbin/restic")
+    if killed:
+        assert run(shop).code == 0
+
+    for restic in (LOCAL, REMOTE):
+        assert "wrong password" in root(
+            shop, f"{restic.replace('/etc/office-backup/password', '/root/known')} {KEYS} 2>&1 || true"
+        )
+        assert len(json.loads(root(shop, f"{restic} {KEYS}"))) == (2 if restic == LOCAL else 1)  # a person's own key stays
+    now = listed(shop)
+    assert [{one["id"] for one in held[place]} <= {one["id"] for one in now[place]} for place in held] == [True, True]
+    assert run(shop).code == 0
+    assert shop.json("apply", "demo", "--lab", "--yes").data["status"] == "unchanged"
+    own = f"{LOCAL.replace('/etc/office-backup/password', '/etc/hostname')} {KEYS}"
+    (mine,) = [key["id"] for key in json.loads(root(shop, own)) if key["current"]]
+    root(shop, f"{LOCAL} key remove {mine}; rm /root/known")
+
+
 def test_a_damaged_pack_is_found_and_the_other_place_offered(shop: Stage) -> None:
     """A file whose data rotted is not put back half: exit 4, what stood there stays, the hint restores it from elsewhere."""
     # every 400 kB: no piece of a large file is smaller than 512 KiB but its last, whatever lies before it in the pack

@@ -8,6 +8,7 @@ import tarfile
 import time
 
 from places import WORK, Trouble, alone, cause, config, now, places, remember, remembered, run, say
+from rekey import former, rekey
 
 COPY = f"{WORK}/directory"
 WEEK_S = 7 * 86400
@@ -76,7 +77,8 @@ def backup(place, settings):
     if not place.present():
         say("repository_made", place=place.name)
         place.ask("init")
-        remember(place.name, made=now(), pruned=time.time())
+        remember(place.name, made=now(), pruned=time.time(), shut=former())
+    rekey(place)
     place.unlock()
     done = snapshot(place, settings)
     news = {

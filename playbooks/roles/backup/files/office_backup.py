@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""office-backup: this machine's backups: run, list, check, restore, export.
+"""office-backup: this machine's backups: run, list, check, restore, export; rekey, when their password is another one.
 
 Says one JSON object a line, exits 1 when something failed. The nightly timer and `provisioner backup` both call it.
 """
@@ -15,6 +15,7 @@ sys.path.insert(0, "/usr/local/lib/office-backup")
 
 import nightly  # noqa: E402 - the path comes first
 import recovery  # noqa: E402
+import rekey  # noqa: E402
 from places import VOICE, Stopped, Trouble, Wrong, alone, config, places, remembered, say  # noqa: E402
 
 
@@ -52,6 +53,20 @@ def checked(only, everything):
     return well
 
 
+def rekeyed(only):
+    """Each repository that answers opens with the vault's password alone."""
+    well = True
+    with alone():
+        for place in places(only):
+            try:
+                if place.present():
+                    rekey.rekey(place)
+            except Trouble as error:
+                well = False
+                say("place_failed", place=place.name, cause=str(error))
+    return well
+
+
 def first():
     """The place that is asked when none is named."""
     return next(iter(config()["places"]))
@@ -70,12 +85,34 @@ def watch_caller():
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def exported(given):
+    """A snapshot, or one path of it, as a tar on standard output."""
+    VOICE[0] = sys.stderr
+    return recovery.export(places(given.place or first())[0], given.snapshot, given.path)
+
+
+def restored(given):
+    """A snapshot, or one path of it, back where it was."""
+    place = places(given.place or first())[0]
+    return recovery.restore(place, given.snapshot, given.path, given.to, plan_only=given.plan)
+
+
+VERBS = {
+    "run": lambda given: nightly.everything(given.place),
+    "list": lambda given: listed(given.place),
+    "check": lambda given: checked(given.place, given.everything),
+    "restore": restored,
+    "export": exported,
+    "rekey": lambda given: rekeyed(given.place),
+}
+
+
 def main():
     """The verbs."""
     parser = argparse.ArgumentParser(prog="office-backup", description="This machine's backups.")
     parser.add_argument("--attached", action="store_true", help="stop when standard input ends: the caller is gone")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    for verb in ("run", "list", "check", "restore", "export"):
+    for verb in VERBS:
         words = verbs.add_parser(verb)
         words.add_argument("--place", default="")
         if verb == "check":
@@ -92,18 +129,7 @@ def main():
     if given.attached:
         threading.Thread(target=watch_caller, daemon=True).start()
     try:
-        if given.verb == "run":
-            well = nightly.everything(given.place)
-        elif given.verb == "list":
-            well = listed(given.place)
-        elif given.verb == "check":
-            well = checked(given.place, given.everything)
-        elif given.verb == "export":
-            VOICE[0] = sys.stderr
-            well = recovery.export(places(given.place or first())[0], given.snapshot, given.path)
-        else:
-            place = places(given.place or first())[0]
-            well = recovery.restore(place, given.snapshot, given.path, given.to, plan_only=given.plan)
+        well = VERBS[given.verb](given)
     except (Trouble, OSError) as error:
         say("failed", cause=str(error), input=isinstance(error, Wrong))
         well = False

@@ -126,20 +126,23 @@ class Place:
         self.name = name
         self.repository = settings["repository"]
         self.ssh_config = settings.get("ssh_config", "")
-        self.base = ["restic", "--repo", self.repository, "--password-file", f"{HOME}/password", "--cache-dir", CACHE]
+        self.base = ["restic", "--repo", self.repository, "--cache-dir", CACHE]
         if self.ssh_config:
             self.base += ["-o", f"sftp.command=ssh -F {self.ssh_config} office-backup -s sftp"]
 
-    def call(self, *words, on_line=None):
-        """Run restic: (exit code, stdout, stderr); with `on_line`, each line of stdout goes there instead."""
+    def call(self, *words, on_line=None, password="password"):
+        """Run restic: (exit code, stdout, stderr); with `on_line`, each line of stdout goes there instead.
+
+        `password` is the file in `HOME` that holds it.
+        """
         environment = {
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8", "RESTIC_PROGRESS_FPS": "1",
         }  # fmt: skip
         kept = []
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as err:
             process = subprocess.Popen(
-                [*self.base, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err, env=environment,
-                text=True, errors="replace",
+                [*self.base, "--password-file", f"{HOME}/{password}", *words],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err, env=environment, text=True, errors="replace",
             )  # fmt: skip
             try:
                 for line in process.stdout:
@@ -152,9 +155,9 @@ class Place:
             err.seek(0)
             return code, "".join(kept), err.read()
 
-    def ask(self, *words, on_line=None):
+    def ask(self, *words, on_line=None, password="password"):
         """The same, when it must succeed; stdout."""
-        code, out, err = self.call(*words, on_line=on_line)
+        code, out, err = self.call(*words, on_line=on_line, password=password)
         if code:
             raise Trouble(cause(err))
         return out
@@ -197,22 +200,22 @@ class Place:
             raise Trouble(f"{self.repository} holds other things than a repository: {', '.join(sorted(names)[:3])}")
         return False
 
-    def unlock(self):
+    def unlock(self, password="password"):
         """Take away the locks of processes that are no more, however fresh: `alone` means that no restic of ours runs now."""
         host = os.uname().nodename
-        found = self.ask("list", "locks", "--no-lock", "--quiet").split()
+        found = self.ask("list", "locks", "--no-lock", "--quiet", password=password).split()
         dead = 0
         for lock in found:
-            code, out, _ = self.call("cat", "lock", lock, "--no-lock", "--quiet")
+            code, out, _ = self.call("cat", "lock", lock, "--no-lock", "--quiet", password=password)
             try:
                 held = json.loads(out) if not code else {}
             except ValueError:
                 held = {}
             dead += held.get("hostname") == host and not _is_restic(held.get("pid", 0))
         if found and dead == len(found):
-            self.ask("unlock", "--remove-all")
+            self.ask("unlock", "--remove-all", password=password)
         elif found:
-            self.ask("unlock")  # restic's own judgement: those older than half an hour
+            self.ask("unlock", password=password)  # restic's own judgement: those older than half an hour
 
     def snapshots(self):
         """All snapshots, oldest first, with the bytes each holds."""
