@@ -59,13 +59,13 @@ class Place:
         return Installed(stage, first, again)
 
 
-def ran(stage: Stage, *words: str, timeout_s: float = 900, **more: str) -> Said:
+def ran(stage: Stage, *words: str, **more: str) -> Said:
     """A verb that must succeed.
 
     Raises:
         Broken: it did not.
     """
-    said = stage.run(*words, timeout_s=timeout_s, **more)
+    said = stage.run(*words, timeout_s=3000, **more)
     if said.code:
         raise Broken(f"provisioner {' '.join(words)} ended with {said.code}: {(said.out + said.err)[-1500:]}")
     return said
@@ -307,16 +307,15 @@ def access(place: Place) -> list[Number]:
     stage.git("commit", "-q", "-a", "-m", "200 hosts")
     place.ending.callback(ran, stage, "lab", "down", stage.office)
     for words in (("lab", "up", stage.office), ("adopt", stage.office, "--lab", "--yes")):
-        say(f"{words[0]}: {ran(stage, *words, timeout_s=3000).took_s:.0f} s")
-    words = ("access", "revoke", "n.petit", "--lab", "--office", stage.office, "--yes")
+        say(f"{words[0]}: {ran(stage, *words).took_s:.0f} s")
+    revoke = ("access", "revoke", "n.petit", "--lab", "--office", stage.office, "--yes")
     took_s = []
     for _ in range(2):  # the second finds nothing left to shut, and proves it again
-        said = ran(stage, "--json", *words, timeout_s=1200)
+        said = ran(stage, "--json", *revoke)
         states = Counter(host["state"] for host in said.data["offices"][stage.office]["hosts"].values())
         if states != {"refused": 200}:
             raise Broken(f"not all of 200 hosts were shut: {states}")
         took_s.append(said.took_s)
     say(f"200 hosts {took_s}")
-    return [
-        at_most("access: a technician shut out of 200 light hosts, proven; hosts and laptop on one machine", 300, max(took_s))
-    ]
+    about = "access: a technician shut out of 200 light hosts, proven; hosts and laptop on one machine"
+    return [at_most(about, 300, max(took_s))]
