@@ -258,7 +258,7 @@ def test_another_host_key_at_the_second_place_gets_nothing(shop: Stage) -> None:
 KEYS = "key list --json --no-lock"
 
 
-@pytest.mark.parametrize("killed", ["", "add", "remove"])
+@pytest.mark.parametrize("killed", ["", *(pytest.param(step, marks=pytest.mark.long) for step in ("add", "remove"))])
 def test_who_knew_the_repositories_password_knows_nothing(shop: Stage, killed: str) -> None:
     """After `access rotate` and an apply both places open with the new password alone and hold what they held; killed, too."""
     root(shop, f"cp /etc/office-backup/password /root/known; {LOCAL} key add --new-password-file /etc/hostname")
