@@ -302,7 +302,8 @@ def access(place: Place) -> list[Number]:
         for number in range(2, 201)
     )
     text = text.replace("network: 192.168.1.0/24", "network: 192.168.0.0/22").replace("groups:\n", f"{many}groups:\n", 1)
-    text = text.replace("dhcp_first: 192.168.1.100", "dhcp_first: 192.168.2.1").replace("dhcp_last: 192.168.1.199", "dhcp_last: 192.168.3.200")
+    for old, new in (("dhcp_first: 192.168.1.100", "dhcp_first: 192.168.2.1"), ("192.168.1.199", "192.168.3.200")):
+        text = text.replace(old, new)
     stage.dossier.write_text(text)
     stage.git("commit", "-q", "-a", "-m", "200 hosts")
     place.ending.callback(ran, stage, "lab", "down", stage.office)
