@@ -140,9 +140,12 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
+        from provisioner.inventory.disk import flush
+
         self.path = path
         self._seq = 0
         self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600), "w")
+        flush(path.parent)
 
     def write(self, event: Event, *, durable: bool = False) -> Event:
         """Append one event."""
@@ -238,10 +241,10 @@ def keep(folder: Path, data: Mapping[str, Any]) -> Path:
         "former": hashlib.sha256(former[-1].read_bytes()).hexdigest() if former else None,
         **data,
     }
-    from provisioner.inventory.disk import write
+    from provisioner.inventory.disk import make, write
 
     path = folder / f"{number:05d}-{data['run']}.json"
-    folder.mkdir(parents=True, exist_ok=True)
+    make(folder)
     write(path, json.dumps(body, ensure_ascii=False, indent=1, default=str) + "\n")
     return path
 
@@ -253,10 +256,10 @@ def pictures(folder: Path) -> Path:
 
 def keep_pictures(folder: Path, shown: Mapping[str, bytes]) -> None:
     """Add pictures to the audit, by their names."""
-    from provisioner.inventory.disk import write
+    from provisioner.inventory.disk import make, write
 
     for name, data in shown.items():
-        pictures(folder).mkdir(parents=True, exist_ok=True)
+        make(pictures(folder))
         write(pictures(folder) / name, data)
 
 

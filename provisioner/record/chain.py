@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from provisioner.inventory.disk import write
+from provisioner.inventory.disk import make, write
 from provisioner.record.contents import digest
 
 HASHES = ("contents_sha256", "html_sha256", "pdf_sha256")  # what a JSON has beside the record's contents
@@ -46,7 +46,7 @@ def written(body: Mapping[str, Any]) -> str:
 
 def keep(folder: Path, said: Mapping[str, Any], html: str, pdf: bytes, *, mode: int) -> Path:
     """Add a record: HTML, PDF, then the JSON that makes them one; returns the JSON's path."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make(folder)
     path = folder / f"{said['number']:04d}-{said['verify']['run']}.json"
     write(path.with_suffix(".html"), html, mode=mode)
     write(path.with_suffix(".pdf"), pdf, mode=mode)

@@ -30,6 +30,7 @@ DOSSIER = ("provisioner/inventory", "provisioner/errors.py", "inventory")
 KEPT = (
     *DOSSIER,
     *(f"provisioner/{name}" for name in ("apply.py", "runs.py", "ssh.py", "work.py", "access.py", "record", "documents", "cli")),
+    *("tests/traced.py", "tests/handover.py"),
 )
 
 
