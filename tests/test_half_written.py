@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,11 +19,10 @@ import pytest
 
 from provisioner import runs
 from provisioner.inventory import ansible_vault
-from provisioner.inventory.target import Target
 from provisioner.record import chain
-from tests import handover
+from tests.bakery import Bakery, bakery
 from tests.traced import Trace, traced
-from tests.verbs import BAKERY, ME, PASSPHRASE
+from tests.verbs import BAKERY, PASSPHRASE
 
 PERSON = ("bakery", "luc", "--name", "Luc L'Hôte")
 PIN = "import sys; from pathlib import Path; from provisioner import ssh; from provisioner.inventory.target import Target; "
@@ -84,42 +82,11 @@ def verbs() -> list[Any]:
 
 
 @dataclass
-class Place:
-    """A network with a bakery whose machines are adopted, its secrets open; put back as it was before each verb."""
+class Place(Bakery):
+    """Put back as it was before each verb."""
 
-    home: Path
     known: dict[str, Trace] = field(default_factory=dict)
     made: dict[str, dict[str, str]] = field(default_factory=dict)  # what each verb makes of what people read
-
-    @property
-    def root(self) -> Path:
-        """The inventory."""
-        return self.home / "now/net"
-
-    @property
-    def state(self) -> Path:
-        """The state folder."""
-        return self.home / "now/state"
-
-    @property
-    def target(self) -> Target:
-        """The bakery."""
-        return Target(self.root, "bakery")
-
-    @property
-    def env(self) -> dict[str, str]:
-        """The verbs' environment: nothing of the caller's."""
-        return {
-            **{name: value for name, value in os.environ.items() if not name.startswith("PROVISIONER_")},
-            "HOME": str(self.home), "XDG_STATE_HOME": str(self.state), "XDG_CACHE_HOME": str(self.home / "now/cache"),
-            "XDG_RUNTIME_DIR": str(self.home / "run"), "GIT_CONFIG_GLOBAL": os.devnull, "PROVISIONER_INVENTORY": str(self.root),
-            "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(Path(__file__).parents[1]),
-        }  # fmt: skip
-
-    def call(self, *words: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """A verb, not watched."""
-        command = [sys.executable, "-m", "provisioner.cli", *map(str, words)]
-        return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, env=self.env, cwd="/")
 
     def put_back(self) -> None:
         """The files as they were before any verb."""
@@ -135,7 +102,7 @@ class Place:
             program[program.index(LIMITED[1])] = HALF.format(size=limit[0], kill=limit[1]) + LIMITED[1]
         alone = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
         watched = {"net": self.root, "state": self.state / "provisioner"}
-        return traced([*alone, *program], watched, self.home / "log", env=self.env, stdin=stdin, strike=strike)
+        return traced([*alone, *program], watched, self.home / "log", env=self.environment, stdin=stdin, strike=strike)
 
     def reference(self, verb: str) -> Trace:
         """What a verb does when nothing strikes it."""
@@ -174,36 +141,10 @@ def plain(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Place]:
-    """On tmpfs: each of its thousands of flushes would else wait for a disk."""
-    home = Path(tempfile.mkdtemp(dir="/dev/shm", prefix="provisioner-test-"))
-    place = Place(home)
-    try:
-        for folder in (".ssh", "run", "now"):
-            (home / folder).mkdir(mode=0o700)
-        keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "jo", "-f", str(home / ".ssh/id_ed25519")]
-        subprocess.run(keygen, check=True)
-        said = place.call("init", place.root, *ME, "--passphrase-stdin", stdin=f"{PASSPHRASE}\n")
-        assert said.returncode == 0, said
-        handover.git(place.root, "config", "user.name", "Jo")
-        handover.git(place.root, "config", "user.email", "jo@example.org")
-        member = place.root / "resellers/ma-scop.yml"
-        key = (home / ".ssh/id_ed25519.pub").read_text().strip()
-        other = f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{'B' * 43}"
-        people = {"jo": ("Jo L'Hôte", key), "li": ("Li", other)}
-        lines = [f'  {login}: {{name: "{name}", keys: ["{one}"]}}\n' for login, (name, one) in people.items()]
-        member.write_text(member.read_text().partition("technicians:\n")[0] + "technicians:\n" + "".join(lines))
-        for words in (("office", "new", "bakery", *BAKERY, "--person", "zoe=Zoé"),):
-            said = place.call(*words)
-            assert said.returncode == 0, said
-        pins = [f"{host}.bakery {' '.join(key.split()[:2])}\n" for host in ("desktop", "router", "server")]
-        place.target.known_hosts.write_text("".join(pins))
-        runs.keep(place.target.summaries, handover.summary(place.target))
-        handover.save(place.root, "adopted and verified")
-        shutil.copytree(home / "now", home / "old", symlinks=True)
-        yield place
-    finally:
-        place.call("lock")
-        shutil.rmtree(home)
+    """The bakery, kept as it is before any verb."""
+    with bakery() as made:
+        shutil.copytree(made.home / "now", made.home / "old", symlinks=True)
+        yield Place(made.home)
 
 
 def opened(path: Path) -> str:
