@@ -58,6 +58,7 @@ def refused(said: Said) -> bool:
 # ------------------------------------------------------------------------------------------ impostors
 
 
+@pytest.mark.case("T5")
 def test_an_impostor_at_adoption_gets_nothing(plain: Stage) -> None:
     """With the fingerprint from the machine's screen, another machine at its address is refused before any password goes."""
     real = plain.evidence["adopt"].data["hosts"]["router"]["fingerprint"]
@@ -75,6 +76,7 @@ def test_an_impostor_at_adoption_gets_nothing(plain: Stage) -> None:
         pins(plain).write_text(kept)
 
 
+@pytest.mark.case("T5")
 def test_the_impostor_of_these_tests_would_take_a_password(plain: Stage) -> None:
     """These tests can fail: who accepts any key gives this impostor the password, and it is written down."""
     kept = pins(plain).read_text()
@@ -89,6 +91,7 @@ def test_the_impostor_of_these_tests_would_take_a_password(plain: Stage) -> None
         pins(plain).write_text(kept)
 
 
+@pytest.mark.case("T5")
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa"])
 def test_an_impostor_after_adoption_gets_nothing_from_any_verb(plain: Stage, kind: str) -> None:
     """Another key, or a key of another type only: every verb stops with 7 and says "host key"; no login is even begun."""
@@ -109,6 +112,7 @@ def test_an_impostor_after_adoption_gets_nothing_from_any_verb(plain: Stage, kin
     assert pins(plain).read_text() == before
 
 
+@pytest.mark.case("T5")
 def test_a_reinstalled_machine_is_taken_in_with_replace_key(plain: Stage) -> None:
     """New host keys on the real machine: refused until --replace-key says that it was reinstalled; then all is well."""
     plain.on("server", "sudo sh -c 'rm /etc/ssh/ssh_host_*; ssh-keygen -qA; systemctl restart ssh'")
@@ -123,6 +127,7 @@ def test_a_reinstalled_machine_is_taken_in_with_replace_key(plain: Stage) -> Non
     assert sum(line.startswith("server.") for line in pins(plain).read_text().splitlines()) == 1
 
 
+@pytest.mark.case("T5")
 def test_the_wrong_machine_is_refused_before_anything_changes_on_it(plain: Stage) -> None:
     """`--at` the address of a machine with another MAC: refused with both MACs; nothing is pinned, no file changes there."""
     hosts = yaml.safe_load(plain.dossier.read_text())["hosts"]
@@ -146,6 +151,7 @@ def test_the_wrong_machine_is_refused_before_anything_changes_on_it(plain: Stage
 # -------------------------------------------------------------------------------------------- offices apart
 
 
+@pytest.mark.case("T5")
 def test_two_labs_with_the_same_addresses_never_touch(plain: Stage, tmp_path: Path) -> None:
     """The same office twice, at the same addresses: each verb reaches its own; no socket is shared, none is left."""
     other = light(tmp_path, {})
@@ -344,6 +350,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         stage.run("lab", "down", "demo")
 
 
+@pytest.mark.case("T2")
 def test_client_text_reaches_the_machines_byte_for_byte(shop: Shop) -> None:
     """Templates, commands, quotes, line ends, marks: a machine's card holds the dossier's very text."""
     assert shop.stage.evidence["apply"].code == 0, shop.stage.evidence["apply"]
@@ -357,6 +364,7 @@ def test_client_text_reaches_the_machines_byte_for_byte(shop: Shop) -> None:
         assert card["serial"] == dossier["hosts"][host]["serial"]
 
 
+@pytest.mark.case("T2")
 def test_client_text_is_never_obeyed(shop: Shop) -> None:
     """No template, no command of the dossier or the vault ran: not on the laptop, not on a machine."""
     assert "pwned" in shop.stage.dossier.read_text()
@@ -367,6 +375,7 @@ def test_client_text_is_never_obeyed(shop: Shop) -> None:
         assert "pwned" not in shop.stage.on(host, "sudo ls -a /tmp /root /")
 
 
+@pytest.mark.case("T2")
 def test_hostile_text_cannot_steer_the_terminal(shop: Shop) -> None:
     """What `office show`, `plan` and `runs show` print holds no control, bidirectional or other invisible sign."""
     for said in (
@@ -381,6 +390,7 @@ def test_hostile_text_cannot_steer_the_terminal(shop: Shop) -> None:
     assert "lookup('pipe'" in shop.stage.evidence["plan"].out
 
 
+@pytest.mark.case("T2")
 @pytest.mark.parametrize("login", ["zoe", "come", "aicha"])
 def test_a_hostile_password_opens_the_share(shop: Shop, login: str) -> None:
     """The very password of the vault, with its braces, quotes and blanks, is the one that opens the share."""
@@ -416,6 +426,7 @@ def hits(shop: Shop) -> list[str]:
     return found
 
 
+@pytest.mark.case("T3")
 def test_the_search_for_secrets_finds_them(shop: Shop) -> None:
     """These tests can fail: a secret written anywhere, in any form, is found."""
     secret = shop.passwords["zoe"]
@@ -426,6 +437,7 @@ def test_the_search_for_secrets_finds_them(shop: Shop) -> None:
     forgotten.unlink()
 
 
+@pytest.mark.case("T3")
 def test_no_secret_leaves_the_vault_in_a_good_run(shop: Shop) -> None:
     """Plan and apply leave no secret in files, in memory, in git, on the screen, in any process's arguments or environment."""
     assert any(b"apt-get" in blob for blob in shop.seen)  # the machines' processes were seen too
@@ -433,6 +445,7 @@ def test_no_secret_leaves_the_vault_in_a_good_run(shop: Shop) -> None:
     assert hits(shop) == []
 
 
+@pytest.mark.case("T3")
 def test_no_secret_leaves_the_vault_in_a_failed_or_killed_run(shop: Shop) -> None:
     """A task that fails with the password on its lips, and a run killed while it sets one, leave none behind either."""
     stage = shop.stage
