@@ -14,12 +14,12 @@ from provisioner.inventory.target import runtime_home
 from provisioner.processes import as_root
 from tests.hunting import contents, forms, hunt
 from tests.lab.light import bring_up, kill, light, soon, state
-from tests.lab.test_trust import Sampler
+from tests.lab.test_client_text import Sampler
 from tests.stage import Said, Stage
 
 pytestmark = [pytest.mark.lab, pytest.mark.matrix, pytest.mark.case("T3")]
 
-# Every play is handed the whole vault; these roles use most of it. What directory and shares do with theirs: test_trust.py.
+# Every play is handed the whole vault; these roles use most of it. What directory and shares do with theirs: test_client_text.py.
 ROLES = {"server": ["base", "mail_relay", "backup"], "router": ["base", "mail_relay"]}
 PUBLIC = ("tls.authority", "tls.certificate", "backup.ssh_key_public", "lab.names", "lab.certificate", "lab.host_key_public")
 # Where a machine keeps what it needs, root only or its service's: what a run left anywhere else is found.
