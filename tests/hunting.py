@@ -8,6 +8,7 @@ import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+COMMON = ("-----", "b3BlbnNzaC1rZXktdjE")  # what every key begins with
 LINE = 24  # a key of several lines is known by any of them that is this long
 
 
@@ -15,7 +16,7 @@ def forms(secret: str) -> set[bytes]:
     """As it is, in hex, base64 at any offset, URL, JSON, HTML and YAML; of many lines, each long one by itself."""
     found: set[bytes] = set()
     for part in (
-        [line for line in secret.split("\n") if len(line) >= LINE and "-----" not in line] if "\n" in secret else [secret]
+        [line for line in secret.split("\n") if len(line) >= LINE and not line.startswith(COMMON)] if "\n" in secret else [secret]
     ):
         raw = part.encode()
         # the signs at its ends hang together with what stands around it; what is between them is the secret's own

@@ -13,7 +13,7 @@ from provisioner import lab
 from provisioner.inventory.target import runtime_home
 from provisioner.processes import as_root
 from tests.hunting import contents, forms, hunt
-from tests.lab.light import bring_up, kill, light, soon, state
+from tests.lab.light import bring_up, inner, kill, light, soon, state
 from tests.lab.test_client_text import Sampler
 from tests.stage import Said, Stage
 
@@ -21,9 +21,12 @@ pytestmark = [pytest.mark.lab, pytest.mark.matrix, pytest.mark.case("T3")]
 
 # Every play is handed the whole vault; these roles use most of it. What directory and shares do with theirs: test_client_text.py.
 ROLES = {"server": ["base", "mail_relay", "backup"], "router": ["base", "mail_relay"]}
-PUBLIC = ("tls.authority", "tls.certificate", "backup.ssh_key_public", "lab.names", "lab.certificate", "lab.host_key_public")
+PUBLIC = (
+    *("tls.authority", "tls.certificate", "backup.ssh_key_public"),
+    *("lab.names", "lab.provider_authority", "lab.provider_certificate", "lab.provider_host_key_public"),
+)
 # Where a machine keeps what it needs, root only or its service's: what a run left anywhere else is found.
-ITS_OWN = re.compile(r"nothing yet")
+ITS_OWN = re.compile(r"/etc/(office-backup/(password|ssh_key)|postfix/(provider(\.db)?|tls\.pem))$")
 KEPT = ("vault.key", "technician")  # a lab's own two keys lie beside what they open
 
 
@@ -66,7 +69,8 @@ class Office:
         places = ((where, content) for where, content in contents(folders) if not any(where.startswith(kept) for kept in own))
         spoken = [("what a verb said", (said.out + said.err).encode()) for said in self.said]
         processes = [(f"a process: {blob[:80]!r}", blob) for blob in self.seen]
-        return [*hunt(self.secrets, iter([*places, *spoken, *processes])), *self.on_machines()]
+        logs = [(f"the log of {host}", log(self.stage, host)) for host in ("router", "server")]
+        return [*hunt(self.secrets, iter([*places, *spoken, *processes, *logs])), *self.on_machines()]
 
     def on_machines(self) -> list[str]:
         """What the machines' disks have of them, the files apart that need them; seen from outside, deleted files not."""
@@ -88,6 +92,19 @@ class Office:
                     if not ITS_OWN.search(name):
                         found.append(f"{needles.get(needle, 'a secret')} in {host}:{name}")
         return sorted(set(found))
+
+
+def log(stage: Stage, host: str) -> bytes:
+    """All that a machine's journal has, read from outside: no command of ours is in it."""
+    (inside,) = inner(stage, host)[:1]
+    found = b""
+    for place in ("run/log/journal", "var/log/journal"):
+        words = as_root(
+            ["sh", "-c", f"[ ! -d /proc/{inside}/root/{place}/ ] || journalctl -aqo export -D /proc/{inside}/root/{place}/*/"]
+        )
+        found += subprocess.run(words, capture_output=True, check=True).stdout
+    assert b"sudo" in found
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +137,7 @@ def test_a_good_run(office: Office) -> None:
     kinds = {name.split()[0] for name in office.secrets}
     assert len(kinds) >= 12, kinds
     assert any(b"apt-get" in blob for blob in office.seen)
-    assert office.found() == []
+    assert not (found := office.found()), "\n".join(found)
 
 
 def test_a_run_that_tells_all(office: Office) -> None:
@@ -129,17 +146,21 @@ def test_a_run_that_tells_all(office: Office) -> None:
     said = office.work("apply", "demo", "--lab", "--yes", ANSIBLE_VERBOSITY="4", ANSIBLE_LOG_PATH=str(office.stage.home / "log"))
     assert said.code == 0, said
     assert said.data["status"] == "changed"
-    assert office.found() == []
+    assert not (found := office.found()), "\n".join(found)
 
 
 def test_a_failed_run(office: Office) -> None:
     """A task that has secrets in its hands and fails tells none of them."""
     changed(office)
-    office.stage.on("server", "sudo mv /usr/sbin/postmap /usr/sbin/postmap.off; sudo mv /usr/bin/restic /usr/bin/restic.off")
+    office.stage.on(
+        "server", "sudo mv /etc/office-backup/password /etc/office-backup.off; sudo mkdir /etc/office-backup/password"
+    )
     said = office.work("apply", "demo", "--lab", "--yes")
-    office.stage.on("server", "sudo mv /usr/sbin/postmap.off /usr/sbin/postmap; sudo mv /usr/bin/restic.off /usr/bin/restic")
+    office.stage.on(
+        "server", "sudo rmdir /etc/office-backup/password; sudo mv /etc/office-backup.off /etc/office-backup/password"
+    )
     assert said.code == 4, said
-    assert office.found() == []
+    assert not (found := office.found()), "\n".join(found)
 
 
 def test_a_killed_run(office: Office) -> None:
@@ -153,7 +174,7 @@ def test_a_killed_run(office: Office) -> None:
         kill(running)
         soon(lambda: False, 1)
     office.seen |= sampler.seen
-    assert office.found() == []
+    assert not (found := office.found()), "\n".join(found)
     said = office.work("apply", "demo", "--lab", "--yes")
     assert said.code == 0, said
-    assert office.found() == []
+    assert not (found := office.found()), "\n".join(found)
