@@ -8,6 +8,7 @@ a run; each carries the hash of the former, so an edited, deleted or reordered o
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+_NAME = re.compile(r"\d+-[^/]+\.json")  # of a summary
 COUNTS = ("ok", "changed", "failed", "unreachable", "skipped", "rescued", "ignored")
 
 
@@ -138,9 +140,12 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
+        from provisioner.inventory.disk import flush
+
         self.path = path
         self._seq = 0
         self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600), "w")
+        flush(path.parent)
 
     def write(self, event: Event, *, durable: bool = False) -> Event:
         """Append one event."""
@@ -205,7 +210,26 @@ def iso(at: float) -> str:
 
 def summaries(folder: Path) -> list[Path]:
     """The summary files of an office, in the order of their numbers."""
-    return sorted(folder.glob("[0-9]*.json")) if folder.is_dir() else []
+    return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name)) if folder.is_dir() else []
+
+
+def read(raw: bytes) -> dict[str, Any]:
+    """One summary, as its file has it.
+
+    Raises:
+        ValueError: it is not one any more.
+    """
+    try:
+        data = json.loads(raw)
+        shape = [type(data[key]) for key in ("number", "run", "started")]
+        counts = [count for host in data.get("hosts", {}).values() for count in host.values()]
+        shown = [name for finding in data.get("findings", ()) for name in dict(finding).get("pictures", ())]
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+    if shape != [int, str, str] or {*map(type, counts)} - {int} or {*map(type, shown)} - {str}:
+        raise ValueError("an entry of another kind")
+    whole: dict[str, Any] = data
+    return whole
 
 
 def keep(folder: Path, data: Mapping[str, Any]) -> Path:
@@ -217,10 +241,10 @@ def keep(folder: Path, data: Mapping[str, Any]) -> Path:
         "former": hashlib.sha256(former[-1].read_bytes()).hexdigest() if former else None,
         **data,
     }
-    from provisioner.inventory.disk import write
+    from provisioner.inventory.disk import make, write
 
     path = folder / f"{number:05d}-{data['run']}.json"
-    folder.mkdir(parents=True, exist_ok=True)
+    make(folder)
     write(path, json.dumps(body, ensure_ascii=False, indent=1, default=str) + "\n")
     return path
 
@@ -232,18 +256,18 @@ def pictures(folder: Path) -> Path:
 
 def keep_pictures(folder: Path, shown: Mapping[str, bytes]) -> None:
     """Add pictures to the audit, by their names."""
-    from provisioner.inventory.disk import write
+    from provisioner.inventory.disk import make, write
 
     for name, data in shown.items():
-        pictures(folder).mkdir(parents=True, exist_ok=True)
+        make(pictures(folder))
         write(pictures(folder) / name, data)
 
 
-def _unlike_their_names(folder: Path, data: Any) -> Iterator[str]:
+def _unlike_their_names(folder: Path, data: Mapping[str, Any]) -> Iterator[str]:
     """The pictures of a summary that are gone or not what they were."""
-    for finding in data.get("findings") or () if isinstance(data, dict) else ():
+    for finding in data.get("findings", ()):
         for name in finding.get("pictures", ()):
-            path = pictures(folder) / str(name)
+            path = pictures(folder) / name
             if not path.is_file():
                 yield f"{name}: deleted"
             elif f"{hashlib.sha256(path.read_bytes()).hexdigest()}.png" != name:
@@ -260,11 +284,11 @@ def check(folder: Path, newest: Mapping[str, str] | None = None) -> list[str]:
     problems: list[str] = []
     expected, former, last = 1, None, ""
     for path in summaries(folder):
-        raw = path.read_bytes()
+        raw = path.read_bytes() if path.is_file() else b""
         try:
-            data = json.loads(raw)
-            number, claimed, run, started = data["number"], data["former"], data["run"], data["started"]
-        except (ValueError, KeyError, TypeError):
+            data = read(raw)
+            number, claimed, run, started = data["number"], data.get("former"), data["run"], data["started"]
+        except ValueError:
             problems.append(f"{path.name}: not a summary any more")
             former, expected = hashlib.sha256(raw).hexdigest(), expected + 1
             continue
@@ -282,7 +306,7 @@ def check(folder: Path, newest: Mapping[str, str] | None = None) -> list[str]:
         expected, former, last = max(expected, number + 1), hashlib.sha256(raw).hexdigest(), max(last, started)
     for name, digest in sorted((newest or {}).items()):
         path = folder / name
-        if not path.exists():
+        if not path.is_file():
             problems.append(f"{name}: deleted")
         elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
             problems.append(f"{name}: altered")

@@ -16,10 +16,14 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from provisioner.errors import HostKeyChanged, Missing, Unreachable
 from provisioner.inventory.disk import write
 from provisioner.inventory.target import Target
+
+if TYPE_CHECKING:
+    import paramiko
 
 CONNECT_TIMEOUT_S = 6
 PORT = 22
@@ -330,6 +334,25 @@ def fingerprint(key: str) -> str:
 # ------------------------------------------------------------------------------------- first contact
 
 
+def _private(path: Path) -> "paramiko.PKey":
+    """The key in a file and nothing beside it: paramiko's own loader would show a stale `FILE-cert.pub` in its place.
+
+    Raises:
+        paramiko.SSHException: it is no key, or has a passphrase.
+    """
+    import paramiko
+
+    kinds: list[type[paramiko.PKey]] = [paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey]
+    for kind in kinds:
+        try:
+            return kind.from_private_key_file(str(path))
+        except paramiko.PasswordRequiredException as error:
+            raise paramiko.SSHException(f"{path} has a passphrase") from error
+        except (paramiko.SSHException, ValueError):
+            continue
+    raise paramiko.SSHException(f"{path} is no private key that can be used here")
+
+
 class FirstContact:
     """One unpinned connection to a machine: its key is read first, credentials go only after `accept` of that key.
 
@@ -377,7 +400,7 @@ class FirstContact:
                 self._transport.auth_password(user, password)
             else:
                 assert key is not None
-                self._transport.auth_publickey(user, paramiko.PKey.from_path(key))
+                self._transport.auth_publickey(user, _private(key))
         except paramiko.AuthenticationException as error:
             what = "password" if password is not None else "key"
             raise Unreachable(f"{self.address} refuses {user}'s {what}", hint="look at the machine for its login") from error

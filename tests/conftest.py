@@ -28,7 +28,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 # Two workers share the suite by files (`make test`): those that take longest come first, so that none is left over at the end.
-LONG = ("verify", "backup", "directory", "faults", "desktop", "mail_relay", "printing", "trust", "file_share", "without_a_server")
+LONG = (
+    "verify",
+    "backup",
+    "directory",
+    "faults",
+    "desktop",
+    "mail_relay",
+    "printing",
+    "trust",
+    "client_text",
+    "file_share",
+    "without_a_server",
+)
 LONGEST = [f"tests/lab/test_{name}.py" for name in LONG]
 
 

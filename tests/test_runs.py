@@ -3,6 +3,7 @@
 import hashlib
 import json
 import random
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ import pytest
 
 from provisioner import runs
 from provisioner.cli.apply import exit_code
+from provisioner.inventory.target import Target
 from provisioner.runs import Event, HostRun, Run, fold
+from tests import handover
+from tests.verbs import Run as Verb
 
 
 def began(verb: str = "apply") -> Event:
@@ -188,15 +192,26 @@ def chained_again(paths: list[Path]) -> None:
         former = hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def retyped(text: str, chance: random.Random) -> str:
+    """The JSON object with one entry that is another kind of thing."""
+    data = json.loads(text)
+    name = chance.choice([*data, "hosts", "findings"])
+    others = [None, True, 7, -1, 1.5, "x", [], {}, [1], {"x": 1}, [{"pictures": [1]}], {"h": {"changed": "many"}}]
+    data[name] = chance.choice([other for other in others if other != data.get(name)])
+    return json.dumps(data)
+
+
 def spoil(folder: Path, chance: random.Random) -> tuple[str, bool]:
     """Alter the audit in one way; what was done, and whether the chain alone must show it, without git's memory."""
     paths = runs.summaries(folder)
-    way = chance.choice(("edit", "byte", "delete", "swap", "truncate", "cut", "back-date", "heads", "forge"))
+    way = chance.choice(("edit", "retype", "byte", "delete", "swap", "truncate", "cut", "back-date", "heads", "forge"))
     at = chance.randrange(len(paths))
     path = paths[at]
     said, shows = f"{way} {path.name}", path != paths[-1]
     if way == "edit":
         path.write_text(path.read_text().replace('"changed"', '"unchanged"'))
+    elif way == "retype":
+        path.write_text(retyped(path.read_text(), chance))
     elif way == "byte":
         raw = bytearray(path.read_bytes())
         raw[chance.randrange(len(raw))] ^= 1 << chance.randrange(7)
@@ -235,7 +250,8 @@ def test_an_untouched_audit_is_whole(chain: Path) -> None:
     assert runs.check(chain, digests(chain)) == []
 
 
-@pytest.mark.parametrize("seed", range(200))
+@pytest.mark.case("T1")
+@pytest.mark.parametrize("seed", [*range(50), *(pytest.param(seed, marks=pytest.mark.matrix) for seed in range(50, 1000))])
 def test_no_alteration_of_the_audit_goes_unseen(chain: Path, seed: int) -> None:
     """Edited, deleted, swapped, torn, cut short, back-dated, doubled or forged with fitting hashes: it shows."""
     remembered = digests(chain)
@@ -244,3 +260,56 @@ def test_no_alteration_of_the_audit_goes_unseen(chain: Path, seed: int) -> None:
     assert runs.check(chain, remembered), done
     if alone:
         assert runs.check(chain), done
+
+
+@pytest.fixture
+def office(run: Verb, tmp_path: Path) -> Target:
+    """An office in git whose audit has three runs, each in a commit."""
+    target = handover.office(tmp_path / "net", history=True)
+    for number in range(1, 4):
+        runs.keep(target.summaries, {**entry(number), "verb": "apply", "hosts": {"server": host(ok=9, changed=1).counts}})
+        handover.save(target.inventory, f"run {number}")
+    assert run("runs", "check", "demo", "--inventory", target.inventory).code == 0
+    return target
+
+
+@pytest.mark.case("T1")
+@pytest.mark.parametrize("seed", [*range(5), *(pytest.param(seed, marks=pytest.mark.matrix) for seed in range(5, 60))])
+def test_the_verbs_say_what_was_altered_and_never_crash(office: Target, run: Verb, seed: int) -> None:
+    """`runs check` ends with 7 and names the file; `runs list` and `runs show` say what can be said."""
+    chance = random.Random(seed)
+    path = chance.choice(runs.summaries(office.summaries))
+    way = chance.choice(("retype", "deep", "bytes", "folder", "committed"))
+    if way in ("retype", "committed"):
+        path.write_text(retyped(path.read_text(), chance))
+    elif way == "folder":
+        path.unlink()
+        path.mkdir()
+    else:
+        path.write_bytes(b"[" * 100_000 if way == "deep" else chance.randbytes(300))
+    if way == "committed":
+        handover.save(office.inventory, "nothing to see here")
+
+    said = run("--json", "runs", "check", "demo", "--inventory", office.inventory)
+    assert (said.code, any(problem.startswith(path.name) for problem in said.data["problems"])) == (7, True), (way, said)
+    assert run("runs", "list", "demo", "--inventory", office.inventory).code == 0
+    name = path.stem.partition("-")[2]
+    for words in ((), (name,), (path.stem,)):
+        assert run("runs", "show", "demo", *words, "--inventory", office.inventory).code in (0, 2, 7)
+
+
+@pytest.mark.case("T1")
+def test_two_runs_at_once_are_two_heads(office: Target, run: Verb, tmp_path: Path) -> None:
+    """What two laptops did apart and git merged without a conflict is told, by the number that stands twice."""
+    clone = Target(tmp_path / "clone", "demo")
+    subprocess.run(["git", "clone", "-q", str(office.inventory), str(clone.inventory)], check=True)
+    handover.git(clone.inventory, "config", "user.name", "other")
+    handover.git(clone.inventory, "config", "user.email", "other@example.org")
+    for target, number in ((office, 4), (clone, 5)):
+        runs.keep(target.summaries, entry(number))
+        handover.save(target.inventory, "a run")
+    handover.git(office.inventory, "pull", "-q", "--no-rebase", "--no-edit", str(clone.inventory), "main")
+
+    said = run("--json", "runs", "check", "demo", "--inventory", office.inventory)
+    assert said.code == 7
+    assert said.data["problems"] == ["00004-20260101T000500Z-0005.json: two heads: number 4 stands twice"]

@@ -2,13 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from provisioner.cli.common import Voice, lab_option, office_argument, shown, verb
-from provisioner.errors import Missing
+from provisioner.errors import Missing, Unverified
 from provisioner.inventory.target import Target
+
+if TYPE_CHECKING:
+    from provisioner.findings import Finding
 
 runs = click.Group("runs", help="What was done on an office, when, by whom.")
 
@@ -21,13 +24,12 @@ def _target(voice: Voice, office: str, lab: bool) -> Target:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    from provisioner.runs import read
+
     try:
-        data = json.loads(path.read_text())
-        if isinstance(data, dict):
-            return data
+        return read(path.read_bytes())
     except (OSError, ValueError):
-        pass
-    return {"run": path.stem, "status": "damaged"}
+        return {"run": path.stem, "status": "damaged"}
 
 
 @verb(runs, "list")
@@ -72,7 +74,13 @@ def show(voice: Voice, office: str, run: str, lab: bool) -> int:
             f"no run {name!r} on {office}" if run else f"no run on {office} yet", hint=f"provisioner runs list {office}"
         )
     if name in kept and (proven := _read(kept[name])).get("findings"):  # a verification: what it found says it all
-        voice.result(proven, lambda: _show_proven(voice, proven))
+        from provisioner.findings import Finding
+
+        try:
+            found = [Finding.of(one) for one in proven["findings"]]
+        except (KeyError, ValueError, TypeError) as error:
+            raise Unverified(f"{kept[name].name}: not a summary any more", hint=f"provisioner runs check {office}") from error
+        voice.result(proven, lambda: _show_proven(voice, proven, found))
         return 0
     if name not in journals:  # done from another laptop: the audit knows it, the journal is theirs
         data = _read(kept[name])
@@ -97,12 +105,11 @@ def show(voice: Voice, office: str, run: str, lab: bool) -> int:
     return 0
 
 
-def _show_proven(voice: Voice, data: dict[str, Any]) -> None:
+def _show_proven(voice: Voice, data: dict[str, Any], found: "list[Finding]") -> None:
     from provisioner.cli.verify import show_findings
-    from provisioner.findings import Finding
 
-    voice.out.print(shown(f"run {data['run']} by {data['technician']}: {data['status']}"))
-    show_findings(voice, [Finding.of(one) for one in data["findings"]], "fr")
+    voice.out.print(shown(f"run {data['run']} by {data.get('technician')}: {data.get('status')}"))
+    show_findings(voice, found, "fr")
 
 
 @verb(runs, "check")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from provisioner.errors import BadInput
+from provisioner.inventory import disk
 
 
 def _git(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -51,6 +52,9 @@ def commit(root: Path, paths: Sequence[Path], message: str, *, name: str = "", e
     """
     if not repository(root) or not changed(root, paths):
         return None
+    for top in paths:
+        for folder in [top, *top.rglob("*/")] if top.is_dir() else []:
+            disk.sweep(folder)
     identity: list[str] = []
     if not _git(root, "config", "user.email").stdout.strip():
         identity = ["-c", f"user.name={name or 'provisioner'}", "-c", f"user.email={email or 'provisioner@localhost'}"]

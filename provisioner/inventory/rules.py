@@ -234,7 +234,7 @@ def _hosts(hosts: dict[str, dict[str, Any]], people: dict[str, Any], pack: Pack 
         if isinstance(purchased, date) and isinstance(warranty_end, date) and warranty_end < purchased:
             what = f"the warranty ends on {warranty_end}, before the purchase on {purchased}"
             yield Misfit(("hosts", name, "warranty_end"), what, "reading the invoice again")
-        if pack and kind in set(Kind) and Kind(kind) not in pack.kinds:
+        if pack and kind in list(Kind) and Kind(kind) not in pack.kinds:  # a list: what is no text may stand there too
             yield Misfit(("hosts", name, "kind"), f"the pack {pack.name} has nothing for a {kind}", "another pack")
         if kind == Kind.ROUTER:
             if router:

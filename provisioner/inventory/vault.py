@@ -221,7 +221,7 @@ def rotate(target: "Target", office: Office, *, backup_key: bool = False) -> lis
         key = secrets.token_urlsafe(32)
         disk.write(_next_key_file(target), _wrapped(target, key), mode=_mode(target))
         _write(target, key, fresh)
-        _next_key_file(target).rename(_key_file(target))
+        disk.move(_next_key_file(target), _key_file(target))
     names = [f"{section}.{name}" for section in ROTATED for name in getattr(fresh, section)]
     return ["vault.key", *names, *(f"backup.{name}" for name in again if name in fresh.backup)]
 

@@ -5,13 +5,16 @@ import re
 import secrets
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from ipaddress import IPv4Network
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provisioner.errors import BadInput
 from provisioner.inventory import disk
 from provisioner.inventory.strict_yaml import Place, Problem, escaped, parse, visible
+from provisioner.inventory.target import Target
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory
@@ -179,7 +182,6 @@ def create_office(inventory: "Inventory", name: str, data: Mapping[str, Any], co
     from provisioner.inventory.fields import NAME
     from provisioner.inventory.files import build
     from provisioner.inventory.models import Office
-    from provisioner.inventory.target import Target
 
     folder = inventory.root / "offices" / name
     heading = [SCHEMA.format("../../schema/dossier.json")]
@@ -193,12 +195,26 @@ def create_office(inventory: "Inventory", name: str, data: Mapping[str, Any], co
         raise AssertionError("the dossier does not read back as it was written")
     if not re.fullmatch(NAME.pattern, name) or folder.exists():
         raise BadInput(f"there is an office {escaped(name)} already", hint=f"provisioner office show {escaped(name)}")
-    folder.mkdir()
+    draft = disk.beside(folder)
+    draft.mkdir()
     try:
-        disk.write(folder / "dossier.yml", text + _places(office), mode=0o644)
-        vault.create(Target(inventory.root, name), office)
+        disk.write(draft / "dossier.yml", text + _places(office), mode=0o644)
+        vault.create(_Draft(inventory.root, name, at=draft), office)
+        disk.move(draft, folder)
     except BaseException:
         with contextlib.suppress(OSError):
-            shutil.rmtree(folder)
+            shutil.rmtree(draft)
         raise
     return office
+
+
+@dataclass(frozen=True)
+class _Draft(Target):
+    """An office whose folder does not bear its name yet: a kill leaves no half of an office."""
+
+    at: Path = Path()
+
+    @property
+    def folder(self) -> Path:
+        """Where it is written."""
+        return self.at

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from provisioner.inventory.disk import write
+from provisioner.inventory.disk import make, write
 from provisioner.record.contents import digest
 
 HASHES = ("contents_sha256", "html_sha256", "pdf_sha256")  # what a JSON has beside the record's contents
@@ -46,7 +46,7 @@ def written(body: Mapping[str, Any]) -> str:
 
 def keep(folder: Path, said: Mapping[str, Any], html: str, pdf: bytes, *, mode: int) -> Path:
     """Add a record: HTML, PDF, then the JSON that makes them one; returns the JSON's path."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make(folder)
     path = folder / f"{said['number']:04d}-{said['verify']['run']}.json"
     write(path.with_suffix(".html"), html, mode=mode)
     write(path.with_suffix(".pdf"), pdf, mode=mode)
@@ -78,13 +78,13 @@ def check(folder: Path, audit: Path, remembered: Mapping[str, str] | None = None
     problems: list[str] = []
     expected, former, last, ours = 1, None, "", set()
     for path in records(folder):
-        raw = path.read_bytes()
+        raw = path.read_bytes() if path.is_file() else b""
         ours |= {path.name, path.with_suffix(".html").name, path.with_suffix(".pdf").name}
         try:
             body = json.loads(raw)
             number, claimed, made, run = body["number"], body["former"], body["made"], body["verify"]["run"]
             problems += _altered(path, raw, body, audit)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             problems.append(f"{path.name}: not a record any more")
             former, expected = hashlib.sha256(raw).hexdigest(), expected + 1
             continue
@@ -104,7 +104,7 @@ def check(folder: Path, audit: Path, remembered: Mapping[str, str] | None = None
             problems.append(f"{path.name}: belongs to no record")
     for name, value in sorted((remembered or {}).items()):
         path = folder / name
-        if not path.exists():
+        if not path.is_file():
             problems.append(f"{name}: deleted")
         elif sha256(path) != value:
             problems.append(f"{name}: altered since its commit")
@@ -112,7 +112,13 @@ def check(folder: Path, audit: Path, remembered: Mapping[str, str] | None = None
 
 
 def _altered(path: Path, raw: bytes, body: dict[str, Any], audit: Path) -> list[str]:
-    """What one record's own hashes say of its three files and of the summary it was made from."""
+    """What one record's own hashes say of its three files and of the summary it was made from.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is no record.
+    """
+    if [type(value) for value in (body["number"], body["made"], body["verify"]["run"])] != [int, str, str]:
+        raise ValueError("an entry of another kind")
     problems = []
     said = {key: value for key, value in body.items() if key not in HASHES}
     if raw != written(body).encode() or digest(said) != body["contents_sha256"]:

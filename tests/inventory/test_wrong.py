@@ -38,6 +38,7 @@ HEAVY = {
 }
 
 
+@pytest.mark.case("F12")
 @pytest.mark.parametrize("case", CASES)
 def test_wrong_dossier_gets_its_message(case: str, tmp_path: Path) -> None:
     """A wrong dossier is refused with file, line and what to try, and stays as it is."""
@@ -154,6 +155,7 @@ def test_two_offices_share_a_lan_but_no_prefix(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.case("F12")
 def test_worst_files_cost_two_seconds_and_300_mb_at_most(tmp_path: Path) -> None:
     """Bombs, 100 MB and a megabyte of nonsense are refused within 2 s and 300 MB each."""
     root = network.empty(tmp_path / "net")

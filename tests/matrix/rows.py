@@ -26,6 +26,12 @@ RUN = (
     *(f"tests/matrix/{name}.py" for name in ("office", "likeness")),
 )
 DOSSIER = ("provisioner/inventory", "provisioner/errors.py", "inventory")
+# What the tool keeps on the laptop, and the verbs that write it without a machine.
+KEPT = (
+    *DOSSIER,
+    *(f"provisioner/{name}" for name in ("apply.py", "runs.py", "ssh.py", "work.py", "access.py", "record", "documents", "cli")),
+    *("tests/traced.py", "tests/handover.py"),
+)
 
 
 @dataclass(frozen=True)
@@ -47,8 +53,18 @@ ROWS = {
     "F8": Row("wrong sudo password, key refused, host key changed, no shell, an sshd that refuses us for a while"),
     "F9": Row("one of ten hosts dead, or silent"),
     "F10": Row("two technicians in the same second, a dead laptop's lease, a live one cut off, an older clone"),
-    "F11": Row("a kill, or no space, at every write, rename and fsync of what the tool keeps"),
-    "F12": Row("garbage dossiers", DOSSIER),
+    "F11": Row("a kill, or no space, at every write, rename and fsync of what the tool keeps", KEPT),
+    "F12": Row(
+        "garbage dossiers", (*DOSSIER, "provisioner/cli/__main__.py", "provisioner/cli/common.py", "provisioner/cli/office.py")
+    ),
+    "T1": Row(
+        "the audit edited, cut, reordered, back-dated, forged, with two heads",
+        ("provisioner/runs.py", "provisioner/inventory/git.py"),
+    ),
+    "T2": Row("client text that spells code, in every field, in every output"),
+    "T3": Row("secrets searched wherever they must not be, after a good, a failed, a told-all and a killed run"),
+    "T4": Row("a lost laptop's disk, locked", (*DOSSIER, "provisioner/cli/common.py", "provisioner/cli/secrets.py")),
+    "T5": Row("impostors: another host key at adoption and after, on each way in", (*RUN, "tests/lab/impostor.py")),
 }
 
 

@@ -121,6 +121,16 @@ def test_without_git_only_the_end_can_be_cut_off(office: Target, seed: int) -> N
         assert chain.check(record.folder(office), office.summaries), done
 
 
+@pytest.mark.parametrize("wrong", [None, "x", 1.5, [1], {"run": 1}], ids=str)
+@pytest.mark.parametrize("entry", ["number", "made", "verify", "pdf_sha256"])
+def test_an_entry_of_another_kind_is_told(office: Target, entry: str, wrong: object) -> None:
+    """A record whose number is a word, or whose moment is a list, is none any more; nothing crashes on it."""
+    path = chain.records(record.folder(office))[-1]
+    path.write_text(chain.written(json.loads(path.read_text()) | {entry: wrong}))
+
+    assert any(problem.startswith(path.name[:4]) for problem in chain.check(record.folder(office), office.summaries))
+
+
 def test_a_forged_record_does_not_fit_the_next(office: Target) -> None:
     """Who edits a record and makes its own hashes fit is found by the record after it."""
     path = chain.records(record.folder(office))[0]

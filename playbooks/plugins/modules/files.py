@@ -167,9 +167,12 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    files = module.params["files"]
+    # What Ansible tells of a call at -vvv, and hands to every listener, is its params as they are when it ends.
+    module.params["files"] = [{**file, "content": "(a secret)"} if file["secret"] else file for file in files]
     diffs: list[dict[str, str]] = []
     due: list[tuple[dict[str, Any], str | None, int, int]] = []
-    for file in module.params["files"]:
+    for file in files:
         uid, gid = ids(module, file)
         was, had = present(file["dest"])
         if os.path.isdir(file["dest"]) and not os.path.islink(file["dest"]):

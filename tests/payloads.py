@@ -1,0 +1,51 @@
+"""Texts of a client that would be code to whoever took them for it: 42 of them, by what they speak to. MARK is a file to make."""
+
+PAYLOADS: dict[str, str] = {
+    "jinja-lookup": "{{ lookup('pipe','touch MARK') }}",
+    "jinja-query": "{{ query('ansible.builtin.pipe', 'touch MARK')[0] }}",
+    "jinja-number": "{{ 7*191 }}",
+    "jinja-block": "{% for x in [1,3,3,7] %}{{ x }}{% endfor %}",
+    "jinja-raw": "{% raw %}{{",
+    "jinja-class": "{{ ''.__class__.__mro__[1].__subclasses__() }}{# }",
+    "python-format": "{sentence} {0.__class__} %(name)s %s $name",
+    "shell-substitution": "$(touch MARK) ${HOME}",
+    "shell-backtick": "`touch MARK`",
+    "shell-semicolon": "; touch MARK; #",
+    "shell-pipe": "| touch MARK & touch MARK && touch MARK > MARK",
+    "shell-quotes": "'; touch MARK; '\"; touch MARK; \"\\",
+    "shell-glob": "* ? ~root [a-z] !! \\n %p %h",
+    "yaml-python": "!!python/object/apply:os.system ['touch MARK']",
+    "yaml-unsafe": "!unsafe {{ lookup('pipe','touch MARK') }}",
+    "yaml-vault": "!vault | $ANSIBLE_VAULT;1.1;AES256",
+    "yaml-anchor": "&a [*a, *a]",
+    "yaml-merge": "<<: {become: true}",
+    "yaml-colon": "a: b # c",
+    "yaml-number": "010",
+    "yaml-truth": "no",
+    "yaml-document": "--- {hosts: all}",
+    "ssh-proxy": "-oProxyCommand=touch MARK",
+    "ssh-option": "-F /dev/null -o StrictHostKeyChecking=no",
+    "ssh-key": 'command="touch MARK" ssh-ed25519 AAAA',
+    "ssh-pin": "* ssh-ed25519 AAAA @cert-authority",
+    "path-up": "../../../../../../../../tmp/x",
+    "path-root": "/etc/cron.d/x",
+    "path-home": "~/.ssh/authorized_keys",
+    "path-null": "%2e%2e%2f%00.yml",
+    "html-script": "<script>fetch('http://x.example/')</script>",
+    "html-image": "<img src=x onerror=alert(1)>&lt;",
+    "html-attribute": '" onmouseover="alert(1)" x=\'',
+    "html-comment": "--><!-- ]]> </style></title></td>",
+    "css-url": "url(file:///etc/passwd) @import 'x'; }",
+    "terminal-title": "\x1b]0;touch MARK\x07\x1b[2J\x1b[31m",
+    "terminal-return": "good\rbad\x08\x08\x9b31m",
+    "terminal-rich": "[bold red]x[/] [/x] [link=http://x.example]y[/link] :smile: [",
+    "unicode-right-to-left": "\u202eexe.fdp\u2066 שלום",
+    "unicode-invisible": "a\u200bb\ufeffc\u00add\u2028e",
+    "unicode-many": "é e\u0301 ß ﬁ 漢字 😀 \U000e0041",
+    "lines": "one\ntwo: {{ 7*191 }}\n- touch MARK\n",
+}
+
+
+def payload(name: str, mark: object) -> str:
+    """One of them, with the file it would make."""
+    return PAYLOADS[name].replace("MARK", str(mark))
