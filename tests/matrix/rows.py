@@ -46,7 +46,10 @@ ROWS = {
     "F7": Row("clocks off by a day, by ten years, at 1970"),
     "F8": Row("wrong sudo password, key refused, host key changed, no shell, an sshd that refuses us for a while"),
     "F9": Row("one of ten hosts dead, or silent"),
-    "F10": Row("two technicians in the same second, a dead laptop's lease, a live one cut off, an older clone"),
+    "F10": Row(
+        "two technicians in the same second, a dead laptop's lease, a live one cut off, an older clone",
+        (*RUN, "tests/lab/technicians.py"),
+    ),
     "F11": Row("a kill, or no space, at every write, rename and fsync of what the tool keeps"),
     "F12": Row("garbage dossiers", DOSSIER),
 }
