@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import secrets
 import shlex
 import subprocess
@@ -50,14 +51,15 @@ def forget(stage: Stage, host: str) -> None:
 
 
 def refused(said: Said) -> bool:
-    """Whether a verb ended as it must before a wrong key."""
+    """Whether a verb ended as it must before a wrong key, and named the host."""
     message = said.data["error"] if said.out.startswith("{") else said.err
-    return said.code == 7 and "host key" in message
+    return said.code == 7 and "host key" in message and re.search(r"(router|server) \(192\.168\.1\.", message) is not None
 
 
 # ------------------------------------------------------------------------------------------ impostors
 
 
+@pytest.mark.case("F8")
 def test_an_impostor_at_adoption_gets_nothing(plain: Stage) -> None:
     """With the fingerprint from the machine's screen, another machine at its address is refused before any password goes."""
     real = plain.evidence["adopt"].data["hosts"]["router"]["fingerprint"]
@@ -89,6 +91,7 @@ def test_the_impostor_of_these_tests_would_take_a_password(plain: Stage) -> None
         pins(plain).write_text(kept)
 
 
+@pytest.mark.case("F8")
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa"])
 def test_an_impostor_after_adoption_gets_nothing_from_any_verb(plain: Stage, kind: str) -> None:
     """Another key, or a key of another type only: every verb stops with 7 and says "host key"; no login is even begun."""
@@ -109,6 +112,7 @@ def test_an_impostor_after_adoption_gets_nothing_from_any_verb(plain: Stage, kin
     assert pins(plain).read_text() == before
 
 
+@pytest.mark.case("F8")
 def test_a_reinstalled_machine_is_taken_in_with_replace_key(plain: Stage) -> None:
     """New host keys on the real machine: refused until --replace-key says that it was reinstalled; then all is well."""
     plain.on("server", "sudo sh -c 'rm /etc/ssh/ssh_host_*; ssh-keygen -qA; systemctl restart ssh'")
