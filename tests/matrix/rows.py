@@ -49,7 +49,8 @@ ROWS = {
             *RUN,
             *(f"provisioner/{name}.py" for name in ("clock", "doctor", "proofs/clock", "proofs/there/server")),
             "playbooks/roles/backup/files/nightly.py",
-            "tests/faketime.py",
+            "tests/wrong_clock.c",
+            "tests/wrong_clock.py",
         ),
     ),
     "F8": Row(
