@@ -42,6 +42,7 @@ demo: .venv/ready ## a virtual office of real Debian systems, from its dossier t
 test: .venv/ready lint ## everything, on real Debian systems too
 	@$(RUN) doctor --repair
 	@command -v smbclient >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends smbclient  # a person's seat
+	@command -v cc >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends gcc libc6-dev  # a laptop's wrong clock
 	@command -v pdftoppm >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends poppler-utils  # looks at pages
 	@command -v strace >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends strace  # a kill at a call
 	@[ "$$(cat /proc/sys/fs/inotify/max_user_instances)" -ge 512 ] || $(SUDO) sysctl -qw fs.inotify.max_user_instances=1024  # many hosts
@@ -60,6 +61,7 @@ lint: .venv/ready ## style, types, directions of imports, roles
 matrix: .venv/ready ## a run broken off at each boundary between its tasks, in every way; goes on where it was stopped
 	@$(RUN) doctor --repair
 	@command -v strace >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends strace  # a kill at a call
+	@command -v cc >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends gcc libc6-dev  # a laptop's wrong clock
 	@.venv/bin/python -m tests.matrix $(ROWS)  # ROWS=F1,F4: these alone; ROWS=table: count only
 
 bench: .venv/ready ## the README's numbers, as ratios measured in one run

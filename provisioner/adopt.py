@@ -4,6 +4,7 @@ The order is the safety: the key is read before anything is sent; a person (or t
 it; only then does a password go over that same connection. What the machine holds is told before anything changes.
 """
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ echo "model $(cat /sys/class/dmi/id/product_name 2>/dev/null || true)"
 getent passwd | awk -F: '$3 >= 1000 && $3 < 65000 { print "person " $1 }'
 echo "home $(du -sxk /home 2>/dev/null | cut -f1)"
 echo "free $(df -Pk / | awk 'NR == 2 { print $4 }')"
+echo "now $(date +%s)"
 ss -Hltn 2>/dev/null | awk '{ sub(/.*:/, "", $4); print "port " $4 }' | sort -u
 command -v python3 >/dev/null && echo "python yes"
 for file in /etc/samba/smb.conf /etc/cups/printers.conf /var/lib/docker /var/lib/mysql /var/lib/postgresql /srv/*; do
@@ -72,6 +74,7 @@ class Holding:
     free_kib: int = 0
     ports: tuple[int, ...] = ()
     holds: tuple[str, ...] = ()
+    ahead_s: float = 0.0  # its clock, of this laptop's
 
 
 def find(office: "Office", hosts: list[str]) -> dict[str, str]:
@@ -141,6 +144,7 @@ def look(contact: FirstContact, host: str, user: str) -> Holding:
         free_kib=int(one("free") or 0),
         ports=tuple(sorted(int(p) for p in many.get("port", []) if p.isdigit())),
         holds=tuple(many.get("holds", [])),
+        ahead_s=float(one("now") or time.time()) - time.time(),
     )
 
 

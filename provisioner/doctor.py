@@ -6,8 +6,11 @@ import shlex
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+from provisioner.clock import SAID_S, span
 from provisioner.errors import HostFailed
+from provisioner.inventory import git
 from provisioner.lab import requirements
 from provisioner.lab.base import lab_home
 from provisioner.lab.requirements import Lack, Program
@@ -54,11 +57,20 @@ class Diagnosis:
         return [*commands, *install]
 
 
-def diagnose(hosts: int = HOSTS) -> Diagnosis:
-    """Look at this laptop; changes nothing. `hosts` is the size of the largest lab it should bear."""
+def diagnose(hosts: int = HOSTS, inventory: Path | None = None) -> Diagnosis:
+    """Look at this laptop; changes nothing.
+
+    Args:
+        hosts: the size of the largest lab it should bear.
+        inventory: whose newest commit its clock must not be behind.
+    """
     work = [Lack(p.name, p.why, requirements.install(p.package)) for p in PROGRAMS if not requirements.have(p.name)]
     if importlib.util.find_spec("ensurepip") is None:
         work.append(Lack("python3-venv", "installs this tool", requirements.install("python3-venv")))
+    behind = inventory and git.behind_s(inventory)
+    if behind and behind > SAID_S:
+        why = f"its clock is {span(-behind)} the newest commit: runs, records and certificates would bear a wrong date"
+        work.append(Lack("the right time", why, advice="timedatectl set-ntp true"))
     return Diagnosis(requirements.lacking(hosts, lab_home()), work)
 
 

@@ -2,9 +2,10 @@
 
 The lease is a small file on every reachable host of the office, root only, taken in the order of names, all or none, and
 on disk (fsync) before anything is done. It is live when it was renewed within `LEASE_S`; the host judges that by its time
-since boot, so neither the laptop's clock nor a jump of the host's own decides who may work. Beside it lies the mark: what
-was last applied, from which commit; and from which commit a technician who left was shut out (access.py), until the
-next mark: a copy that lacks it still has that technician on its list.
+since boot, so neither the laptop's clock nor a jump of the host's own decides who may work. One from before the host's start
+lives as long from that start on: its holder renews it in that time, and no clock can tell how old it is. Beside it lies the
+mark: what was last applied, from which commit; and from which commit a technician who left was shut out (access.py), until
+the next mark: a copy that lacks it still has that technician on its list.
 """
 
 import json
@@ -44,10 +45,8 @@ def put(name, data):
         os.fchmod(f.fileno(), 0o600); json.dump(data, f); f.flush(); os.fsync(f.fileno())
     os.rename(part, f"{base}/{name}")
     d = os.open(base, os.O_RDONLY); os.fsync(d); os.close(d)
-def live(lease):
-    if not lease: return False
-    if lease["boot"] == boot(): return 0 <= up() - lease["renewed_up"] < lease["lease_s"]
-    return 0 <= time.time() - lease["renewed"] < lease["lease_s"]
+def ago(lease): return up() - (lease["renewed_up"] if lease["boot"] == boot() else 0)
+def live(lease): return bool(lease) and 0 <= ago(lease) < lease["lease_s"]
 def applied():
     mark, refused = read("applied.json"), read("refused.json")
     return {**(mark or {}), "refused": list(refused.values())} if refused else mark
@@ -61,10 +60,10 @@ lock = os.open(base, os.O_RDONLY); fcntl.flock(lock, fcntl.LOCK_EX)
 lease = read("lease.json")
 mine = bool(lease) and lease["token"] == ask["token"]
 answer = {"ok": True}
-def stamp(who): return {**who, "boot": boot(), "renewed_up": up(), "renewed": time.time()}
+def stamp(who): return {**who, "boot": boot(), "renewed_up": up()}
 if do == "take":
     if live(lease) and not mine and lease["token"] != ask["over"]:
-        answer = {"ok": False, "lease": lease, "ago_s": time.time() - lease["renewed"]}
+        answer = {"ok": False, "lease": lease, "ago_s": ago(lease), "restarted": lease["boot"] != boot()}
     else: put("lease.json", stamp({**ask["who"], "token": ask["token"]}))
 elif do == "renew":
     if mine: put("lease.json", stamp({k: v for k, v in lease.items()}))
@@ -177,12 +176,14 @@ class Lease:
                 if not answer["ok"] and _dead(answer["lease"]):  # a killed run of this very laptop: no need to wait
                     answer = self._ask(host, {**request, "over": answer["lease"]["token"]})
                 if not answer["ok"]:
-                    other = answer["lease"]
+                    other, ago = answer["lease"], f"{answer['ago_s']:.0f} s ago"
+                    life = f"no sign of life since the start of {host} {ago}" if answer.get("restarted") else ""
                     raise Busy(
                         f"{other['technician']} works on {self.door.target.office} from {other['laptop']}"
                         f" since {other.get('since', 'an unknown time')}"
-                        f" (run {other['run']}, last sign of life {answer['ago_s']:.0f} s ago on {host})",
-                        hint=f"wait for them, or until {other['lease_s'] // 60} minutes after their last sign of life",
+                        f" (run {other['run']}, {life or f'last sign of life {ago} on {host}'})",
+                        hint=f"wait for them, or until {other['lease_s'] // 60} minutes after "
+                        f"{f'that start of {host}' if life else 'their last sign of life'}",
                     )
                 self._taken.append(host)
                 self.applied[host] = answer.get("applied")

@@ -12,6 +12,7 @@ would undo the pin.
 import re
 import shlex
 import subprocess
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 6
 PORT = 22
+
+SILENT = "takes the connection and stays silent"
+# Debian 13's sshd, after some wrong logins from one address (sshd_config(5), PerSourcePenalties); a busy one too.
+HANGS_UP = "hangs up before the login, as hosts do for a while after several wrong ones"
 
 
 @dataclass(frozen=True)
@@ -134,22 +139,27 @@ def explain(host: str, address: str, user: str, stderr: str) -> HostKeyChanged |
             f"{host} ({address}) refuses {user}'s key",
             hint=f"provisioner adopt OFFICE {host}, or check the key you use",
         )
-    if "Connection closed" in stderr or "banner" in stderr or "kex_exchange" in stderr or "Connection reset" in stderr:
-        return Unreachable(
-            f"{host} ({address}) hangs up before the login: {last}",
-            hint="after several wrong logins a host refuses us for a while: wait a minute",
-        )
+    if "timed out during banner exchange" in stderr:
+        return Unreachable(f"{host} ({address}) {SILENT}", hint=f"is it {host}, and does its sshd run?")
+    if "banner" in stderr or "kex_exchange" in stderr or "Connection reset" in stderr:
+        return Unreachable(f"{host} ({address}) {HANGS_UP}: {last}", hint="wait a minute, then again")
+    if "Connection closed" in stderr:  # it took the key: what PAM refuses then is told to its own log alone
+        return Unreachable(f"{host} ({address}) takes {user}'s key and shuts {user} out: {last}", hint=f"is {user} closed there?")
     return Unreachable(f"{host} ({address}) does not answer: {last}", hint=f"is {host} switched on and plugged in?")
 
 
 @dataclass(frozen=True)
 class Found:
-    """Where a host was met, or why not. Exactly one of `address` and `problem` is set."""
+    """Where a host was met, or why not. Exactly one of `address` and `problem` is set.
+
+    `ahead_s`: how far its clock is ahead of ours; None when it did not say.
+    """
 
     host: str
     address: str = ""
     problem: str = ""
     key_changed: bool = False
+    ahead_s: float | None = None
 
 
 def locate(door: Door, candidates: dict[str, list[str]]) -> dict[str, Found]:
@@ -170,13 +180,16 @@ def _locate(door: Door, host: str, addresses: list[str]) -> Found:
     problems: list[HostKeyChanged | Unreachable] = []
     for address in addresses:
         try:
-            done = door.run(host, address, ["sudo", "-n", "true"], timeout_s=CONNECT_TIMEOUT_S + 10)
+            done = door.run(host, address, ["sudo", "-n", "date", "+%s"], timeout_s=CONNECT_TIMEOUT_S + 10)
         except (HostKeyChanged, Unreachable) as error:
             problems.append(error)
             continue
         if done.returncode:
-            return Found(host, problem=f"{host} ({address}) refuses sudo to {door.user}: {done.stderr.strip()[:200]}")
-        return Found(host, address)
+            said = (done.stderr.strip() or done.stdout.strip())[:200]
+            why = "refuses sudo to {}" if "sudo" in said else "lets {} in, but runs no command"
+            return Found(host, problem=f"{host} ({address}) {why.format(door.user)}{': ' * bool(said)}{said}")
+        said = done.stdout.strip()
+        return Found(host, address, ahead_s=int(said) - time.time() if said.isdecimal() else None)
     if not problems:
         return Found(host, problem=f"{host} has no known address")
     worst = next((p for p in problems if isinstance(p, HostKeyChanged)), problems[0])
@@ -238,7 +251,6 @@ def neighbours(network: str) -> dict[str, list[str]]:
     import ipaddress
     import json
     import socket
-    import time
 
     lan = ipaddress.IPv4Network(network)
     if not on_lan(network):  # the sweep would leave through the default route, to whoever has these addresses there
@@ -368,14 +380,22 @@ class FirstContact:
         self.address = address
         try:
             self._socket = socket.create_connection((address, port), timeout=CONNECT_TIMEOUT_S)
-            self._transport = paramiko.Transport(self._socket)
-            self._transport.banner_timeout = CONNECT_TIMEOUT_S
+        except OSError as error:
+            raise Unreachable(
+                f"{address} does not answer: {error}", hint="is the machine on, and is openssh-server installed?"
+            ) from error
+        began = time.monotonic()
+        self._transport = paramiko.Transport(self._socket)
+        self._transport.banner_timeout = CONNECT_TIMEOUT_S
+        try:
             self._transport.start_client(timeout=CONNECT_TIMEOUT_S)
         except (OSError, EOFError, paramiko.SSHException) as error:
-            raise Unreachable(
-                f"{address} does not answer as an SSH server: {error or 'it hung up'}",
-                hint="is the machine on, and is openssh-server installed?",
-            ) from error
+            self._socket.close()
+            if time.monotonic() - began >= CONNECT_TIMEOUT_S:
+                raise Unreachable(f"{address} {SILENT}", hint="is it the right machine, and does its sshd run?") from error
+            if isinstance(error, paramiko.SSHException) and "banner" not in str(error):
+                raise Unreachable(f"{address} does not answer as an SSH server: {error}") from error
+            raise Unreachable(f"{address} {HANGS_UP}: {error or 'no word'}", hint="wait a minute, then again") from error
         remote = self._transport.get_remote_server_key()
         self.key = f"{remote.get_name()} {remote.get_base64()}"
         self.banner = self._transport.remote_version
@@ -406,20 +426,30 @@ class FirstContact:
             raise Unreachable(f"{self.address} refuses {user}'s {what}", hint="look at the machine for its login") from error
         except (paramiko.SSHException, OSError, EOFError, ValueError) as error:
             raise Unreachable(f"{self.address}: the login of {user} failed: {error}") from error
-        self._user, self._password = user, password
+        self._user, self._password, self._may_sudo = user, password, False
 
     def run(self, command: str, *, stdin: str = "", sudo: bool = False, timeout_s: float = 120) -> tuple[int, str, str]:
         """Run a shell command, as root with `sudo`; the sudo password goes by standard input, before a line `BEGIN`.
 
-        A sudo that asks for no password leaves that line unread: the command starts by reading up to `BEGIN`.
+        A sudo that asks for no password leaves that line unread: the command starts by reading up to `BEGIN`. The password
+        is proven by itself first: of a wrong one sudo would take the lines that follow for two more tries.
 
         Returns:
             (exit code, stdout, stderr)
         """
         if sudo:
+            password = f"{self._password}\n" if self._password else ""
+            if not self._may_sudo:
+                refused = self._run("sudo -S -p '' -- true", password, timeout_s)
+                if refused[0]:
+                    return refused
+                self._may_sudo = True
             command = 'while IFS= read -r line && [ "$line" != BEGIN ]; do :; done\n' + command
             command = f"sudo -S -p '' -- sh -c {shlex.quote(command)}"
-            stdin = f"{self._password or ''}\nBEGIN\n{stdin}"
+            stdin = f"{password or chr(10)}BEGIN\n{stdin}"
+        return self._run(command, stdin, timeout_s)
+
+    def _run(self, command: str, stdin: str, timeout_s: float) -> tuple[int, str, str]:
         channel = self._transport.open_session(timeout=timeout_s)
         channel.settimeout(timeout_s)
         try:

@@ -4,15 +4,16 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from provisioner import __version__, runs
-from provisioner.errors import BadInput, Busy, HostKeyChanged, Missing
-from provisioner.inventory import open_inventory, vault
+from provisioner import __version__, clock, runs
+from provisioner.errors import BadInput, Busy, HostKeyChanged, Missing, Unverified
+from provisioner.inventory import git, open_inventory, vault
 from provisioner.inventory.ansible import dropped as lost
 from provisioner.inventory.disk import write
 from provisioner.inventory.target import Target
@@ -243,6 +244,27 @@ def forget(target: Target, host: str) -> None:
 
 
 def reach(work: Work, on: Listener) -> None:
+    """Log in to every chosen host, as `find`, and compare the clocks.
+
+    Raises:
+        HostKeyChanged: as `find`.
+        Unverified: every host that can be believed contradicts this laptop's clock: what is done would bear a wrong date.
+    """
+    find(work, on)
+    ahead = {host: found.ahead_s for host, found in work.found.items() if found.ahead_s is not None}
+    behind = git.behind_s(work.target.inventory)
+    differing, wrong = clock.judge(ahead, -time.time() if behind is None else behind)
+    for host in differing:
+        on(Event("clock_differs", host, detail={"ahead_s": round(ahead[host])}))
+    if wrong:
+        said = ", ".join(f"{host}'s is {clock.span(ahead[host])} it" for host in differing)
+        raise Unverified(
+            f"this laptop's clock says {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, and every host contradicts it: {said}",
+            hint="set the one that is wrong; this laptop's: timedatectl set-ntp true",
+        )
+
+
+def find(work: Work, on: Listener) -> None:
     """Log in to every chosen host; fills `work.found`. A host that does not answer is an event, not an error.
 
     Raises:
@@ -281,9 +303,9 @@ def bystanders(work: Work) -> dict[str, str]:
     """Where the office's other adopted hosts answer: the lease is theirs too, though the run leaves them alone.
 
     Raises:
-        HostKeyChanged: as `reach`.
+        HostKeyChanged: as `find`.
     """
     around = replace(work, hosts=work.others, found={})
     if work.others:
-        reach(around, lambda _: None)
+        find(around, lambda _: None)
     return around.met

@@ -313,3 +313,28 @@ def test_two_runs_at_once_are_two_heads(office: Target, run: Verb, tmp_path: Pat
     said = run("--json", "runs", "check", "demo", "--inventory", office.inventory)
     assert said.code == 7
     assert said.data["problems"] == ["00004-20260101T000500Z-0005.json: two heads: number 4 stands twice"]
+
+
+ONE = {"server": {"ok": 3, "unreachable": 0}}
+NOBODY = {"server": {"ok": 0, "unreachable": 1}}
+
+
+@pytest.mark.case("F7")
+@pytest.mark.parametrize(
+    "started", ["1970-01-01T00:10:00Z", "2025-12-31T00:00:00Z", "2026-01-02T00:00:00Z", "2036-01-01T00:00:00Z"]
+)
+def test_a_run_that_reached_nobody_dates_nothing(chain: Path, started: str) -> None:
+    """Where no host contradicted the laptop its clock may be anything: neither it nor those after it are called back-dated."""
+    runs.keep(chain, {**entry(9), "started": started, "status": "unreachable", "hosts": NOBODY})
+    runs.keep(chain, {**entry(10), "hosts": ONE})
+
+    assert runs.check(chain) == []
+
+
+@pytest.mark.case("F7")
+@pytest.mark.parametrize(("started", "whole"), [("2025-12-31T23:09:00Z", True), ("2025-12-31T23:07:00Z", False)])
+def test_an_hour_between_two_laptops_is_borne(chain: Path, started: str, whole: bool) -> None:
+    """A run dated before the one it follows shows from an hour on: further off, the hosts would have contradicted."""
+    runs.keep(chain, {**entry(9), "started": started, "hosts": ONE})
+
+    assert (runs.check(chain) == []) is whole

@@ -1,6 +1,7 @@
 #!/bin/sh
 # ready.sh install|look: makes apt and dpkg fit to work with: waits for whoever holds the lock, finishes what was cut short,
-# refreshes the lists when they are older than an hour, and installs the security updates that wait, or only looks for them.
+# refreshes the lists when they are older than an hour or from a future that a wrong clock saw, and installs the security
+# updates that wait, or only looks for them.
 # Says `repaired`, and `upgraded` with the packages' names, when there was something to do.
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
@@ -29,7 +30,7 @@ if [ -n "$(dpkg --audit)" ] || [ -n "$(ls /var/lib/dpkg/updates 2>/dev/null)" ];
 fi
 
 lists=/var/lib/apt/lists
-if [ -z "$(find $lists -maxdepth 1 -name '*_Packages*' | head -n 1)" ] || [ -z "$(find $lists -maxdepth 0 -mmin -60)" ]; then
+if [ -z "$(find $lists -maxdepth 1 -name '*_Packages*' | head -n 1)" ] || [ -z "$(find $lists -maxdepth 0 -mmin -60 ! -newermt now)" ]; then
   patiently apt-get update -q -o APT::Update::Error-Mode=any || { echo "$said" >&2; exit 1; }
   touch $lists
 fi

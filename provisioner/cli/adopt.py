@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provisioner.cli.common import Voice, ask, confirm, lab_option, office_argument, plug, shown, verb
+from provisioner.clock import SAID_S, span
 from provisioner.errors import BadInput, ProvisionerError, Unreachable
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ def _found(holding: "Holding") -> dict[str, Any]:
         "system": holding.system, "name": holding.name, "model": holding.model, "serial": holding.serial,
         "macs": list(holding.macs), "people": list(holding.people), "home_kib": holding.home_kib,
         "free_kib": holding.free_kib, "ports": list(holding.ports), "holds": list(holding.holds),
+        "clock_ahead_s": round(holding.ahead_s),
     }  # fmt: skip
 
 
@@ -159,5 +161,7 @@ def _tell(voice: Voice, host: str, holding: "Holding") -> None:
     voice.say(f"  {host} runs {holding.system}, calls itself {holding.name}, has {holding.free_kib // 1048576} GiB free")
     voice.say(f"  accounts besides this login: {people}; {holding.home_kib // 1024} MiB in /home")
     voice.say(f"  listens on: {', '.join(map(str, holding.ports)) or 'nothing known'}")
+    if abs(holding.ahead_s) > SAID_S:
+        voice.say(f"  ! its clock is {span(holding.ahead_s)} this laptop's")
     if holding.holds:
         voice.say(f"  holds: {', '.join(holding.holds)}")

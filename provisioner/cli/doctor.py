@@ -1,11 +1,13 @@
 """`provisioner doctor`: what this laptop lacks, one repair command a line."""
 
+import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from provisioner.cli.common import Voice, verb
+from provisioner.errors import Missing
 
 if TYPE_CHECKING:
     from provisioner.lab.requirements import Lack
@@ -17,10 +19,13 @@ def doctor(voice: Voice, repair: bool) -> None:
     """Look at this laptop."""
     from provisioner import doctor as doctors
 
-    found = doctors.diagnose()
+    inventory = None
+    with contextlib.suppress(Missing):
+        inventory = voice.inventory
+    found = doctors.diagnose(inventory=inventory)
     if repair and not found.healthy:
         doctors.repair(found, voice.say)
-        found = doctors.diagnose()
+        found = doctors.diagnose(inventory=inventory)
 
     def plain(lacks: "list[Lack]") -> list[dict[str, Any]]:
         return [

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 
 from provisioner.cli.common import Voice, shown
+from provisioner.clock import span
 from provisioner.runs import Event
 
 
@@ -54,6 +55,8 @@ class Watch:
                 self.voice.say(f"[{self.done}{of}] {event.task}")
         elif event.what == "host_reached":
             self.voice.say(f"  {event.host} answers at {event.detail['address']}")
+        elif event.what == "clock_differs":
+            self.voice.say(f"! {event.host}: its clock is {span(event.detail['ahead_s'])} this laptop's")
         elif event.what == "host_changed":
             self.changed[event.host] = self.changed.get(event.host, 0) + 1
         elif event.what in ("host_failed", "host_unreachable"):

@@ -17,13 +17,13 @@ from provisioner.errors import BadInput, Unreachable
 @lab_option
 def ssh(voice: Voice, office: str, host: str, command: tuple[str, ...], lab: bool) -> int | None:
     """Log in to HOST of OFFICE, or run CMD there; its exit code becomes ours (255: no connection becomes 5)."""
-    from provisioner.work import prepare, reach
+    from provisioner.work import find, prepare
 
     target = voice.target(office, lab)
     plug(target)
     work = prepare(target, [host])
     work.door = replace(work.door, shared=False)  # the end of an apply closes the shared ones, under a person's hands
-    reach(work, lambda _: None)
+    find(work, lambda _: None)
     found = work.found[host]
     if not found.address:
         raise Unreachable(found.problem, hint=f"is {host} switched on and plugged in?")

@@ -23,6 +23,14 @@ def head(root: Path) -> str | None:
     return done.stdout.strip() or None
 
 
+def behind_s(root: Path) -> float | None:
+    """How far this laptop's clock is behind the newest commit (s); negative: ahead of it. None before the first commit."""
+    import time
+
+    when = _git(root, "log", "-1", "--format=%ct").stdout.strip()
+    return int(when) - time.time() if when else None
+
+
 def contains(root: Path, commit: str) -> bool:
     """Whether our copy holds everything that `commit` held: it is HEAD or an ancestor of it."""
     return _git(root, "merge-base", "--is-ancestor", commit, "HEAD").returncode == 0

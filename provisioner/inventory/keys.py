@@ -40,14 +40,15 @@ def names(office: Office) -> list[str]:
 def certified(old: Mapping[str, str], office: Office) -> dict[str, str]:
     """`old` with what it lacks: `authority`, `authority_key`, `certificate` and `key` (PEM).
 
-    The certificate is made anew a year before it ends, or when the office's names or its authority are others.
+    The certificate is made anew a year before it ends, or when the office's names or its authority are others; both are, when
+    they begin only in the future: a laptop with a wrong clock made them.
     """
     tls = dict(old)
-    if "authority" not in tls or _ends(tls["authority"]) < _in(RENEWED_DAYS):
+    if "authority" not in tls or not _holds(tls["authority"]):
         allowed = [office.lan.domain, *office.hosts]
         tls["authority"], tls["authority_key"] = _authority(f"{office.name} {datetime.now(UTC):%Y}", allowed)
         tls.pop("certificate", None)
-    if "certificate" not in tls or _ends(tls["certificate"]) < _in(RENEWED_DAYS) or _names(tls["certificate"]) != names(office):
+    if "certificate" not in tls or not _holds(tls["certificate"]) or _names(tls["certificate"]) != names(office):
         tls["certificate"], tls["key"] = issue(tls["authority"], tls["authority_key"], names(office))
     return tls
 
@@ -118,14 +119,12 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> str:
     return key.private_bytes(kind, form, serialization.NoEncryption()).decode()
 
 
-def _ends(certificate: str) -> datetime:
-    return x509.load_pem_x509_certificate(certificate.encode()).not_valid_after_utc
+def _holds(certificate: str) -> bool:
+    """Whether it is valid now, and for a year to come."""
+    found, now = x509.load_pem_x509_certificate(certificate.encode()), datetime.now(UTC)
+    return found.not_valid_before_utc <= now and found.not_valid_after_utc >= now + timedelta(days=RENEWED_DAYS)
 
 
 def _names(certificate: str) -> list[str]:
     found = x509.load_pem_x509_certificate(certificate.encode()).extensions.get_extension_for_class(x509.SubjectAlternativeName)
     return found.value.get_values_for_type(x509.DNSName)
-
-
-def _in(days: int) -> datetime:
-    return datetime.now(UTC) + timedelta(days=days)

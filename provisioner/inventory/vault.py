@@ -14,13 +14,14 @@ import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from provisioner.errors import BadInput, Locked, Missing
-from provisioner.inventory import ansible_vault, disk, sitting
+from provisioner.inventory import ansible_vault, disk, git, sitting
 from provisioner.inventory.fields import Login, Name
 from provisioner.inventory.models import Noun, Office, outside
 from provisioner.inventory.strict_yaml import parse
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 NETWORK = "network"  # the vault id of what the passphrase opens
 PASSPHRASE_MIN = 12  # characters: PBKDF2's 10,000 rounds are few, so the passphrase must carry the weight
 MINUTES = 8 * 60  # a sitting
+CLOCK_S = 3600  # how far two laptops' clocks may differ
 
 # Without 0 O 1 l I: people read these from paper.
 _LETTERS = "abcdefghijkmnpqrstuvwxyz"
@@ -159,16 +161,28 @@ def complete(target: "Target", office: Office) -> Secrets:
 
     Raises:
         Locked: an office's, and nobody has unlocked the inventory.
-        BadInput: a file is damaged.
+        BadInput: a file is damaged, or certificates are to be made by a clock that is behind the newest commit.
     """
     with _alone(target):
         new = not target.vault.is_file()
         key = _new_key(target) if new else _key(target)
         old = Secrets() if new else _decrypted(target, key)
         whole = _completed(old, office, lab=target.lab)
+        if whole.tls != old.tls:
+            _refuse_wrong_clock(target)
         if new or whole != old:
             _write(target, key, whole)
         return whole
+
+
+def _refuse_wrong_clock(target: "Target") -> None:
+    behind = git.behind_s(target.inventory) or 0
+    if behind > CLOCK_S:
+        raise BadInput(
+            f"this laptop's clock ({datetime.now(UTC):%Y-%m-%d %H:%M} UTC) is behind the newest commit of the inventory: the"
+            f" certificates of {target.office} would bear a wrong date",
+            hint="timedatectl set-ntp true",
+        )
 
 
 def renew(target: "Target", office: Office, login: str) -> str:

@@ -56,6 +56,7 @@ def wrong_logins(stage: Stage, host: str) -> int:
 # ---------------------------------------------------------------------------------------- first contact
 
 
+@pytest.mark.case("F8")
 def test_a_wrong_password_is_named_tried_once_and_holds_up_nobody(two: Stage) -> None:
     """One machine with another password: it is named, its password tried once, the other is adopted; exit 5."""
     before = wrong_logins(two, "router")
@@ -77,6 +78,7 @@ def test_a_wrong_password_is_named_tried_once_and_holds_up_nobody(two: Stage) ->
     assert wrong_logins(two, "router") == before + 1
 
 
+@pytest.mark.case("F8")
 def test_a_login_without_sudo_is_named_and_holds_up_nobody(two: Stage) -> None:
     """A login that may not administer: named with what sudo said, nothing changed there, the other adopted; exit 4."""
     root(two, "router", "gpasswd -d installer sudo")
@@ -132,6 +134,7 @@ def test_without_a_terminal_nothing_is_asked(two: Stage, words: tuple[str, ...],
 # ------------------------------------------------------------------------------------------- silence
 
 
+@pytest.mark.case("F9")
 def test_a_machine_that_is_off_holds_up_nobody(two: Stage) -> None:
     """One machine without power: the other is finished, exit 5, and the object says who was not reached."""
     lab.power_off(two.target, "server")
@@ -148,6 +151,7 @@ def test_a_machine_that_is_off_holds_up_nobody(two: Stage) -> None:
     assert "server" in said.data["problems"]["server"]["problem"]
 
 
+@pytest.mark.case("F9")
 def test_a_machine_that_accepts_and_stays_silent_holds_up_nobody(two: Stage) -> None:
     """An address that takes the connection and never says a word: named after seconds, the other is finished."""
     with impostor(two, "192.168.1.1", "silent") as mute:
@@ -161,6 +165,7 @@ def test_a_machine_that_accepts_and_stays_silent_holds_up_nobody(two: Stage) -> 
     assert said.took_s < 60
 
 
+@pytest.mark.case("F9")
 def test_a_cable_pulled_in_the_middle_holds_up_nobody(two: Stage) -> None:
     """A machine that falls silent in a task is unreachable, not failed, not done; the other is finished; later it is mended."""
     slow(lambda line: two.on("server", line), 3)

@@ -1,81 +1,23 @@
-"""Two technicians, one office: one works at a time, each on the newer copy, whatever happens to a laptop.
-
-The lab stands in for a real office here: the verbs run plugged into its LAN, without --lab, from two copies of one
-inventory with a state folder each.
-"""
+"""Two technicians, one office: one works at a time, each on the newer copy, whatever happens to a laptop."""
 
 import json
 import shlex
-import shutil
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from provisioner.inventory import vault
-from tests.lab.light import Technician, fast, kill, light, slow, soon, waits
+from tests.lab.light import Technician, fast, kill, slow, soon, waits
+from tests.lab.technicians import FIRST, pair
 
 pytestmark = pytest.mark.lab
-
-PASSPHRASE = "une phrase assez longue"
-FIRST, SECOND = "c.lefevre", "n.petit"
 
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Technician, Technician]]:
     """Two technicians of one reseller who both have adopted the office's two machines."""
-    folder = tmp_path_factory.mktemp("two")
-    stage = light(folder, {})
-    reseller = stage.inventory / "resellers/scop-lumiere.yml"
-    technicians = []
-    for login in (FIRST, SECOND):
-        key = folder / login
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", login, "-f", str(key)], check=True)
-        technicians.append(Technician(login, stage, folder / f"copy-{login}", folder / f"state-{login}", key))
-        text = reseller.read_text()
-        at = text.index("keys:", text.index(f"  {login}:"))
-        line = text[at : text.index("\n", at)]
-        reseller.write_text(
-            text.replace(line, f"keys: ['{' '.join(key.with_suffix(key.suffix + '.pub').read_text().split()[:2])}']")
-        )
-    one, two = technicians
-    stage.git("commit", "-q", "-a", "-m", "our keys")
-    vault.found(stage.inventory, PASSPHRASE)
-    try:
-        up = stage.json("lab", "up", "demo")
-        assert up.code == 0, up
-        login = up.data["login"]
-
-        def settle(technician: Technician, source: Path) -> None:
-            subprocess.run(["git", "clone", "-q", str(source), str(technician.clone)], check=True)
-            technician.git("config", "provisioner.technician", technician.login)
-            technician.git("config", "provisioner.reseller", "scop-lumiere")
-            technician.git("config", "provisioner.key", str(technician.key))
-            if not (technician.clone / "network.key").exists():
-                shutil.copy(stage.inventory / "network.key", technician.clone)
-            technician.home.mkdir()
-            assert technician.run("unlock", "--passphrase-stdin", stdin=PASSPHRASE + "\n").code == 0
-            adopted = technician.run(
-                "adopt", "demo", "--yes", "--user", login["user"], "--password-stdin", stdin=login["password"] + "\n"
-            )
-            assert adopted.code == 0, adopted
-
-        settle(one, stage.inventory)
-        assert one.run("secrets", "show", "demo", "--complete").code == 0
-        one.git("add", "-A")
-        one.git("commit", "-q", "-m", "adopted")
-        settle(two, one.clone)
-        for host in ("router", "server"):
-            # a lab's hosts reach packages through its own proxy only
-            one.on(host, f"echo 'Acquire::http::Proxy \"{up.data['proxy']}\";' | sudo tee /etc/apt/apt.conf.d/99lab >/dev/null")
-            one.on(host, "sudo apt-get -qq update && sudo touch /var/lib/apt/lists")
-        yield one, two
-    finally:
-        for technician in technicians:
-            if technician.clone.exists():
-                technician.run("lock")
-        stage.run("lab", "down", "demo")
+    with pair(tmp_path_factory.mktemp("two")) as technicians:
+        yield technicians
 
 
 @pytest.fixture(autouse=True)
@@ -109,6 +51,7 @@ def test_the_guard_against_locking_oneself_out(both: tuple[Technician, Technicia
     assert not list((one.home / "provisioner").glob("offices/demo-*/journals/*"))  # nothing began
 
 
+@pytest.mark.case("F10")
 def test_both_in_the_same_second(both: tuple[Technician, Technician]) -> None:
     """Exactly one works; the other exits 6 and is told who works there, from where and since when."""
     one, two = both
@@ -151,6 +94,7 @@ def test_one_commit_a_run_and_the_audit_holds(both: tuple[Technician, Technician
     assert one.run("runs", "check", "demo").code == 0
 
 
+@pytest.mark.case("F10")
 def test_an_older_copy_is_refused(both: tuple[Technician, Technician]) -> None:
     """Who lacks the commit last applied is told to pull; a pull mends it; --force goes on and the audit says so."""
     one, two = both
@@ -175,6 +119,7 @@ def test_an_older_copy_is_refused(both: tuple[Technician, Technician]) -> None:
     summary.unlink()
 
 
+@pytest.mark.case("F10")
 def test_a_killed_laptop_yields(both: tuple[Technician, Technician]) -> None:
     """A laptop that died in the middle of a run holds the office as long as its lease, and no longer."""
     one, two = both
@@ -192,6 +137,7 @@ def test_a_killed_laptop_yields(both: tuple[Technician, Technician]) -> None:
     assert soon(lambda: two.run("apply", "demo", "--yes").code == 0, 30)
 
 
+@pytest.mark.case("F10")
 def test_a_holder_whose_lease_was_taken_stops_before_the_next_task(both: tuple[Technician, Technician]) -> None:
     """Who can no longer renew the lease ends after the current task, exits 6, and says who holds it now."""
     one, _ = both

@@ -49,10 +49,25 @@ ROWS = {
     "F4": Row("dpkg half-configured, locked, a package script that fails, a machine that updates itself"),
     "F5": Row("`/`, `/var`, `/tmp` full, inodes gone, on the host and on the laptop"),
     "F6": Row("the package mirror down, slow, wrong, expired, a portal's page in its place"),
-    "F7": Row("clocks off by a day, by ten years, at 1970"),
-    "F8": Row("wrong sudo password, key refused, host key changed, no shell, an sshd that refuses us for a while"),
-    "F9": Row("one of ten hosts dead, or silent"),
-    "F10": Row("two technicians in the same second, a dead laptop's lease, a live one cut off, an older clone"),
+    "F7": Row(
+        "clocks off by a day, by ten years, at 1970",
+        (
+            *RUN,
+            *(f"provisioner/{name}.py" for name in ("clock", "doctor", "proofs/clock", "proofs/there/server")),
+            "playbooks/roles/backup/files/nightly.py",
+            "tests/wrong_clock.c",
+            "tests/wrong_clock.py",
+        ),
+    ),
+    "F8": Row(
+        "wrong sudo password, key refused, host key changed, no shell, an sshd that refuses us for a while",
+        (*RUN, "tests/lab/impostor.py"),
+    ),
+    "F9": Row("one of ten hosts dead, or silent", (*RUN, "tests/lab/impostor.py")),
+    "F10": Row(
+        "two technicians in the same second, a dead laptop's lease, a live one cut off, an older clone",
+        (*RUN, "tests/lab/technicians.py"),
+    ),
     "F11": Row("a kill, or no space, at every write, rename and fsync of what the tool keeps", KEPT),
     "F12": Row(
         "garbage dossiers", (*DOSSIER, "provisioner/cli/__main__.py", "provisioner/cli/common.py", "provisioner/cli/office.py")

@@ -65,6 +65,11 @@ def kept_file(before: float) -> str:
     return settings[-1]
 
 
+def recent(hours: float, limit_h: float) -> bool:
+    """Whether a backup of so many hours ago is the last night's: one from the future is a wrong clock's, nobody knows when."""
+    return -1 < hours < limit_h
+
+
 def restored(ask: Ask) -> Answer:
     """Restore one file of the newest snapshot into a folder of its own and compare it, byte for byte."""
     _, said, wrong = backups("list", "--place", ask["place"])
@@ -86,7 +91,10 @@ def restored(ask: Ask) -> Answer:
         same = code == 0 and os.path.exists(back) and filecmp.cmp(path, back, shallow=False)
     causes = "; ".join(str(line["cause"]) for line in said if "cause" in line)
     evidence = f"snapshot {newest['id'][:8]} of {newest['time'][:16]} ({hours:.1f} h ago), {len(snapshots)} kept; {path}: "
-    return {"ok": same and hours < ask["fresh_h"], "evidence": evidence + ("identical" if same else causes or wrong or "differs")}
+    return {
+        "ok": same and recent(hours, ask["fresh_h"]),
+        "evidence": evidence + ("identical" if same else causes or wrong or "differs"),
+    }
 
 
 def main() -> None:

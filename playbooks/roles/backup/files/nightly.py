@@ -91,13 +91,18 @@ def backup(place, settings):
     remember(place.name, **news)
     state = remembered()["places"].get(place.name, {})
     forget(place, settings["keep"])
-    if time.time() - state.get("pruned", 0) > WEEK_S:
+    if due(state.get("pruned", 0), time.time()):
         say("tidying", place=place.name)
         place.ask("prune", "--max-unused", "10%")
         remember(place.name, pruned=time.time())
-    if time.time() - state.get("checked", 0) > WEEK_S:  # what failed is not `checked`: it is said again each night
+    if due(state.get("checked", 0), time.time()):  # what failed is not `checked`: it is said again each night
         check(place, f"{int(time.time() // WEEK_S) % SLICES + 1}/{SLICES}")
     return done
+
+
+def due(at, now):
+    """Whether what was done at a moment is to be done again: a week later, or when a clock that was ahead dated it."""
+    return not 0 <= now - at <= WEEK_S
 
 
 def snapshot(place, settings):

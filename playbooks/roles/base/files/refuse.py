@@ -534,7 +534,7 @@ def lease(logins, act):
     try:
         held = json.loads(text(f"{BASE}/lease.json"))
         here = held["boot"] == text("/proc/sys/kernel/random/boot_id").strip()
-        ago = time.clock_gettime(time.CLOCK_BOOTTIME) - held["renewed_up"] if here else time.time() - held["renewed"]
+        ago = time.clock_gettime(time.CLOCK_BOOTTIME) - (held["renewed_up"] if here else 0)
         if not 0 <= ago < held["lease_s"]:
             return None
     except (ValueError, KeyError, TypeError):

@@ -1,0 +1,99 @@
+"""The keeper of a host's lease: whose it is and whether it lives, whatever the host's clock shows.
+
+The program that runs on the hosts runs here as it is, on a folder, a time since boot, a clock and a start of the test's own:
+a lab's hosts have the clock and the time since boot of the machine they run on.
+"""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioner import lease
+
+BASE, BOOT = "/var/lib/provisioner", "/proc/sys/kernel/random/boot_id"
+NOW, DAY, YEARS = 1_795_000_000.0, 86_400.0, 3_652 * 86_400.0
+WHO = {"technician": "c.lefevre", "laptop": "one", "run": "r", "lease_s": 900, "pid": 1, "born": "1", "since": "then"}
+
+
+@dataclass
+class Host:
+    """A host's keeper; `up` is its time since boot, `now` its clock, `boot` its start's name."""
+
+    folder: Path
+    up: float = 5_000.0
+    now: float = NOW
+    boot: str = "first"
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """One question, as `lease.ask` puts it."""
+        (self.folder / "boot").write_text(self.boot)
+        given = f"import time\ntime.clock_gettime = lambda _: {self.up}\ntime.time = lambda: {self.now}\n"
+        program = lease._HOST_SIDE.replace(BASE, str(self.folder)).replace(BOOT, str(self.folder / "boot"))
+        done = subprocess.run(
+            [sys.executable, "-", json.dumps(request)], input=given + program, capture_output=True, text=True, check=True
+        )
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    def take(self, token: str, **request: Any) -> dict[str, Any]:
+        """Somebody asks for it."""
+        return self.ask(do="take", token=token, who=WHO, over="", **request)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    """A host where one works since just now."""
+    host = Host(tmp_path)
+    assert host.take("one")["ok"]
+    return host
+
+
+CLOCKS = {"right": 0.0, "a day behind": -DAY, "a day ahead": DAY, "ten years behind": -YEARS, "ten years ahead": YEARS}
+
+
+@pytest.mark.case("F10")
+@pytest.mark.parametrize(("after_s", "lives"), [(0, True), (899, True), (901, False), (10 * DAY, False)])
+def test_a_lease_lives_for_fifteen_minutes(host: Host, after_s: float, lives: bool) -> None:
+    """At its default of 900 s: before, the other is refused and told who; afterwards it is theirs."""
+    host.up += after_s
+    host.now += after_s
+    answer = host.take("two")
+
+    assert answer["ok"] is not lives
+    assert host.ask(do="read")["lease"]["token"] == ("one" if lives else "two")
+    if lives:
+        assert answer["lease"]["technician"] == "c.lefevre"
+        assert answer["ago_s"] == after_s
+    assert host.ask(do="renew", token="one")["ok"] is lives
+
+
+@pytest.mark.case("F7")
+@pytest.mark.parametrize("clock", [*CLOCKS.values(), -NOW], ids=[*CLOCKS, "1970"])
+@pytest.mark.parametrize(("after_s", "lives"), [(60, True), (899, True), (901, False)])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_no_clock_makes_a_lease_live_or_die(host: Host, clock: float, after_s: float, lives: bool, restarted: bool) -> None:
+    """The host's clock jumps, by itself or with a restart: a lease lives 15 minutes from its renewal or from that start."""
+    host.now += after_s + clock
+    host.up = after_s if restarted else host.up + after_s
+    host.boot = "second" if restarted else "first"
+    answer = host.take("two")
+
+    assert answer["ok"] is not lives
+    if lives:
+        assert answer["ago_s"] == after_s
+        assert answer["restarted"] is restarted
+
+
+def test_who_works_on_after_a_restart_renews_it_in_that_start(host: Host) -> None:
+    """A renewal after the host's restart counts from itself, and the other is refused for as long again."""
+    host.boot, host.up = "second", 600.0
+    assert host.ask(do="renew", token="one")["ok"]
+    host.up += 600
+
+    assert not host.take("two")["ok"]
+    assert host.ask(do="read")["live"]
