@@ -189,12 +189,23 @@ class Recorder:
     journal: Journal
     watch: Listener
     events: list[Event] = field(default_factory=list)
+    torn: bool = False  # the journal could not be written; it ends where that happened
 
     def __call__(self, event: Event) -> None:
-        """One event; those a later command relies on are on disk before we go on."""
-        self.journal.write(event, durable=event.what in ("run_started", "run_finished", "lease_taken"))
-        self.events.append(event)
-        self.watch(event)
+        """One event; those a later command relies on are on disk before we go on.
+
+        Raises:
+            OSError: the journal has no room; once, from then on it is left alone.
+        """
+        try:
+            if not self.torn:
+                self.journal.write(event, durable=event.what in ("run_started", "run_finished", "lease_taken"))
+        except OSError as problem:
+            self.torn, problem.filename = True, str(self.journal.path)
+            raise
+        finally:
+            self.events.append(event)
+            self.watch(event)
 
 
 def begin(work: Work, verb: str, watch: Listener, **detail: Any) -> Recorder:
@@ -216,7 +227,8 @@ def begin(work: Work, verb: str, watch: Listener, **detail: Any) -> Recorder:
 def end(recorder: Recorder, status: str, error: str = "") -> Run:
     """Close it, and say what it all amounts to."""
     recorder(Event("run_finished", detail={"status": status, **({"error": error} if error else {})}))
-    recorder.journal.close()
+    if not recorder.torn:
+        recorder.journal.close()
     return fold(recorder.events)
 
 
