@@ -43,6 +43,7 @@ test: .venv/ready lint ## everything, on real Debian systems too
 	@$(RUN) doctor --repair
 	@command -v smbclient >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends smbclient  # a person's seat
 	@command -v pdftoppm >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends poppler-utils  # looks at pages
+	@command -v gpg >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends gpg  # a mirror of one's own
 	@[ "$$(cat /proc/sys/fs/inotify/max_user_instances)" -ge 512 ] || $(SUDO) sysctl -qw fs.inotify.max_user_instances=1024  # many hosts
 	@.venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
 

@@ -273,6 +273,11 @@ def apply(
             if lease:
                 lease.__exit__()
             work.door.close()
+    if recorder.torn:
+        raise Unverified(
+            f"the run ended ({run.status}), but its journal has no room for its end: {recorder.journal.path}",
+            hint="make room on this laptop, then the same command again",
+        )
     if error and status == "interrupted":
         raise Busy(error, hint=f"provisioner runs show {work.target.office} {run.id}")
     return run

@@ -30,7 +30,11 @@ _KNOWN = tuple(
         ),
         (
             r"503 +too slow: (\S+ kB/s)",
-            "the package mirror, or the line to it, is too slow: {0}; nothing was installed, try again or elsewhere",
+            "almost nothing comes from the package mirror ({0}): it, or the line to it, is down or too slow; try again later",
+        ),
+        (
+            r"the package lists did not come within (\d+ s)",
+            "the package lists did not come within {0}: the package mirror, or the line to it, is too slow; try again later",
         ),
         (
             r"does the network require authentication|NOSPLIT",
@@ -49,7 +53,7 @@ _KNOWN = tuple(
         (
             r"is not signed|NO_PUBKEY|BADSIG|Missing key|[Ii]nvalid signature|signatures? (?:were|was) invalid"
             r"|signatures? couldn't be verified|Sub-process /usr/bin/sqv returned an error",
-            "the package mirror's lists are not signed by Debian: nothing of them is used, nothing was installed",
+            "the package mirror's lists bear no signature of Debian's, or were altered since: nothing was installed",
         ),
         (
             r"Hash Sum mismatch|unexpected size|Mirror sync in progress",

@@ -170,8 +170,8 @@ def alone(target: Target) -> Iterator[None]:
             ) from error
         lock.seek(0)
         lock.truncate()
-        lock.write(f"process {os.getpid()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
-        lock.flush()
+        with contextlib.suppress(OSError):  # the words have no room; the lock needs none
+            os.write(lock.fileno(), f"process {os.getpid()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC".encode())
         try:
             yield
         finally:
@@ -225,10 +225,11 @@ def begin(work: Work, verb: str, watch: Listener, **detail: Any) -> Recorder:
 
 
 def end(recorder: Recorder, status: str, error: str = "") -> Run:
-    """Close it, and say what it all amounts to."""
-    recorder(Event("run_finished", detail={"status": status, **({"error": error} if error else {})}))
-    if not recorder.torn:
-        recorder.journal.close()
+    """Close it, and say what it all amounts to; where the journal has no room for its end the recorder knows (`torn`)."""
+    with contextlib.suppress(OSError):
+        recorder(Event("run_finished", detail={"status": status, **({"error": error} if error else {})}))
+        if not recorder.torn:
+            recorder.journal.close()
     return fold(recorder.events)
 
 

@@ -25,8 +25,8 @@ roomy /var 64
 roomy /tmp 8
 
 # Runs a command that does not wait for its lock by itself; `said` holds its words.
-# dpkg never waits; apt-get waits for dpkg's locks (DPkg::Lock::Timeout), not for those of the lists and of what it fetched,
-# which the machine's own apt-daily timers take right after it is switched on.
+# dpkg never waits; apt-get would wait for dpkg's locks (DPkg::Lock::Timeout), but then does not say who held them, and not for
+# those of the lists and of what it fetched, which the machine's own apt-daily timers take right after it is switched on.
 patiently() {
   until_s=$(($(date +%s) + wait_s))
   until said=$("$@" 2>&1); do
@@ -40,7 +40,7 @@ patiently() {
 
 # apt-get for packages, patiently; its words only when it failed.
 packages() {
-  patiently apt-get -y -qq -o DPkg::Lock::Timeout="$wait_s" -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
+  patiently apt-get -y -qq -o DPkg::Lock::Timeout=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
     -o Acquire::http::Timeout=20 "$@" || { echo "$said" >&2; exit 1; }
 }
 
@@ -56,7 +56,7 @@ fi
 lists=/var/lib/apt/lists
 if [ -z "$(find $lists -maxdepth 1 -name '*_Packages*' | head -n 1)" ] || [ -z "$(find $lists -maxdepth 0 -mmin -60)" ]; then
   patiently timeout "$lists_s" apt-get update -q -o APT::Update::Error-Mode=any -o Acquire::http::Timeout=20 || {
-    [ $? -ne 124 ] || echo "the package lists did not come within $lists_s s: the package mirror, or the line to it, is too slow" >&2
+    [ $? -ne 124 ] || echo "the package lists did not come within $lists_s s" >&2
     echo "$said" >&2
     exit 1
   }

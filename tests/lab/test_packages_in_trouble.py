@@ -149,7 +149,8 @@ def hold(stage: Stage, lock: str, seconds: int) -> None:
     assert soon(lambda: "held" in root(stage, "ls /run"), 10)
 
 
-@pytest.mark.parametrize("lock", [path if "archives" in path else pytest.param(path, marks=LONG) for path in LOCKS])
+# The other two: test_faults.py.
+@pytest.mark.parametrize("lock", ["/var/cache/apt/archives/lock", pytest.param("/var/lib/dpkg/lock-frontend", marks=LONG)])
 def test_a_lock_is_waited_for(two: Stage, lock: str) -> None:
     """Somebody installs packages on the machine, or refreshes its lists: the run waits for them."""
     needing(two, lock)
@@ -178,7 +179,6 @@ def test_a_lock_that_is_never_given_back_is_named(two: Stage, lock: str) -> None
     [
         "systemd-run -q --unit=itself apt-get -y -q install /root/half.deb",
         pytest.param("touch -d '2 days ago' /var/lib/apt/lists; systemctl start --no-block apt-daily.service", marks=LONG),
-        pytest.param("systemd-run -q --unit=itself unattended-upgrade", marks=LONG),
     ],
 )
 def test_a_machine_that_updates_itself_is_waited_for(two: Stage, itself: str) -> None:
