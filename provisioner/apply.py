@@ -145,6 +145,8 @@ def _play(work: Work, on: Listener, say: Callable[[str], None], *, check: bool, 
                 if event.what == "play_ended" and event.detail["rc"] not in (0, 2, 4, 6) and not asked:
                     raise Unverified(f"Ansible could not play: {event.detail['said']}", hint="provisioner inventory check")
                 keep(event)
+                if event.what == "host_failed" and packages.forget(event.detail["problem"]):
+                    say("the package cache held it; taken out, so that the next run fetches it anew")
         if torn:
             raise Stopped(
                 f"stopped after the task at hand, because the journal cannot be written: {described(torn[0])}",

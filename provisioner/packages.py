@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import secrets
 import signal
 import socket
@@ -18,7 +19,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from provisioner.errors import HostFailed, Missing
 from provisioner.processes import Process, last_lines, recorded, start
@@ -206,6 +207,21 @@ def stop_cache() -> bool:
     """End the cache process unless a forwarder or a build still uses it; the files stay. True when none runs now."""
     with _locked(_runtime(".lock")):
         return cache() is None or _stop_unused()
+
+
+def forget(said: str) -> list[Path]:
+    """Take out of the cache what hosts found to be other than Debian signed, by apt's words; returns what was there.
+
+    The cache does not look into packages: one that was damaged on the way, or a portal's page in its place, it would serve
+    for ever. apt names each such file in a line `Failed to fetch`.
+    """
+    bad = re.findall(r"Failed to fetch \S+/([\w.+~%-]+\.deb) +(?:Hash Sum mismatch|File has unexpected size)", said)
+    names = {name for word in bad for name in (word, unquote(word))}
+    files = [path for path in (folder() / "files").rglob("*.deb") if path.name in names]
+    for path in files:
+        path.unlink(missing_ok=True)
+        path.with_name(f"{path.name}.head").unlink(missing_ok=True)
+    return files
 
 
 def plan_forward(

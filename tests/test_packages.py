@@ -139,6 +139,28 @@ def trickle() -> int:
 
 @pytest.mark.case("F6")
 @pytest.mark.usefixtures("cache")
+def test_a_file_that_is_not_what_debian_signed_leaves_the_cache() -> None:
+    """A damaged package is fetched anew by the next run; nothing but the named files goes, whatever a host says."""
+    pool = packages.folder() / "files/deb.debian.org/debian/pool"
+    pool.mkdir(parents=True)
+    names = ("bad_1+2_all.deb", "bad_1+2_all.deb.head", "good_1_all.deb", "other_1_all.deb")
+    for name in names:
+        (pool / name).touch()
+    outside = packages.folder().parent / "other_1_all.deb"
+    outside.touch()
+    said = (
+        "E: Failed to fetch http://deb.debian.org/debian/pool/main/b/bad/bad_1%2b2_all.deb  Hash Sum mismatch\n"
+        "E: Failed to fetch http://deb.debian.org/debian/pool/main/g/good/good_1_all.deb  404  Not Found\n"
+        "E: Failed to fetch http://x/../../../other_1_all.deb/  Hash Sum mismatch\n"
+    )
+
+    assert packages.forget(said) == [pool / "bad_1+2_all.deb"]
+    assert sorted(path.name for path in pool.iterdir()) == ["good_1_all.deb", "other_1_all.deb"]
+    assert outside.exists()
+
+
+@pytest.mark.case("F6")
+@pytest.mark.usefixtures("cache")
 def test_forwarder_says_that_next_to_nothing_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A trickle does not hold a run up for days: the host's connection ends, and the next one is told why, for a while."""
     monkeypatch.setattr(packages, "SLOW_S", "2")

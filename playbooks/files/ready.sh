@@ -58,6 +58,7 @@ if [ -z "$(find $lists -maxdepth 1 -name '*_Packages*' | head -n 1)" ] || [ -z "
   patiently timeout "$lists_s" apt-get update -q -o APT::Update::Error-Mode=any -o Acquire::http::Timeout=20 || {
     [ $? -ne 124 ] || echo "the package lists did not come within $lists_s s" >&2
     echo "$said" >&2
+    rm -f $lists/partial/*  # half a list of a bad mirror's would be taken for the beginning of a good one's
     exit 1
   }
   touch $lists
