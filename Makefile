@@ -45,6 +45,7 @@ test: .venv/ready lint ## everything, on real Debian systems too
 	@command -v cc >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends gcc libc6-dev  # a laptop's wrong clock
 	@command -v pdftoppm >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends poppler-utils  # looks at pages
 	@command -v strace >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends strace  # a kill at a call
+	@command -v gpg >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends gpg  # a mirror of one's own
 	@[ "$$(cat /proc/sys/fs/inotify/max_user_instances)" -ge 512 ] || $(SUDO) sysctl -qw fs.inotify.max_user_instances=1024  # many hosts
 	@.venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from provisioner import packages, plans, plays, runs
-from provisioner.errors import Busy, Missing, Unverified
+from provisioner.errors import BadInput, Busy, Missing, Stopped, Unverified, described
 from provisioner.inventory import git, vault
 from provisioner.inventory.ansible import Handover
 from provisioner.inventory.target import runtime_home
@@ -121,10 +121,21 @@ def _play(work: Work, on: Listener, say: Callable[[str], None], *, check: bool, 
             stop("interrupted")
             say("stopping after this task; once more to stop at once")
 
+        torn: list[OSError] = []
+
+        def keep(event: Event) -> None:
+            try:
+                on(event)
+            except OSError as problem:  # what happens from now on would not be known afterwards
+                torn.append(problem)
+                play.stop()
+
+        counted = False
         if lease:
             lease.lost = stop
         with _interrupts(interrupted):
             for event in play:
+                counted = counted or event.what == "play_counted"
                 if event.what == "play_ended" and not asked and event.detail["status"] not in ("successful", "failed"):
                     on(Event("play_broke", detail=event.detail))
                     raise Unverified(
@@ -133,9 +144,21 @@ def _play(work: Work, on: Listener, say: Callable[[str], None], *, check: bool, 
                     )
                 if event.what == "play_ended" and event.detail["rc"] not in (0, 2, 4, 6) and not asked:
                     raise Unverified(f"Ansible could not play: {event.detail['said']}", hint="provisioner inventory check")
-                on(event)
+                keep(event)
+                if event.what == "host_failed" and packages.forget(event.detail["problem"]):
+                    say("the package cache held it; taken out, so that the next run fetches it anew")
+        if torn:
+            raise Stopped(
+                f"stopped after the task at hand, because the journal cannot be written: {described(torn[0])}",
+                hint="make room on this laptop, then the same command again",
+            ) from torn[0]
         if asked:
             raise Interrupted(asked[0])
+        if not counted:
+            raise Unverified(
+                "Ansible's own count of the results did not come, so nobody knows whether all of them did",
+                hint=f"df -h {runtime_home()} on this laptop; then the same command again",
+            )
 
 
 @contextlib.contextmanager
@@ -244,14 +267,19 @@ def apply(
         status, error = "stopped", str(problem)
         raise
     finally:
-        run = end(recorder, status, error)
         try:
+            run = end(recorder, status, error)
             if begun or status == "unreachable":
-                _leave(work, run, lease, commit=commit)
+                _leave(work, run, lease, commit=commit, torn=recorder.torn)
         finally:
             if lease:
                 lease.__exit__()
             work.door.close()
+    if recorder.torn:
+        raise Unverified(
+            f"the run ended ({run.status}), but its journal has no room for its end: {recorder.journal.path}",
+            hint="make room on this laptop, then the same command again",
+        )
     if error and status == "interrupted":
         raise Busy(error, hint=f"provisioner runs show {work.target.office} {run.id}")
     return run
@@ -283,24 +311,43 @@ def _compare(work: Work, saved: Mapping[str, Any], say: Callable[[str], None], l
         )
 
 
-def _leave(work: Work, run: Run, lease: Lease | None, *, commit: bool) -> None:
-    """What a run leaves behind: totals, new addresses, the summary, the commit, the marks."""
+def _leave(work: Work, run: Run, lease: Lease | None, *, commit: bool, torn: bool) -> None:
+    """What a run leaves behind: totals, new addresses, the summary, the commit, the marks.
+
+    Raises:
+        Unverified: the run ended, but this laptop could not keep its summary; not said again where the journal was `torn`.
+    """
+    target = work.target
+    try:
+        if run.status in ("changed", "unchanged"):
+            runs.learn(target.state / "totals.json", _total_key(work, "apply"), run.tasks)
+        kept = runs.keep(target.summaries, runs.summary(run))
+        made = _commit(work, run) if commit and not target.lab else None
+        if lease:
+            _mark(work, run, lease, kept, made)
+    except (OSError, BadInput) as problem:
+        if not torn:
+            why = described(problem) if isinstance(problem, OSError) else str(problem)
+            raise Unverified(
+                f"the run ended ({run.status}), but not all of what it leaves could be kept on this laptop: {why}",
+                hint="make room, then the same command again",
+            ) from problem
+
+
+def _commit(work: Work, run: Run) -> str | None:
+    target = work.target
+    _, name, email = technician(target)
+    return git.commit(
+        target.inventory,
+        [target.folder],
+        f"{target.office}: applied by {run.technician}: {run.status}\n\n{_tally(run)}\nrun {run.id}\n",
+        name=name,
+        email=email,
+    )
+
+
+def _mark(work: Work, run: Run, lease: Lease, kept: Path, made: str | None) -> None:
     target, office = work.target, work.office
-    if run.status in ("changed", "unchanged"):
-        runs.learn(target.state / "totals.json", _total_key(work, "apply"), run.tasks)
-    kept = runs.keep(target.summaries, runs.summary(run))
-    made = None
-    if commit and not target.lab:
-        _, name, email = technician(target)
-        made = git.commit(
-            target.inventory,
-            [target.folder],
-            f"{target.office}: applied by {run.technician}: {run.status}\n\n{_tally(run)}\nrun {run.id}\n",
-            name=name,
-            email=email,
-        )
-    if not lease:
-        return
     done = [h for h, v in run.hosts.items() if v.counts["ok"] and not v.counts["failed"] and not v.counts["unreachable"]]
     remember(target, {host: str(office.hosts[host].address) for host in done if office.hosts[host].kind != "router"})
     lease.settled(done)

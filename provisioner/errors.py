@@ -1,5 +1,6 @@
 """What can go wrong that an operator can mend: one class per exit code, each with a hint."""
 
+import errno
 from typing import ClassVar
 
 
@@ -7,7 +8,7 @@ class ProvisionerError(Exception):
     """Something the operator can act on: `str()` says what and where, `hint` the command or edit to try.
 
     `exit_code` follows the table in the README: 2 bad input, 4 a host failed, 5 unreachable, 6 somebody else works
-    there, 7 a verification failed.
+    there, 7 a verification failed, 130 ended before its end.
     """
 
     exit_code: ClassVar[int] = 2
@@ -55,3 +56,19 @@ class Unverified(ProvisionerError):
 
 class HostKeyChanged(Unverified):
     """A host shows another key than the pinned one; nothing was sent to it."""
+
+
+class Stopped(ProvisionerError):
+    """A run was ended before its next task, because this laptop could not go on with it."""
+
+    exit_code = 130
+
+
+def described(problem: OSError) -> str:
+    """What the system said, and of which file: `No space left on device: /home/…`."""
+    return f"{problem.strerror or problem}{f': {problem.filename}' if problem.filename else ''}"
+
+
+def no_room(problem: OSError) -> bool:
+    """Whether it is this laptop's disk that is full, or somebody's share of it."""
+    return problem.errno in (errno.ENOSPC, errno.EDQUOT)

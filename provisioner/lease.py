@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from provisioner.causes import cause
 from provisioner.errors import Busy, HostFailed, HostKeyChanged, Unreachable
 from provisioner.inventory import git
 from provisioner.inventory.disk import write
@@ -41,8 +42,12 @@ def read(name):
     except ValueError: return None
 def put(name, data):
     part = f"{base}/.{name}.part"
-    with open(part, "w") as f:
-        os.fchmod(f.fileno(), 0o600); json.dump(data, f); f.flush(); os.fsync(f.fileno())
+    try:
+        with open(part, "w") as f:
+            os.fchmod(f.fileno(), 0o600); json.dump(data, f); f.flush(); os.fsync(f.fileno())
+    except OSError:
+        if os.path.exists(part): os.unlink(part)
+        raise
     os.rename(part, f"{base}/{name}")
     d = os.open(base, os.O_RDONLY); os.fsync(d); os.close(d)
 def ago(lease): return up() - (lease["renewed_up"] if lease["boot"] == boot() else 0)
@@ -113,7 +118,11 @@ def ask(door: Door, host: str, address: str, request: Mapping[str, Any], *, time
         answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError as error:
         last = (done.stderr.strip().splitlines() or ["no answer"])[-1]
-        raise HostFailed(f"{host} cannot keep a lease: {last}", hint=f"provisioner ssh OFFICE {host} -- df -h /var") from error
+        where = f"{door.target.office} {host}{' --lab' if door.target.lab else ''}"
+        raise HostFailed(
+            f"{host} cannot keep a lease: {cause(last) or last}",
+            hint=f"provisioner ssh {where} -- df -h --output=target,avail,iavail",
+        ) from error
     return answer
 
 

@@ -5,30 +5,28 @@ Each Debian package crosses the client's line once, or never when the laptop has
 laptop's LAN address for peers of that LAN). No service of the laptop is used, started or changed.
 """
 
-import argparse
 import contextlib
-import ctypes
 import fcntl
 import hashlib
 import json
 import os
+import re
 import secrets
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from ipaddress import ip_address, ip_network
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from provisioner.errors import HostFailed, Missing
 from provisioner.processes import Process, last_lines, recorded, start
 
 PROGRAM = "/usr/sbin/apt-cacher-ng"
 MIRROR = "http://deb.debian.org"
+SLOW_S = os.environ.get("PROVISIONER_SLOW_S", "120")  # how long next to nothing may come (forwarder.py); shortened by tests
 
 # No Remap: Debian's list of mirrors may be empty. PipelineDepth 1: without it 165 of 541 requests of a desktop's
 # installation ended with "503 Connection closed" (FACTS, Lab). Without VerboseLog the log grows by two lines a package.
@@ -211,6 +209,21 @@ def stop_cache() -> bool:
         return cache() is None or _stop_unused()
 
 
+def forget(said: str) -> list[Path]:
+    """Take out of the cache what hosts found to be other than Debian signed, by apt's words; returns what was there.
+
+    The cache does not look into packages: one that was damaged on the way, or a portal's page in its place, it would serve
+    for ever. apt names each such file in a line `Failed to fetch`.
+    """
+    bad = re.findall(r"Failed to fetch \S+/([\w.+~%-]+\.deb) +(?:Hash Sum mismatch|File has unexpected size)", said)
+    names = {name for word in bad for name in (word, unquote(word))}
+    files = [path for path in (folder() / "files").rglob("*.deb") if path.name in names]
+    for path in files:
+        path.unlink(missing_ok=True)
+        path.with_name(f"{path.name}.head").unlink(missing_ok=True)
+    return files
+
+
 def plan_forward(
     namespace: str | None,
     bind: str,
@@ -223,10 +236,10 @@ def plan_forward(
 ) -> Forward:
     """What `forward` with the same arguments will run; pure. For those who write it down before they start it."""
     # By our own path: root has neither this user's PYTHONPATH nor his site packages, and needs no more than this file.
-    here = "import sys; sys.path.insert(0, sys.argv.pop(1)); from provisioner.packages import main; main()"
+    here = "import sys; sys.path.insert(0, sys.argv.pop(1)); from provisioner.forwarder import main; main()"
     argv = [sys.executable, "-I", "-c", here, str(Path(__file__).parents[1])]
     argv += ["forward", bind, str(port), str(to_port)]
-    argv += ["--use", str(_runtime(".use")), "--network", network]
+    argv += ["--use", str(_runtime(".use")), "--network", network, "--slow-s", SLOW_S]
     argv += ["--namespace", namespace] if namespace else []
     argv += ["--while-exists", str(while_exists)] if while_exists else []
     return Forward(record, tuple(argv))
@@ -286,84 +299,3 @@ def stop_forward(running: Forward) -> None:
         process.gone(2)
     running.record.unlink(missing_ok=True)
     running.record.with_suffix(".log").unlink(missing_ok=True)
-
-
-CLONE_NEWNET = 0x40000000  # sched.h; os.setns is there from Python 3.12
-
-
-def _enter(namespace: str) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    with Path(namespace).open("rb") as file:
-        if libc.setns(file.fileno(), CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), f"{namespace}: {os.strerror(ctypes.get_errno())}")
-
-
-def _listener(namespace: str | None, bind: str, port: int) -> socket.socket:
-    """A listening socket that belongs to the namespace for ever, while this process comes back out of it."""
-    if namespace:
-        outside = Path("/proc/self/ns/net").open("rb")  # noqa: SIM115 - the way back, needed after setns
-        _enter(namespace)
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((bind, port))
-    except OSError as error:
-        sys.exit(f"cannot listen on {bind}:{port}: {error.strerror}")
-    listener.listen(64)
-    if namespace:
-        _enter(f"/proc/self/fd/{outside.fileno()}")
-        outside.close()
-    return listener
-
-
-def _pump(source: socket.socket, sink: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(1 << 18):
-            sink.sendall(data)
-    with contextlib.suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)
-
-
-def _serve(client: socket.socket, to_port: int) -> None:
-    with (
-        client,
-        contextlib.suppress(OSError),
-        socket.create_connection(("127.0.0.1", to_port), timeout=10) as cache_end,
-    ):
-        cache_end.settimeout(None)
-        back = threading.Thread(target=_pump, args=(cache_end, client), daemon=True)
-        back.start()
-        _pump(client, cache_end)
-        back.join()
-
-
-def _forward(options: argparse.Namespace) -> None:
-    use = Path(options.use).open("a")  # noqa: SIM115 - held until this process ends, so that nobody stops the cache
-    fcntl.flock(use, fcntl.LOCK_SH)
-    listener = _listener(options.namespace, options.bind, options.port)
-    listener.settimeout(1)
-    print("listening", flush=True)
-    while options.while_exists is None or Path(options.while_exists).exists():
-        try:
-            client, (peer, _) = listener.accept()
-        except TimeoutError:
-            continue
-        client.settimeout(None)
-        if options.network and ip_address(peer) not in ip_network(options.network):
-            client.close()
-            continue
-        threading.Thread(target=_serve, args=(client, options.to_port), daemon=True).start()
-
-
-def main() -> None:
-    """What `forward()` leaves running."""
-    parser = argparse.ArgumentParser(prog="provisioner.packages")
-    command = parser.add_subparsers(required=True).add_parser("forward")
-    command.add_argument("bind")
-    command.add_argument("port", type=int)
-    command.add_argument("to_port", type=int)
-    command.add_argument("--use", required=True)
-    command.add_argument("--network", default="")
-    command.add_argument("--namespace")
-    command.add_argument("--while-exists")
-    _forward(parser.parse_args())

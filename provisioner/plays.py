@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from provisioner.causes import cause
 from provisioner.errors import Missing
 from provisioner.inventory.ansible import ENVIRONMENT, Handover
 from provisioner.inventory.target import Target, runtime_home, state_home
@@ -211,7 +212,7 @@ def _title(data: Mapping[str, Any]) -> str:
 
 
 def problem_text(result: Mapping[str, Any]) -> str:
-    """Why a task failed, in a few lines: its message, what its program said, and which items of a loop failed."""
+    """Why a task failed: the cause where it is known, its message, what its program said, and which items of a loop failed."""
     lines: list[str] = []
     for item in result.get("results") or []:
         # from ansible-core 2.20 on an item that failed is not marked so, but has an exception
@@ -219,8 +220,10 @@ def problem_text(result: Mapping[str, Any]) -> str:
             label = item.get("_ansible_item_label", item.get("item", ""))
             lines.append(f"{label if isinstance(label, str | int) else ''}: {problem_text(item)}".removeprefix(": "))
     if not lines:
-        for key in ("msg", "stderr", "module_stderr", "stdout"):
-            text = str(result.get(key) or "").strip()
+        words = [str(result.get(key) or "").strip() for key in ("msg", "stderr", "module_stderr", "stdout")]
+        if words[0] == "non-zero return code" and any(words[1:]):  # of a command that said why
+            words = words[1:]
+        for text in [cause("\n".join(words)), *words]:
             if text and text not in "\n".join(lines):
                 lines.append(text[-2000:])
     # a host without a problem would not be shown at all

@@ -171,8 +171,8 @@ def alone(target: Target) -> Iterator[None]:
             ) from error
         lock.seek(0)
         lock.truncate()
-        lock.write(f"process {os.getpid()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
-        lock.flush()
+        with contextlib.suppress(OSError):  # the words have no room; the lock needs none
+            os.write(lock.fileno(), f"process {os.getpid()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC".encode())
         try:
             yield
         finally:
@@ -190,12 +190,23 @@ class Recorder:
     journal: Journal
     watch: Listener
     events: list[Event] = field(default_factory=list)
+    torn: bool = False  # the journal could not be written; it ends where that happened
 
     def __call__(self, event: Event) -> None:
-        """One event; those a later command relies on are on disk before we go on."""
-        self.journal.write(event, durable=event.what in ("run_started", "run_finished", "lease_taken"))
-        self.events.append(event)
-        self.watch(event)
+        """One event; those a later command relies on are on disk before we go on.
+
+        Raises:
+            OSError: the journal has no room; once, from then on it is left alone.
+        """
+        try:
+            if not self.torn:
+                self.journal.write(event, durable=event.what in ("run_started", "run_finished", "lease_taken"))
+        except OSError as problem:
+            self.torn, problem.filename = True, str(self.journal.path)
+            raise
+        finally:
+            self.events.append(event)
+            self.watch(event)
 
 
 def begin(work: Work, verb: str, watch: Listener, **detail: Any) -> Recorder:
@@ -215,9 +226,11 @@ def begin(work: Work, verb: str, watch: Listener, **detail: Any) -> Recorder:
 
 
 def end(recorder: Recorder, status: str, error: str = "") -> Run:
-    """Close it, and say what it all amounts to."""
-    recorder(Event("run_finished", detail={"status": status, **({"error": error} if error else {})}))
-    recorder.journal.close()
+    """Close it, and say what it all amounts to; where the journal has no room for its end the recorder knows (`torn`)."""
+    with contextlib.suppress(OSError):
+        recorder(Event("run_finished", detail={"status": status, **({"error": error} if error else {})}))
+        if not recorder.torn:
+            recorder.journal.close()
     return fold(recorder.events)
 
 

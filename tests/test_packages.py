@@ -1,11 +1,13 @@
 """The package cache is one process of ours, survives what it should, and serves only whom it should."""
 
+import contextlib
 import os
 import shutil
 import socket
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,6 +117,63 @@ def test_forwarder_carries_both_ways(tmp_path: Path) -> None:
     assert packages.stop_cache()
     with pytest.raises(ConnectionRefusedError):
         ask(port)
+
+
+def trickle() -> int:
+    """A server that answers ten bytes a second, for ever; its port."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve(client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError):
+            while True:
+                client.sendall(b"x")
+                time.sleep(0.1)
+
+    def accept() -> None:
+        while True:
+            threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    return int(server.getsockname()[1])
+
+
+@pytest.mark.case("F6")
+@pytest.mark.usefixtures("cache")
+def test_a_file_that_is_not_what_debian_signed_leaves_the_cache() -> None:
+    """A damaged package is fetched anew by the next run; nothing but the named files goes, whatever a host says."""
+    pool = packages.folder() / "files/deb.debian.org/debian/pool"
+    pool.mkdir(parents=True)
+    names = ("bad_1+2_all.deb", "bad_1+2_all.deb.head", "good_1_all.deb", "other_1_all.deb")
+    for name in names:
+        (pool / name).touch()
+    outside = packages.folder().parent / "other_1_all.deb"
+    outside.touch()
+    said = (
+        "E: Failed to fetch http://deb.debian.org/debian/pool/main/b/bad/bad_1%2b2_all.deb  Hash Sum mismatch\n"
+        "E: Failed to fetch http://deb.debian.org/debian/pool/main/g/good/good_1_all.deb  404  Not Found\n"
+        "E: Failed to fetch http://x/../../../other_1_all.deb/  Hash Sum mismatch\n"
+    )
+
+    assert packages.forget(said) == [pool / "bad_1+2_all.deb"]
+    assert sorted(path.name for path in pool.iterdir()) == ["good_1_all.deb", "other_1_all.deb"]
+    assert outside.exists()
+
+
+@pytest.mark.case("F6")
+@pytest.mark.usefixtures("cache")
+def test_forwarder_says_that_next_to_nothing_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trickle does not hold a run up for days: the host's connection ends, and the next one is told why, for a while."""
+    monkeypatch.setattr(packages, "SLOW_S", "2")
+    port = free_port()
+    forward = packages.forward(None, "127.0.0.1", port, trickle(), record=tmp_path / "forward")
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+            client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            while client.recv(1000):
+                pass
+        assert ask(port).startswith(b"HTTP/1.1 503 too slow: 0.0 kB/s\r\n")
+    finally:
+        packages.stop_forward(forward)
 
 
 @pytest.mark.usefixtures("cache")

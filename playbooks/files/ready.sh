@@ -1,46 +1,72 @@
 #!/bin/sh
-# ready.sh install|look: makes apt and dpkg fit to work with: waits for whoever holds the lock, finishes what was cut short,
-# refreshes the lists when they are older than an hour or from a future that a wrong clock saw, and installs the security
-# updates that wait, or only looks for them.
-# Says `repaired`, and `upgraded` with the packages' names, when there was something to do.
+# ready.sh install|look WAIT_S LISTS_S: makes apt and dpkg fit to work with: refuses a disk without room, waits for whoever
+# holds a lock (WAIT_S at most), finishes what was cut short, refreshes the lists when they are older than an hour or from a future that a wrong
+# clock saw (within LISTS_S), and installs the security updates that wait, or only looks for them.
+# Says `repaired`, and `upgraded` with the packages' names, when there was something to do. What it cannot do is said on
+# stderr, the cause first, in words that provisioner/causes.py knows.
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+wait_s=$2 lists_s=$3
 
 # A run cut short between the file and the name leaves a machine that does not know itself: each sudo would ask the DNS for it.
 [ "$1" != install ] || [ ! -s /etc/hostname ] || [ "$(hostname)" = "$(cat /etc/hostname)" ] || hostname --file /etc/hostname
 
-# Runs a command that does not wait for its lock by itself, for five minutes at most; `said` holds its words.
-# dpkg never waits; apt-get waits for dpkg's locks (DPkg::Lock::Timeout), not for that of the lists, which the machine's
-# own apt-daily.timer takes right after it is switched on.
+# Whether a folder's disk has so many MiB and 500 inodes left: before anything is half done for want of them.
+# A file system without a number of its own for inodes (btrfs) has no end of them.
+roomy() {
+  free=$(df -Pk "$1" | awk 'NR == 2 { print int($4 / 1024) }')
+  inodes=$(df -Pi "$1" | awk 'NR == 2 { print ($2 > 0 ? $4 : 500) }')
+  [ "$free" -ge "$2" ] && [ "$inodes" -ge 500 ] && return
+  echo "no room on $1: $free MiB and $inodes inodes are free, $2 MiB and 500 inodes are needed; make room, then again" >&2
+  return 1
+}
+roomy / 64
+roomy /var 64
+roomy /tmp 8
+
+# Runs a command that does not wait for its lock by itself; `said` holds its words.
+# dpkg never waits; apt-get would wait for dpkg's locks (DPkg::Lock::Timeout), but then does not say who held them, and not for
+# those of the lists and of what it fetched, which the machine's own apt-daily timers take right after it is switched on.
 patiently() {
-  tries=0
+  until_s=$(($(date +%s) + wait_s))
   until said=$("$@" 2>&1); do
+    code=$?
     case $said in
-      *'lock was locked'* | *'Could not get lock'*) tries=$((tries + 1)); [ "$tries" -lt 150 ] || return 1; sleep 2 ;;
-      *) return 1 ;;
+      *'lock was locked'* | *'Could not get lock'*) [ "$(date +%s)" -lt $until_s ] || return $code; sleep 2 ;;
+      *) return $code ;;
     esac
   done
 }
 
+# apt-get for packages, patiently; its words only when it failed.
+packages() {
+  patiently apt-get -y -qq -o DPkg::Lock::Timeout=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
+    -o Acquire::http::Timeout=20 "$@" || { echo "$said" >&2; exit 1; }
+}
+
 if [ -n "$(dpkg --audit)" ] || [ -n "$(ls /var/lib/dpkg/updates 2>/dev/null)" ]; then
   patiently dpkg --force-confdef --force-confold --configure -a || true  # apt-get mends what dpkg could not
-  apt-get -y -q -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold --fix-broken install >&2
+  # one cut short while it was unpacked is unpacked again: --fix-broken alone leaves it as it is (apt 2.6, 3.0)
+  # shellcheck disable=SC2046 - names of packages have no blanks
+  packages --fix-broken --reinstall install $(dpkg-query -W -f '${db:Status-Eflag} ${binary:Package}\n' | sed -n 's/^reinstreq //p')
   [ -z "$(dpkg --audit)" ] || { dpkg --audit >&2; exit 1; }
   echo repaired
 fi
 
 lists=/var/lib/apt/lists
 if [ -z "$(find $lists -maxdepth 1 -name '*_Packages*' | head -n 1)" ] || [ -z "$(find $lists -maxdepth 0 -mmin -60 ! -newermt now)" ]; then
-  patiently apt-get update -q -o APT::Update::Error-Mode=any || { echo "$said" >&2; exit 1; }
+  patiently timeout "$lists_s" apt-get update -q -o APT::Update::Error-Mode=any -o Acquire::http::Timeout=20 || {
+    [ $? -ne 124 ] || echo "the package lists did not come within $lists_s s" >&2
+    echo "$said" >&2
+    rm -f $lists/partial/*  # half a list of a bad mirror's would be taken for the beginning of a good one's
+    exit 1
+  }
   touch $lists
 fi
 
 # unattended-upgrades does this every night; a machine that is handed over must not wait for its first one
 pending=$(apt-get -s -q dist-upgrade | awk '/^Inst / && /[Ss]ecurity/ { print $2 }' | sort)
 [ -n "$pending" ] || exit 0
-if [ "$1" = install ]; then
-  # shellcheck disable=SC2086 - names of packages have no blanks
-  apt-get -y -q -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
-    install --only-upgrade $pending >&2
-fi
+# shellcheck disable=SC2086 - names of packages have no blanks
+[ "$1" != install ] || packages install --only-upgrade $pending
 echo upgraded $pending

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from provisioner import __version__
-from provisioner.errors import ProvisionerError
+from provisioner.errors import ProvisionerError, described, no_room
 
 # verb -> (module of provisioner.cli, its one line of help): `--help` must not import 14 modules to print 14 lines.
 VERBS = {
@@ -110,6 +110,11 @@ def main(argv: list[str] | None = None) -> None:
         code = error.exit_code
     except BrokenPipeError:
         code = 141
+    except OSError as error:
+        if not no_room(error):
+            raise
+        complain(f"no room is left on this laptop's disk: {described(error)}", "df -h; df -i; make room, then again", as_json)
+        code = 2
     sys.exit(code if isinstance(code, int) else 0)
 
 

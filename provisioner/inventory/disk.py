@@ -24,7 +24,9 @@ def write(path: Path, content: str | bytes, *, mode: int = 0o600) -> None:
             file.flush()
             os.fsync(file.fileno())
         new.rename(path)
-    except BaseException:
+    except BaseException as problem:
+        if isinstance(problem, OSError):
+            problem.filename = str(path)  # where it happened: writing itself does not say
         with contextlib.suppress(OSError):
             new.unlink()
         raise

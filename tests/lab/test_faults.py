@@ -350,6 +350,7 @@ def held(stage: Stage, path: str, seconds: int) -> None:
     assert soon(lambda: "held" in root(stage, "server", "ls /run"), 10)
 
 
+@pytest.mark.case("F4")
 def test_a_package_left_half_configured_is_finished(two: Stage) -> None:
     """dpkg killed in the middle of an installation, and somebody else holds its lock now: the next apply waits and mends it."""
     assert "half" in root(two, "server", _DEB)
@@ -361,6 +362,7 @@ def test_a_package_left_half_configured_is_finished(two: Stage) -> None:
     assert again(two).data["status"] == "unchanged"
 
 
+@pytest.mark.case("F4")
 def test_a_lock_on_the_package_lists_is_waited_for(two: Stage) -> None:
     """The nightly refresh of the lists runs on the machine: the run waits for it instead of failing."""
     root(two, "server", "touch -d '2 hours ago' /var/lib/apt/lists")
@@ -369,6 +371,7 @@ def test_a_lock_on_the_package_lists_is_waited_for(two: Stage) -> None:
     assert again(two).data["hosts"]["server"]["failed"] == 0
 
 
+@pytest.mark.case("F4")
 def test_killed_in_the_middle_of_the_packages(tmp_path: Path) -> None:
     """The laptop dies while the machine installs packages: the next apply mends it, one more changes nothing."""
     stage = light(tmp_path, {"server": ["base"]})

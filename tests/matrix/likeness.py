@@ -20,8 +20,11 @@ OTHERWISE = re.compile(
 
 
 def call(*words: str) -> list[str]:
-    """A program's lines."""
-    return subprocess.run(words, capture_output=True, text=True, errors="replace", check=False).stdout.splitlines()
+    """A program's lines; none where there is no such program: a blank machine has no nft."""
+    try:
+        return subprocess.run(words, capture_output=True, text=True, errors="replace", check=False).stdout.splitlines()
+    except FileNotFoundError:
+        return []
 
 
 def look(path: str) -> str:

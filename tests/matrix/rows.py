@@ -25,6 +25,9 @@ RUN = (
     *("inventory/offices", "inventory/resellers", "tests/stage.py", "tests/lab/light.py"),
     *(f"tests/matrix/{name}.py" for name in ("office", "likeness")),
 )
+PACKAGES = (*RUN, "provisioner/causes.py")
+ROOM = (*PACKAGES, "provisioner/cli/__main__.py", "tests/lab/small_disks.py", "tests/matrix/faults.py")
+MIRROR = (*PACKAGES, "provisioner/forwarder.py", "tests/lab/bad_mirror.py")
 DOSSIER = ("provisioner/inventory", "provisioner/errors.py", "inventory")
 # What the tool keeps on the laptop, and the verbs that write it without a machine.
 KEPT = (
@@ -46,9 +49,9 @@ ROWS = {
     "F1": Row("SIGKILL: the tool alone, the tool with all its children; at each boundary, and at random moments in tasks"),
     "F2": Row("the link cut both ways, short and long"),
     "F3": Row("the host's power cut, and on again; at each boundary, and at random moments inside dpkg"),
-    "F4": Row("dpkg half-configured, locked, a package script that fails, a machine that updates itself"),
-    "F5": Row("`/`, `/var`, `/tmp` full, inodes gone, on the host and on the laptop"),
-    "F6": Row("the package mirror down, slow, wrong, expired, a portal's page in its place"),
+    "F4": Row("dpkg half-configured, locked, a package script that fails, a machine that updates itself", PACKAGES),
+    "F5": Row("`/`, `/var`, `/tmp` full, inodes gone, on the host and on the laptop", ROOM),
+    "F6": Row("the package mirror down, slow, wrong, expired, a portal's page in its place", MIRROR),
     "F7": Row(
         "clocks off by a day, by ten years, at 1970",
         (

@@ -1,0 +1,147 @@
+"""What `packages.forward` leaves running: it carries connections from where an office's hosts are to the package cache.
+
+apt waits as long as a byte comes now and then: a mirror that gives 1 kB/s would hold a run up for days. So where next to
+nothing comes for two minutes while hosts wait, they are told so, in words that apt repeats and causes.py knows. Needs
+Python's standard library alone: root, who runs it for a lab, has no other.
+"""
+
+import argparse
+import contextlib
+import ctypes
+import fcntl
+import os
+import socket
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+
+CLONE_NEWNET = 0x40000000  # sched.h; os.setns is there from Python 3.12
+LEAST = 4  # kB/s: slower than that, a desktop's packages take two days
+
+
+def _enter(namespace: str) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    with Path(namespace).open("rb") as file:
+        if libc.setns(file.fileno(), CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), f"{namespace}: {os.strerror(ctypes.get_errno())}")
+
+
+def _listener(namespace: str | None, bind: str, port: int) -> socket.socket:
+    """A listening socket that belongs to the namespace for ever, while this process comes back out of it."""
+    if namespace:
+        outside = Path("/proc/self/ns/net").open("rb")  # noqa: SIM115 - the way back, needed after setns
+        _enter(namespace)
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((bind, port))
+    except OSError as error:
+        sys.exit(f"cannot listen on {bind}:{port}: {error.strerror}")
+    listener.listen(64)
+    if namespace:
+        _enter(f"/proc/self/fd/{outside.fileno()}")
+        outside.close()
+    return listener
+
+
+@dataclass
+class Flow:
+    """What comes for all hosts together while any of them waits."""
+
+    slow_s: float
+    waiting: set[socket.socket] = field(default_factory=set)
+    since: float = 0.0
+    came: int = 0
+    refused_until: float = 0.0
+    speed: float = 0.0  # kB/s, when it was last too slow
+
+    def look(self) -> None:
+        """End every connection when next to nothing came since the last look but one; from then on new ones are refused."""
+        now = time.monotonic()
+        if not self.waiting or not self.since:
+            self.since, self.came = now if self.waiting else 0.0, 0
+        elif now - self.since >= self.slow_s:
+            speed = self.came / 1000 / (now - self.since)
+            self.since, self.came = now, 0
+            if speed < LEAST:
+                self.speed, self.refused_until = speed, now + self.slow_s
+                for client in list(self.waiting):
+                    with contextlib.suppress(OSError):
+                        client.shutdown(socket.SHUT_RDWR)
+
+    def refuse(self, client: socket.socket) -> None:
+        """Tell why, where apt shows it: in the status line (RFC 9112 §4)."""
+        with client, contextlib.suppress(OSError):
+            client.settimeout(5)
+            client.recv(1 << 16)
+            client.sendall(
+                f"HTTP/1.1 503 too slow: {self.speed:.1f} kB/s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode()
+            )
+
+
+def _pump(source: socket.socket, sink: socket.socket, flow: Flow | None = None) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(1 << 18):
+            sink.sendall(data)
+            if flow:
+                flow.came += len(data)
+    with contextlib.suppress(OSError):
+        sink.shutdown(socket.SHUT_WR)
+
+
+def _serve(client: socket.socket, to_port: int, flow: Flow) -> None:
+    if time.monotonic() < flow.refused_until:
+        flow.refuse(client)
+        return
+    with (
+        client,
+        contextlib.suppress(OSError),
+        socket.create_connection(("127.0.0.1", to_port), timeout=10) as cache_end,
+    ):
+        cache_end.settimeout(None)
+        flow.waiting.add(client)
+        try:
+            back = threading.Thread(target=_pump, args=(cache_end, client, flow), daemon=True)
+            back.start()
+            _pump(client, cache_end)
+            back.join()
+        finally:
+            flow.waiting.discard(client)
+
+
+def _forward(options: argparse.Namespace) -> None:
+    use = Path(options.use).open("a")  # noqa: SIM115 - held until this process ends, so that nobody stops the cache
+    fcntl.flock(use, fcntl.LOCK_SH)
+    listener = _listener(options.namespace, options.bind, options.port)
+    listener.settimeout(1)
+    print("listening", flush=True)
+    flow = Flow(options.slow_s)
+    while options.while_exists is None or Path(options.while_exists).exists():
+        flow.look()
+        try:
+            client, (peer, _) = listener.accept()
+        except TimeoutError:
+            continue
+        client.settimeout(None)
+        if options.network and ip_address(peer) not in ip_network(options.network):
+            client.close()
+            continue
+        threading.Thread(target=_serve, args=(client, options.to_port, flow), daemon=True).start()
+
+
+def main() -> None:
+    """What `packages.forward()` leaves running."""
+    parser = argparse.ArgumentParser(prog="provisioner.forwarder")
+    command = parser.add_subparsers(required=True).add_parser("forward")
+    command.add_argument("bind")
+    command.add_argument("port", type=int)
+    command.add_argument("to_port", type=int)
+    command.add_argument("--use", required=True)
+    command.add_argument("--network", default="")
+    command.add_argument("--namespace")
+    command.add_argument("--while-exists")
+    command.add_argument("--slow-s", type=float, required=True)
+    _forward(parser.parse_args())
