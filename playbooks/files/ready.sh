@@ -1,9 +1,11 @@
 #!/bin/sh
 # ready.sh install|look: makes apt and dpkg fit to work with: waits for whoever holds the lock, finishes what was cut short,
 # refreshes the lists when they are older than an hour, and installs the security updates that wait, or only looks for them.
-# Says `repaired`, and `upgraded` with the packages' names, when there was something to do.
+# Says first which Debian this is, as in `debian-13`; then `repaired`, and `upgraded` with the packages' names, when there was
+# something to do.
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+(. /etc/os-release && echo "$ID-$VERSION_ID")
 
 # A run cut short between the file and the name leaves a machine that does not know itself: each sudo would ask the DNS for it.
 [ "$1" != install ] || [ ! -s /etc/hostname ] || [ "$(hostname)" = "$(cat /etc/hostname)" ] || hostname --file /etc/hostname
