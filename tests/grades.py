@@ -49,13 +49,16 @@ cd /root
     ssg-debian ssg-debderived; } >/root/install.txt 2>&1 || { tail -n 5 /root/install.txt >&2; exit 1; }
 lynis audit system --no-colors --quick >/dev/null 2>&1 || true
 dictionary=/usr/share/openscap/cpe/openscap-cpe-dict.xml
-[ -e $dictionary ] || { mkdir -p "${dictionary%/*}"; echo '<cpe-list xmlns="http://cpe.mitre.org/dictionary/2.0"/>' >$dictionary; }
+mkdir -p "${dictionary%/*}"
+[ -e $dictionary ] || echo '<cpe-list xmlns="http://cpe.mitre.org/dictionary/2.0"/>' >$dictionary
 . /etc/os-release
 content=$(ls /usr/share/xml/scap/ssg/content/ssg-debian*-ds.xml | sort -V | tail -n 1)
 sed -E "s/>\^1[0-9]\.\[0-9\]\+\\$</>^$VERSION_ID.[0-9]+$</" "$content" >content.xml
 for how in whole shown; do
-  if [ $how = whole ]; then set -- --profile PROFILE; else set -- --tailoring-file tailoring.xml --profile xccdf_org.provisioner_profile_shown; fi
-  oscap xccdf eval "$@" --results $how.xml content.xml >/root/$how.txt 2>&1; [ $? != 1 ] || { tail -n 3 /root/$how.txt >&2; exit 1; }
+  if [ $how = whole ]; then set -- --profile PROFILE
+  else set -- --tailoring-file tailoring.xml --profile xccdf_org.provisioner_profile_shown; fi
+  oscap xccdf eval "$@" --results $how.xml content.xml >$how.txt 2>&1
+  [ $? != 1 ] || { tail -n 3 $how.txt >&2; exit 1; }
 done
 python3 - "$content" <<'PYTHON'
 import json, re, subprocess, sys
