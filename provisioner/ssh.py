@@ -140,11 +140,12 @@ def explain(host: str, address: str, user: str, stderr: str) -> HostKeyChanged |
 
 @dataclass(frozen=True)
 class Found:
-    """Where a host was met, or why not. Exactly one of `address` and `problem` is set."""
+    """Where a host was met, or why not and what to try. Exactly one of `address` and `problem` is set."""
 
     host: str
     address: str = ""
     problem: str = ""
+    hint: str = ""
     key_changed: bool = False
 
 
@@ -176,7 +177,7 @@ def _locate(door: Door, host: str, addresses: list[str]) -> Found:
     if not problems:
         return Found(host, problem=f"{host} has no known address")
     worst = next((p for p in problems if isinstance(p, HostKeyChanged)), problems[0])
-    return Found(host, problem=str(worst), key_changed=isinstance(worst, HostKeyChanged))
+    return Found(host, problem=str(worst), hint=worst.hint, key_changed=isinstance(worst, HostKeyChanged))
 
 
 # ---------------------------------------------------------------------------------------------- pins

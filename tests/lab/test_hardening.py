@@ -118,6 +118,23 @@ def test_what_changed_in_the_system_is_noted_once(closed: Stage) -> None:
     assert "/etc/cron.d/somebody" not in second
 
 
+def test_who_is_refused_for_a_while_is_told_to_wait(closed: Stage) -> None:
+    """A host that hangs up on us is not said to be switched off."""
+    refusing = "/etc/ssh/sshd_config.d/99-refusing.conf"
+    closed.on(
+        "server",
+        f"echo RefuseConnection yes | sudo tee {refusing} >/dev/null;"
+        f"sudo systemd-run -q --on-active=10 sh -c 'rm {refusing}; systemctl reload ssh'; sudo systemctl reload ssh",
+    )
+    assert soon(lambda: closed.json("ssh", "demo", "server", "--lab", "--", "true").code == 5, timeout_s=8)
+    said = closed.json("ssh", "demo", "server", "--lab", "--", "true")
+
+    assert said.code == 5
+    assert "hangs up" in said.data["error"]
+    assert "wait a minute" in said.data["hint"]
+    assert soon(lambda: closed.json("ssh", "demo", "server", "--lab", "--", "true").code == 0, timeout_s=120)
+
+
 @pytest.mark.parametrize("host", ADDRESSES)
 def test_the_policy_of_debian_13_passes(closed: Stage, host: str) -> None:
     """Every sshd of the office passes ssh-audit's policy for its Debian."""
