@@ -104,7 +104,7 @@ def test_after_a_restart_nothing_has_failed(closed: Stage) -> None:
 def test_what_changed_in_the_system_is_noted_once(closed: Stage) -> None:
     """A file put into /etc is named by the next night's note, with its name, and not again by the one after."""
     closed.on("server", "sudo systemctl start office-integrity.service")
-    closed.on("server", "echo '# by somebody' | sudo tee /etc/cron.d/somebody >/dev/null")
+    closed.on("server", "echo '# by somebody' | sudo tee /etc/profile.d/somebody.sh >/dev/null")
     note = (
         "sudo systemctl start office-integrity.service;"
         "sudo journalctl -q -o cat _SYSTEMD_INVOCATION_ID=$(systemctl show -P InvocationID office-integrity.service)"
@@ -112,10 +112,10 @@ def test_what_changed_in_the_system_is_noted_once(closed: Stage) -> None:
     try:
         first, second = closed.on("server", note), closed.on("server", note)
     finally:
-        closed.on("server", "sudo rm /etc/cron.d/somebody; sudo systemctl start office-integrity.service")
+        closed.on("server", "sudo rm /etc/profile.d/somebody.sh; sudo systemctl start office-integrity.service")
 
-    assert "/etc/cron.d/somebody" in first
-    assert "/etc/cron.d/somebody" not in second
+    assert "/etc/profile.d/somebody.sh" in first
+    assert "/etc/profile.d/somebody.sh" not in second
 
 
 def test_who_is_refused_for_a_while_is_told_to_wait(closed: Stage) -> None:
