@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long lint matrix bench clean
+.PHONY: help demo test test-long lint matrix bench grade clean
 
 OFFICE := demo
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
@@ -68,6 +68,10 @@ matrix: .venv/ready ## a run broken off at each boundary between its tasks, in e
 bench: .venv/ready ## the README's numbers, as ratios measured in one run
 	@$(RUN) doctor --repair
 	@.venv/bin/python tests/bench.py
+
+grade: .venv/ready ## how hard the machines are, by lynis, OpenSCAP and ssh-audit; writes the README's table (SUITE=bookworm: only prints)
+	@$(RUN) doctor --repair
+	@.venv/bin/python tests/grades.py $(SUITE)
 
 clean: ## remove the environment
 	@rm -rf --one-file-system .venv

@@ -47,7 +47,7 @@ def _address(work: Work, watch: Listener) -> tuple[str, str]:
     reach(work, watch)
     for host in work.hosts:
         if host not in work.met:
-            raise Unreachable(work.found[host].problem, hint=f"is {host} switched on and plugged in?")
+            raise Unreachable(work.found[host].problem, hint=work.found[host].hint or f"is {host} switched on and plugged in?")
     host = keeper(work.target)
     return host, work.met[host]
 

@@ -150,7 +150,7 @@ def explain(host: str, address: str, user: str, stderr: str) -> HostKeyChanged |
 
 @dataclass(frozen=True)
 class Found:
-    """Where a host was met, or why not. Exactly one of `address` and `problem` is set.
+    """Where a host was met, or why not and what to try. Exactly one of `address` and `problem` is set.
 
     `ahead_s`: how far its clock is ahead of ours; None when it did not say.
     """
@@ -158,6 +158,7 @@ class Found:
     host: str
     address: str = ""
     problem: str = ""
+    hint: str = ""
     key_changed: bool = False
     ahead_s: float | None = None
 
@@ -193,7 +194,7 @@ def _locate(door: Door, host: str, addresses: list[str]) -> Found:
     if not problems:
         return Found(host, problem=f"{host} has no known address")
     worst = next((p for p in problems if isinstance(p, HostKeyChanged)), problems[0])
-    return Found(host, problem=str(worst), key_changed=isinstance(worst, HostKeyChanged))
+    return Found(host, problem=str(worst), hint=worst.hint, key_changed=isinstance(worst, HostKeyChanged))
 
 
 # ---------------------------------------------------------------------------------------------- pins

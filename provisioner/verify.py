@@ -91,7 +91,9 @@ def verify(
         server = next((name for name in met if work.office.hosts[name].kind is Kind.SERVER), "")
         for needed in filter(None, (desktop, _server(work))):
             if needed not in met:
-                raise Unreachable(work.found[needed].problem, hint=f"is {needed} switched on and plugged in?")
+                raise Unreachable(
+                    work.found[needed].problem, hint=work.found[needed].hint or f"is {needed} switched on and plugged in?"
+                )
         lease = Lease(work.door, met | bystanders(work), work.run_id, work.door.user, lost=lambda _: None, moved={})
         lease.__enter__()
         seat = Seat(

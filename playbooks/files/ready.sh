@@ -1,12 +1,13 @@
 #!/bin/sh
 # ready.sh install|look WAIT_S LISTS_S: makes apt and dpkg fit to work with: refuses a disk without room, waits for whoever
-# holds a lock (WAIT_S at most), finishes what was cut short, refreshes the lists when they are older than an hour or from a future that a wrong
-# clock saw (within LISTS_S), and installs the security updates that wait, or only looks for them.
-# Says `repaired`, and `upgraded` with the packages' names, when there was something to do. What it cannot do is said on
-# stderr, the cause first, in words that provisioner/causes.py knows.
+# holds a lock (WAIT_S at most), finishes what was cut short, refreshes the lists when they are older than an hour or from a
+# future that a wrong clock saw (within LISTS_S), and installs the security updates that wait, or only looks for them.
+# Says first which Debian this is, as in `debian-13`; then `repaired`, and `upgraded` with the packages' names, when there was
+# something to do. What it cannot do is said on stderr, the cause first, in words that provisioner/causes.py knows.
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 wait_s=$2 lists_s=$3
+(. /etc/os-release && echo "$ID-$VERSION_ID")
 
 # A run cut short between the file and the name leaves a machine that does not know itself: each sudo would ask the DNS for it.
 [ "$1" != install ] || [ ! -s /etc/hostname ] || [ "$(hostname)" = "$(cat /etc/hostname)" ] || hostname --file /etc/hostname

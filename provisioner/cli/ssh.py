@@ -26,7 +26,7 @@ def ssh(voice: Voice, office: str, host: str, command: tuple[str, ...], lab: boo
     find(work, lambda _: None)
     found = work.found[host]
     if not found.address:
-        raise Unreachable(found.problem, hint=f"is {host} switched on and plugged in?")
+        raise Unreachable(found.problem, hint=found.hint or f"is {host} switched on and plugged in?")
     words = work.door.command(host, found.address, command, batch=False)
     if voice.as_json:
         if not command:

@@ -151,8 +151,8 @@ def _make(machine: Machine, system: Path, state: State, shadow: str, start: Snap
 
 
 def _shadow(system: Path, login: tuple[str, str]) -> str:
-    """The base's /etc/shadow with the lab's password (crypt(5), SHA-512; perl is on every Debian, crypt not in 3.13)."""
-    code = 'my ($p, $s) = map { chomp; $_ } <STDIN>; print crypt($p, "\\$6\\$$s")'
+    """The base's /etc/shadow with the lab's password, hashed as Debian does (crypt(5); perl is everywhere, crypt not in 3.13)."""
+    code = 'my ($p, $s) = map { chomp; $_ } <STDIN>; print crypt($p, "\\$y\\$j9T\\$$s")'
     salted = f"{login[1]}\n{secrets.token_hex(8)}\n"
     made = subprocess.run(["perl", "-e", code], input=salted, capture_output=True, text=True, check=True).stdout
     lines = run(["cat", str(system / "etc/shadow")]).splitlines()

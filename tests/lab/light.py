@@ -35,9 +35,9 @@ def light(folder: Path, roles: Mapping[str, Sequence[str]], hosts: Sequence[str]
     return stage
 
 
-def bring_up(stage: Stage) -> Stage:
+def bring_up(stage: Stage, suite: str = "trixie") -> Stage:
     """The stage's lab with every host adopted."""
-    for words in (("lab", "up", "demo"), ("adopt", "demo", "--lab", "--yes")):
+    for words in (("lab", "up", "demo", "--suite", suite), ("adopt", "demo", "--lab", "--yes")):
         said = stage.json(*words)
         assert said.code == 0, said
         stage.evidence[words[0]] = said
