@@ -126,22 +126,23 @@ class Place:
         self.name = name
         self.repository = settings["repository"]
         self.ssh_config = settings.get("ssh_config", "")
-        self.base = ["restic", "--repo", self.repository, "--cache-dir", CACHE]
+
+    def words(self, *words, password="password"):
+        """The command line of restic on this place; `password` is the file in `HOME` that holds it."""
+        base = ["restic", "--repo", self.repository, "--password-file", f"{HOME}/{password}", "--cache-dir", CACHE]
         if self.ssh_config:
-            self.base += ["-o", f"sftp.command=ssh -F {self.ssh_config} office-backup -s sftp"]
+            base += ["-o", f"sftp.command=ssh -F {self.ssh_config} office-backup -s sftp"]
+        return [*base, *words]
 
     def call(self, *words, on_line=None, password="password"):
-        """Run restic: (exit code, stdout, stderr); with `on_line`, each line of stdout goes there instead.
-
-        `password` is the file in `HOME` that holds it.
-        """
+        """Run restic: (exit code, stdout, stderr); with `on_line`, each line of stdout goes there instead."""
         environment = {
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8", "RESTIC_PROGRESS_FPS": "1",
         }  # fmt: skip
         kept = []
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as err:
             process = subprocess.Popen(
-                [*self.base, "--password-file", f"{HOME}/{password}", *words],
+                self.words(*words, password=password),
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err, env=environment, text=True, errors="replace",
             )  # fmt: skip
             try:

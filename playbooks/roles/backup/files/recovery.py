@@ -200,7 +200,10 @@ def owners(place, snapshot, items):
     maps = []
     for kind in ("passwd", "group"):
         done = subprocess.run(
-            [*place.base, "dump", "--no-lock", snapshot["id"], f"/etc/{kind}"], capture_output=True, check=False
+            place.words("dump", "--no-lock", snapshot["id"], f"/etc/{kind}"),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
         )
         with open(f"/etc/{kind}", encoding="utf-8", errors="replace") as file:
             here, there = numbers(file.read()), numbers(done.stdout.decode(errors="replace"))
