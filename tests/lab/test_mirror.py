@@ -163,7 +163,7 @@ FILES = {
     "missing": "does not have what Debian's lists name (404)",
     "portal": "is not the one Debian signed",
     "silent": "almost nothing comes from the package mirror (0.0 kB/s)",
-    "cut": "is not the one Debian signed",
+    "cut": "gives no answer, or none to its end",
     "altered": "is not the one Debian signed",
     "slow": "almost nothing comes from the package mirror (1.",
 }
