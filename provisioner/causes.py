@@ -67,7 +67,7 @@ _KNOWN = tuple(
         (
             r"[Cc]onnection timed out|Connection timeout|Could not connect|Unable to connect|[Cc]onnection failed"
             r"|Connection refused|Network is unreachable|No route to host|Remote host closed|Error reading from server"
-            r"|Undetermined Error|503 |502 |504 ",
+            r"|Undetermined Error|\b50[0-9]  ",
             "the package mirror gives no answer, or none to its end: is the office's Internet line up?",
         ),
         (

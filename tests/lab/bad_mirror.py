@@ -87,8 +87,14 @@ class Answer(BaseHTTPRequestHandler):
         """Headers end, and the content."""
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
+        if self.command == "HEAD":
+            return
+        if self.server.way == "slow":
+            for at in range(0, len(content), 500):
+                self.wfile.write(content[at : at + 500])
+                time.sleep(0.5)
+        else:
+            self.wfile.write(content[: len(content) // 2] if self.server.way == "cut" else content)
 
     def missing(self) -> None:
         """It has nothing of what it is asked for."""
@@ -111,21 +117,12 @@ class Answer(BaseHTTPRequestHandler):
 
     def cut(self) -> None:
         """Half of each answer, then the connection ends."""
-        self.send_response_only(200)
-        self.send_header("Content-Length", "1000000")
-        self.end_headers()
-        self.wfile.write(b"x" * 5000)
+        self.good(bytes)
         self.close_connection = True
 
     def slow(self) -> None:
         """1 kB/s."""
-        self.send_response_only(200)
-        self.send_header("Content-Length", "9000000")
-        self.send_header("Last-Modified", formatdate(usegmt=True))
-        self.end_headers()
-        for _ in range(9000):
-            self.wfile.write(b"\0" * 500)
-            time.sleep(0.5)
+        self.good(bytes)
 
     def altered(self) -> None:
         """One byte of each file is another one; its size is the same."""
