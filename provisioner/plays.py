@@ -26,6 +26,9 @@ from provisioner.processes import Process
 from provisioner.runs import Event
 
 RUN_VARIABLE = "PROVISIONER_RUN"
+# What a technician's own environment may ask of Ansible; all else there, such as ANSIBLE_HOST_KEY_CHECKING=false, would undo
+# what is set in ansible.cfg and in our words for ssh.
+HEARD = ("ANSIBLE_VERBOSITY", "ANSIBLE_LOG_PATH")
 SECRET = "********"  # noqa: S105 - what stands where a secret stood
 
 
@@ -85,6 +88,8 @@ class Play:
         """The play's events as they come; the last one is `play_ended` with Ansible's `status` and `rc`."""
         import ansible_runner
 
+        for name in [name for name in os.environ if name.startswith("ANSIBLE_") and name not in HEARD]:
+            del os.environ[name]  # the runner would hand it on
         self.folder.mkdir(mode=0o700)
         handover = self.folder / "handover.json"
         self.handover.write(handover)

@@ -81,11 +81,11 @@ def fast(on: Callable[[str], str]) -> None:
 def waits(stage: Stage, host: str) -> bool:
     """Whether the host is in that task now, seen on its disk from outside: no connection is made."""
     root = lab.base.lab_home() / stage.target.id / "hosts" / host
-    there = (as_root(["test", "-e", f"/proc/{pid}/root/run/waiting"]) for pid in inner(stage, host))
+    there = (as_root(["test", "-e", f"/proc/{pid}/root/run/waiting"]) for pid in _inside(stage, host))
     return root.exists() and any(subprocess.run(words, check=False).returncode == 0 for words in there)
 
 
-def inner(stage: Stage, host: str) -> list[str]:
+def _inside(stage: Stage, host: str) -> list[str]:
     """The host's own PID 1, as the machine numbers it."""
     unit = f"pv-{stage.target.id}-{host}"
     found = []
