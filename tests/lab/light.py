@@ -102,7 +102,7 @@ def _inside(stage: Stage, host: str) -> list[str]:
 
 def inside(stage: Stage, host: str, line: str) -> str:
     """What a line printed, run by the host's root from outside: where nobody gets in, it does; it must succeed."""
-    first = next(pid for pid in inner(stage, host) if "\t1\n" in Path(f"/proc/{pid}/status").read_text().partition("NSpid:")[2])
+    first = next(pid for pid in _inside(stage, host) if "\t1\n" in Path(f"/proc/{pid}/status").read_text().partition("NSpid:")[2])
     words = ["nsenter", "--target", first, "--mount", "--uts", "--ipc", "--net", "--pid", "--", "/bin/sh", "-c", line]
     done = subprocess.run(as_root(words), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
