@@ -52,14 +52,14 @@ class Flow:
     """What comes for all hosts together while any of them waits."""
 
     slow_s: float
-    waiting: set[socket.socket] = field(default_factory=set)
+    waiting: dict[socket.socket, socket.socket] = field(default_factory=dict)  # host -> cache
     since: float = 0.0
     came: int = 0
     refused_until: float = 0.0
     speed: float = 0.0  # kB/s, when it was last too slow
 
     def look(self) -> None:
-        """End every connection when next to nothing came since the last look but one; from then on new ones are refused."""
+        """End every connection when next to nothing came for so long; for as long again new ones are refused."""
         now = time.monotonic()
         if not self.waiting or not self.since:
             self.since, self.came = now if self.waiting else 0.0, 0
@@ -68,9 +68,10 @@ class Flow:
             self.since, self.came = now, 0
             if speed < LEAST:
                 self.speed, self.refused_until = speed, now + self.slow_s
-                for client in list(self.waiting):
+                for end in [end for both in list(self.waiting.items()) for end in both]:
                     with contextlib.suppress(OSError):
-                        client.shutdown(socket.SHUT_RDWR)
+                        end.shutdown(socket.SHUT_RDWR)
+                self.waiting.clear()
 
     def refuse(self, client: socket.socket) -> None:
         """Tell why, where apt shows it: in the status line (RFC 9112 §4)."""
@@ -102,14 +103,14 @@ def _serve(client: socket.socket, to_port: int, flow: Flow) -> None:
         socket.create_connection(("127.0.0.1", to_port), timeout=10) as cache_end,
     ):
         cache_end.settimeout(None)
-        flow.waiting.add(client)
+        flow.waiting[client] = cache_end
         try:
             back = threading.Thread(target=_pump, args=(cache_end, client, flow), daemon=True)
             back.start()
             _pump(client, cache_end)
             back.join()
         finally:
-            flow.waiting.discard(client)
+            flow.waiting.pop(client, None)
 
 
 def _forward(options: argparse.Namespace) -> None:

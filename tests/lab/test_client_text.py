@@ -209,7 +209,7 @@ from samba.samdb import SamDB
 settings = LoadParm()
 settings.load_default()
 directory = SamDB("/var/lib/samba/private/sam.ldb", session_info=system_session(), lp=settings)
-found = directory.search(expression="(sAMAccountName=p*)", attrs=["sAMAccountName", "displayName"])
+found = directory.search(expression="(&(objectClass=user)(sAMAccountName=p*))", attrs=["sAMAccountName", "displayName"])
 print(json.dumps({str(one["sAMAccountName"]): str(one.get("displayName", "")) for one in found}))
 """
 
