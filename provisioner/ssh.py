@@ -143,8 +143,9 @@ def explain(host: str, address: str, user: str, stderr: str) -> HostKeyChanged |
         return Unreachable(f"{host} ({address}) {SILENT}", hint=f"is it {host}, and does its sshd run?")
     if "banner" in stderr or "kex_exchange" in stderr or "Connection reset" in stderr:
         return Unreachable(f"{host} ({address}) {HANGS_UP}: {last}", hint="wait a minute, then again")
-    if "Connection closed" in stderr:  # it took the key: what PAM refuses then is told to its own log alone
-        return Unreachable(f"{host} ({address}) takes {user}'s key and shuts {user} out: {last}", hint=f"is {user} closed there?")
+    if "Connection closed" in stderr:  # by PAM once it took the key, or by a setting: why is told to the host's own log alone
+        hint = f"is {user} closed there? or it refuses us for a while: wait a minute, then again"
+        return Unreachable(f"{host} ({address}) ends the connection when {user} logs in: {last}", hint=hint)
     return Unreachable(f"{host} ({address}) does not answer: {last}", hint=f"is {host} switched on and plugged in?")
 
 

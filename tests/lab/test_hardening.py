@@ -130,7 +130,7 @@ def test_who_is_refused_for_a_while_is_told_to_wait(closed: Stage) -> None:
     said = closed.json("ssh", "demo", "server", "--lab", "--", "true")
 
     assert said.code == 5
-    assert "hangs up" in said.data["error"]
+    assert "ends the connection when" in said.data["error"]
     assert "wait a minute" in said.data["hint"]
     assert soon(lambda: closed.json("ssh", "demo", "server", "--lab", "--", "true").code == 0, timeout_s=120)
 

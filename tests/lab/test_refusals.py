@@ -96,7 +96,7 @@ def test_an_account_without_a_shell(two: Stage, verb: tuple[str, ...], shell: st
 def test_an_account_that_is_closed(two: Stage) -> None:
     """An account past its end: said so, and asked once or twice; nothing is said of keys that are wrong."""
     with changed(two, f"usermod --expiredate 1 {ME}", f"usermod --expiredate '' {ME}"):
-        refused(two, VERBS[1], f"takes {ME}'s key and shuts {ME} out")
+        refused(two, VERBS[1], f"ends the connection when {ME} logs in")
         assert 1 <= logged(two, f"{ME}.*account has expired|account {ME} has expired") <= 2
 
 
