@@ -1,11 +1,14 @@
 """The inventory's history, through git itself: who has the newer copy, and one commit per thing done."""
 
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from provisioner.errors import BadInput
 from provisioner.inventory import disk
+
+_WAIT_S = 2  # for a lock that somebody's git or editor holds just now
 
 
 def _git(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -42,6 +45,33 @@ def changed(root: Path, paths: Sequence[Path]) -> list[str]:
     return [entry[3:] for entry in done.stdout.split("\0") if entry]
 
 
+def _release(root: Path) -> None:
+    """Take away the locks of a git that was killed, which nobody else would: every later commit is refused for them."""
+    branch = _git(root, "symbolic-ref", "-q", "HEAD").stdout.strip() or "HEAD"
+    asked = [word for name in ("index", "HEAD", branch) for word in ("--git-path", f"{name}.lock")]
+    locks = [root / line for line in _git(root, "rev-parse", *asked).stdout.splitlines()]
+    until = time.monotonic() + _WAIT_S
+    while (held := [lock for lock in locks if lock.exists()]) and time.monotonic() < until:
+        time.sleep(0.1)
+    if held and not _at_work(root):
+        for lock in held:
+            lock.unlink(missing_ok=True)
+
+
+def _at_work(root: Path) -> bool:
+    """Whether somebody's git works in this repository; one whose folder we may not see might."""
+    top = _git(root, "rev-parse", "--show-toplevel").stdout.strip()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "comm").read_text().startswith("git") and (process / "cwd").readlink().is_relative_to(top):
+                return True
+        except PermissionError:
+            return True
+        except OSError:
+            continue
+    return False
+
+
 def commit(root: Path, paths: Sequence[Path], message: str, *, name: str = "", email: str = "") -> str | None:
     """Commit what changed below `paths`, and only that: what else is staged stays as it is.
 
@@ -60,6 +90,7 @@ def commit(root: Path, paths: Sequence[Path], message: str, *, name: str = "", e
     """
     if not repository(root) or not changed(root, paths):
         return None
+    _release(root)
     for top in paths:
         for folder in [top, *top.rglob("*/")] if top.is_dir() else []:
             disk.sweep(folder)
