@@ -63,6 +63,7 @@ matrix: .venv/ready ## a run broken off at each boundary between its tasks, in e
 	@$(RUN) doctor --repair
 	@command -v strace >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends strace  # a kill at a call
 	@command -v cc >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends gcc libc6-dev  # a laptop's wrong clock
+	@command -v pdftoppm >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends poppler-utils  # looks at pages
 	@.venv/bin/python -m tests.matrix $(ROWS)  # ROWS=F1,F4: these alone; ROWS=table: count only
 
 bench: .venv/ready ## the README's numbers, as ratios measured in one run

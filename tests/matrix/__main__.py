@@ -13,8 +13,8 @@ import tempfile
 from tests.matrix.rows import ROOT, ROWS, passed, table
 
 PYTEST = [sys.executable, "-m", "pytest", "-p", "tests.matrix.plugin", "-m", ""]
-# These have a lab of their own each, so any worker may take any; the others share one in their file.
-ALONE = ("F1", "F2", "F3")
+# These have a lab of their own each, or none, so any worker may take any; the others share one in their file.
+ALONE = ("F1", "F2", "F3", "F11", "F12", "T1", "T2")
 # a case waits for its machines and its package programs more than it works
 WORKERS = os.environ.get("WORKERS") or str((os.cpu_count() or 2) + 1)
 
