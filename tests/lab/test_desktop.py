@@ -68,8 +68,11 @@ def test_a_wrong_password_five_times_shuts_nobody_out(office: Stage) -> None:
 
 def test_updates_wait_until_nobody_works(office: Stage) -> None:
     """While somebody has a desktop open no program is changed under their hands; afterwards the next hour's try goes ahead."""
-    run = "sudo systemctl start apt-daily-upgrade.service; systemctl show -p Result --value apt-daily-upgrade.service"
-    work = "cp /bin/sleep /tmp/xfce4-session && (setsid /tmp/xfce4-session 60 >/dev/null 2>&1 &) ; sleep 0.3"
+    # a run of the timer's own may be under way: starting would only join it
+    calm = "while [ $(systemctl show -p ActiveState --value apt-daily-upgrade.service) = activating ]; do sleep 1; done"
+    run = f"{calm}; sudo systemctl start apt-daily-upgrade.service; systemctl show -p Result --value apt-daily-upgrade.service"
+    work = "cp /bin/sleep /tmp/xfce4-session && (setsid /tmp/xfce4-session 600 >/dev/null 2>&1 &)"
+    work += "; until pgrep -x xfce4-session >/dev/null; do sleep 0.1; done"
     office.on("desktop", work)
     try:
         assert office.on("desktop", run).strip() == "exec-condition"
