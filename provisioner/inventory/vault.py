@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from provisioner.clock import REFUSED_S
 from provisioner.errors import BadInput, Locked, Missing
 from provisioner.inventory import ansible_vault, disk, git, sitting
 from provisioner.inventory.fields import Login, Name
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 NETWORK = "network"  # the vault id of what the passphrase opens
 PASSPHRASE_MIN = 12  # characters: PBKDF2's 10,000 rounds are few, so the passphrase must carry the weight
 MINUTES = 8 * 60  # a sitting
-CLOCK_S = 3600  # how far two laptops' clocks may differ
 
 # Without 0 O 1 l I: people read these from paper.
 _LETTERS = "abcdefghijkmnpqrstuvwxyz"
@@ -177,7 +177,7 @@ def complete(target: "Target", office: Office) -> Secrets:
 
 def _refuse_wrong_clock(target: "Target") -> None:
     behind = git.behind_s(target.inventory) or 0
-    if behind > CLOCK_S:
+    if behind > REFUSED_S:
         raise BadInput(
             f"this laptop's clock ({datetime.now(UTC):%Y-%m-%d %H:%M} UTC) is behind the newest commit of the inventory: the"
             f" certificates of {target.office} would bear a wrong date",
@@ -222,6 +222,7 @@ def rotate(target: "Target", office: Office, *, backup_key: bool = False) -> lis
         Missing: the office has no vault.
         Locked, BadInput: as `complete`; nothing is changed.
     """
+    _refuse_wrong_clock(target)
     if not target.vault.is_file():
         raise Missing(f"{target.office} has no vault yet", hint=f"provisioner secrets show {target.office} --complete makes it")
     with _alone(target):

@@ -84,6 +84,19 @@ def test_those_that_a_wrong_clock_finds(root: Path, name: str) -> None:
         assert after == made, said
 
 
+def test_a_clock_that_is_behind_rotates_nothing(root: Path) -> None:
+    """`access rotate` would make another authority, of the past: refused, and the vault is as it was."""
+    made = complete(root)
+    code = _COMPLETE.replace("vault.complete(", "vault.rotate(")
+    words, environment = [sys.executable, "-c", code, str(root)], os.environ | clock(-86400)
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+
+    assert "is behind the newest commit of the inventory" in done.stderr
+    assert complete(root) == made
+    assert subprocess.run(words, check=False).returncode == 0  # by the right clock it does
+    assert complete(root) != made
+
+
 def test_a_right_clock_leaves_them(root: Path) -> None:
     """The test's own process, its clock faked by nothing, changes nothing."""
     made = complete(root)
