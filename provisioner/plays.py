@@ -306,11 +306,10 @@ def sweep(target: Target, *, say: Callable[[str], None], patience_s: float = 900
     while working and time.monotonic() < deadline:
         time.sleep(0.3)
         working = orphans(target)
-        for pid in working:
-            if pid not in busy or Process(pid, 0, ()).children:
-                busy[pid] = time.monotonic()
+        children = {pid: {child.pid for child in Process(pid, 0, ()).children} for pid in working}
+        busy |= {pid: time.monotonic() for pid in working if pid not in busy or children[pid]}
         # a worker without a child may compute; the one it works for has a child then: the worker
-        workers = {child.pid for pid in working for child in Process(pid, 0, ()).children}
+        workers = set().union(*children.values())
         stuck = [pid for pid in working if pid not in workers and time.monotonic() - busy[pid] > idle_s]
         if stuck:
             say(f"ansible-playbook {', '.join(map(str, stuck))} waits for nothing any more; ending it")
