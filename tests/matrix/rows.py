@@ -23,11 +23,13 @@ RUN = (
     *(f"provisioner/{name}" for name in ("runs.py", "ssh.py", "work.py", "cli/apply.py", "cli/common.py", "inventory", "lab")),
     *(f"playbooks/{name}" for name in ("ansible.cfg", "apply.yml", "files", "plugins", "roles/base", "roles/mail_relay")),
     *("inventory/offices", "inventory/resellers", "tests/stage.py", "tests/lab/light.py"),
-    *(f"tests/matrix/{name}.py" for name in ("office", "likeness")),
 )
+# What an uninterrupted run makes of the matrix's office, and how a run broken off is compared with it.
+REFERENCE = (*RUN, "tests/matrix/office.py", "tests/matrix/likeness.py")
+BROKEN_OFF = (*REFERENCE, "tests/matrix/faults.py")
 PACKAGES = (*RUN, "provisioner/causes.py")
-ROOM = (*PACKAGES, "provisioner/cli/__main__.py", "tests/lab/small_disks.py", "tests/matrix/faults.py")
-MIRROR = (*PACKAGES, "provisioner/forwarder.py", "tests/lab/bad_mirror.py")
+ROOM = (*BROKEN_OFF, "provisioner/causes.py", "provisioner/cli/__main__.py", "tests/lab/small_disks.py")
+MIRROR = (*BROKEN_OFF, "provisioner/causes.py", "provisioner/forwarder.py", "tests/lab/bad_mirror.py")
 DOSSIER = ("provisioner/inventory", "provisioner/errors.py", "inventory")
 # What the tool keeps on the laptop, and the verbs that write it without a machine.
 KEPT = (
@@ -46,9 +48,11 @@ class Row:
 
 
 ROWS = {
-    "F1": Row("SIGKILL: the tool alone, the tool with all its children; at each boundary, and at random moments in tasks"),
-    "F2": Row("the link cut both ways, short and long"),
-    "F3": Row("the host's power cut, and on again; at each boundary, and at random moments inside dpkg"),
+    "F1": Row(
+        "SIGKILL: the tool alone, the tool with all its children; at each boundary, and at random moments in tasks", BROKEN_OFF
+    ),
+    "F2": Row("the link cut both ways, short and long", BROKEN_OFF),
+    "F3": Row("the host's power cut, and on again; at each boundary, and at random moments inside dpkg", BROKEN_OFF),
     "F4": Row("dpkg half-configured, locked, a package script that fails, a machine that updates itself", PACKAGES),
     "F5": Row("`/`, `/var`, `/tmp` full, inodes gone, on the host and on the laptop", ROOM),
     "F6": Row("the package mirror down, slow, wrong, expired, a portal's page in its place", MIRROR),
