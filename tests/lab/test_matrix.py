@@ -1,4 +1,4 @@
-"""Runs broken off at each boundary between their tasks, in every way, and taken up again (rows F1 to F3 of the matrix).
+"""Runs broken off before each task that changes a machine, in every way, and taken up again (rows F1 to F3 of the matrix).
 
 `make test` runs one case of each row; `make matrix` every way at every boundary, and at random moments too.
 """
@@ -24,8 +24,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if not any(metafunc.config.getoption(option, default="") for option in ("--matrix", "--list-cases")):
         found = [(way, max(1, int(part * BOUNDARIES))) for way, part in SPREAD.items()]
     else:
-        count = len(reference().tasks)
-        order = sorted(range(1, count + 1), key=lambda number: (int(f"{number:08b}"[::-1], 2), number))
+        boundaries = reference().boundaries
+        order = sorted(boundaries, key=lambda number: int(f"{boundaries.index(number):08b}"[::-1], 2))
         found = [(way, number) for number in order for way in WAYS]
     params = [
         pytest.param(way, number, id=f"{way.__name__}-{number:02}", marks=pytest.mark.case(WAYS[way])) for way, number in found
@@ -33,8 +33,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize(("way", "boundary"), params)
 
 
-# As many as the run has, or nearly: counting them takes a run, and collecting tests must not.
-BOUNDARIES = 32
+# As many as the run has tasks, or nearly: counting them takes a run, and collecting tests must not.
+BOUNDARIES = 36
 
 
 def test_a_run_broken_off_at_a_boundary_is_taken_up_again(way: Fault, boundary: int) -> None:

@@ -6,16 +6,16 @@ import json
 import random
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from provisioner import lab
+from provisioner import lab, runs
 from provisioner.lab import base, snapshot
-from tests.lab.light import bring_up, light
+from tests.lab.light import bring_up, light, state
 from tests.matrix.rows import REFERENCE, content, home, pack
 from tests.stage import Said, Stage
 
@@ -39,10 +39,15 @@ def code() -> str:
 
 @dataclass(frozen=True)
 class Reference:
-    """One uninterrupted run: the tasks that began, when each did (s from the first), and what each host was afterwards."""
+    """One uninterrupted run: the tasks that began, when each did (s from the first), and what each host was afterwards.
+
+    `boundaries` are numbers of tasks (from 1): the first one, and each that changed a machine. Before the others the machines
+    are as before the next of these, so a run broken off there is the same case.
+    """
 
     tasks: list[str]
     began: list[float]
+    boundaries: list[int]
     hosts: dict[str, dict[str, str]]
 
     def moment(self, seed: int) -> tuple[int, float]:
@@ -119,10 +124,21 @@ def _uninterrupted() -> dict[str, Any]:
         said = apply(stage, PROVISIONER_HOLD=f"0:{hold}")
         assert said.code == 0, said
         lines = [line.split(" ", 1) for line in hold.with_suffix(".begun").read_text().splitlines()]
+        boundaries = _boundaries(runs.read_journal(state(stage) / f"journals/{said.data['run']}.jsonl"))
         assert apply(stage).data["status"] == "unchanged"
         first = float(lines[0][0])
         return {
             "tasks": [name for _, name in lines],
             "began": [float(when) - first for when, _ in lines],
+            "boundaries": boundaries,
             "hosts": alike(stage),
         }
+
+
+def _boundaries(events: Iterable[runs.Event]) -> list[int]:
+    number, found = 0, {1}
+    for event in events:
+        number += event.what == "task_started"
+        if event.what == "host_changed":
+            found.add(number)
+    return sorted(found)
