@@ -25,8 +25,9 @@ PUBLIC = (
     *("tls.authority", "tls.certificate", "backup.ssh_key_public"),
     *("lab.names", "lab.provider_authority", "lab.provider_certificate", "lab.provider_host_key_public"),
 )
-# Where a machine keeps what it needs, root only or its service's: what a run left anywhere else is found.
-ITS_OWN = re.compile(r"/etc/(office-backup/(password|ssh_key)|postfix/(provider(\.db)?|tls\.pem))$")
+# Where a machine keeps what it needs, root only or its service's: what a run left anywhere else is found. A former password of
+# the backups is needed until each repository has the new one; this server has none that it reaches.
+ITS_OWN = re.compile(r"/etc/(office-backup/(password|former-[0-9]+|ssh_key)|postfix/(provider(\.db)?|tls\.pem))$")
 KEPT = ("vault.key", "technician")  # a lab's own two keys lie beside what they open
 
 
