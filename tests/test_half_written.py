@@ -243,7 +243,13 @@ def test_a_struck_file_is_the_old_or_the_new_one(place: Place, verb: str, fault:
         if struck.struck is None or struck.struck.path != call.path:
             pytest.skip("too much comes and goes on this machine to meet the call: once more, later")
         assert (struck.struck.name, struck.struck.path) == (call.name, call.path)
-    assert struck.code < 0 if "kill" in fault else struck.code > 0, struck.said
+    if "kill" in fault:
+        assert struck.code < 0, struck.said
+    elif fault == "full" and call.name == "write" and call.path.endswith("/lock"):
+        # the words of who works here have no room; the lock itself needs none
+        assert struck.code in VERBS[verb][2], struck.said
+    else:
+        assert struck.code > 0, struck.said
     assert torn(place, verb, fault) == []
     assert runs.check(place.target.summaries) == []
     if (records := place.target.folder / "records").is_dir():
