@@ -15,7 +15,7 @@ _PROBLEM: dict[str, str] = {}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--matrix F1,F4`: these rows; `--matrix all`."""
+    """`--matrix F1,F4`: these rows."""
     parser.addoption("--matrix", default="", help="run the cases of the matrix of faults that are due")
     parser.addoption("--list-cases", default="", help="write the names of all cases to this file, and run none")
 
@@ -34,9 +34,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.clear()
         return
     asked = config.getoption("--matrix").split(",")
-    items[:] = [
-        item for item in items if (row := row_of(item)) and (row in asked or "all" in asked) and not passed(row, item.nodeid)
-    ]
+    items[:] = [item for item in items if (row := row_of(item)) and row in asked and not passed(row, item.nodeid)]
 
 
 @pytest.hookimpl(wrapper=True)
