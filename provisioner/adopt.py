@@ -49,7 +49,8 @@ if ! grep -qsxF -- "$key" "$keys"; then
 fi
 sudoers=/etc/sudoers.d/office
 if ! grep -qs "^$login " "$sudoers"; then
-  { cat "$sudoers" 2>/dev/null || true; printf '%s ALL=(ALL:ALL) NOPASSWD: ALL\n' "$login"; } > "$sudoers~"
+  # !fqdn: sudo asks no DNS for the machine's name, which it may not know itself before the pack is on it
+  { cat "$sudoers" 2>/dev/null || echo 'Defaults !fqdn'; printf '%s ALL=(ALL:ALL) NOPASSWD: ALL\n' "$login"; } > "$sudoers~"
   chmod 0440 "$sudoers~"; visudo -cqf "$sudoers~"; mv "$sudoers~" "$sudoers"
 fi
 if ! command -v python3 >/dev/null; then
@@ -102,7 +103,7 @@ def meet(target: Target, host: str, address: str, *, replace: bool = False) -> t
         HostKeyChanged: another key is pinned for this host, and `replace` was not asked for.
         Unreachable: no SSH server answers there.
     """
-    contact = FirstContact(address)
+    contact = FirstContact(address, host)
     pins = pinned(target).get(host, [])
     if pins and contact.key not in pins and not replace:
         contact.__exit__()

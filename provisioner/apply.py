@@ -145,7 +145,7 @@ def _play(work: Work, on: Listener, say: Callable[[str], None], *, check: bool, 
                 if event.what == "play_ended" and event.detail["rc"] not in (0, 2, 4, 6) and not asked:
                     raise Unverified(f"Ansible could not play: {event.detail['said']}", hint="provisioner inventory check")
                 keep(event)
-                if event.what == "host_failed" and packages.forget(event.detail["problem"]):
+                if event.what == "host_failed" and packages.forget(event.detail.get("spoiled", ())):
                     say("the package cache held it; taken out, so that the next run fetches it anew")
         if torn:
             raise Stopped(
@@ -270,7 +270,7 @@ def apply(
         try:
             run = end(recorder, status, error)
             if begun or status == "unreachable":
-                _leave(work, run, lease, commit=commit, torn=recorder.torn)
+                _leave(work, run, lease, say, commit=commit, torn=recorder.torn)
         finally:
             if lease:
                 lease.__exit__()
@@ -311,7 +311,7 @@ def _compare(work: Work, saved: Mapping[str, Any], say: Callable[[str], None], l
         )
 
 
-def _leave(work: Work, run: Run, lease: Lease | None, *, commit: bool, torn: bool) -> None:
+def _leave(work: Work, run: Run, lease: Lease | None, say: Callable[[str], None], *, commit: bool, torn: bool) -> None:
     """What a run leaves behind: totals, new addresses, the summary, the commit, the marks.
 
     Raises:
@@ -323,8 +323,8 @@ def _leave(work: Work, run: Run, lease: Lease | None, *, commit: bool, torn: boo
             runs.learn(target.state / "totals.json", _total_key(work, "apply"), run.tasks)
         kept = runs.keep(target.summaries, runs.summary(run))
         made = _commit(work, run) if commit and not target.lab else None
-        if lease:
-            _mark(work, run, lease, kept, made)
+        if lease and (untold := _mark(work, run, lease, kept, made)):
+            say(f"{', '.join(untold)} could not be told what was applied: an older copy would not be refused there")
     except (OSError, BadInput) as problem:
         if not torn:
             why = described(problem) if isinstance(problem, OSError) else str(problem)
@@ -346,12 +346,13 @@ def _commit(work: Work, run: Run) -> str | None:
     )
 
 
-def _mark(work: Work, run: Run, lease: Lease, kept: Path, made: str | None) -> None:
+def _mark(work: Work, run: Run, lease: Lease, kept: Path, made: str | None) -> list[str]:
+    """Tell the hosts what was applied; returns those that are done and could not be told."""
     target, office = work.target, work.office
     done = [h for h, v in run.hosts.items() if v.counts["ok"] and not v.counts["failed"] and not v.counts["unreachable"]]
     remember(target, {host: str(office.hosts[host].address) for host in done if office.hosts[host].kind != "router"})
     lease.settled(done)
-    lease.mark(
+    untold = lease.mark(
         {
             "office": target.office,
             "run": run.id,
@@ -364,6 +365,7 @@ def _mark(work: Work, run: Run, lease: Lease, kept: Path, made: str | None) -> N
         },
         sorted(work.met),
     )
+    return [host for host in untold if host in done]
 
 
 def _tally(run: Run) -> str:

@@ -11,6 +11,10 @@ _KNOWN = tuple(
             "no room is left on its disk, or no inodes (df -h and df -i there say where); make room, then again",
         ),
         (
+            r"echo: I/O error",  # of a shell, which does not say more
+            "no room is left where its programs write, or a disk fails (df -h and df -i there say); mend that, then again",
+        ),
+        (
             r"Could not get lock (\S+)\. It is held by process (\d+) \(([^)]*)\)",
             "another program there, {2} (process {1}), keeps {0} and did not let go of it; let it finish, then again",
         ),
@@ -77,6 +81,16 @@ _KNOWN = tuple(
         ),
     )
 )
+
+
+# What a machine that no longer answers looks like from here; the words that come after say in which way.
+SILENT = "it fell silent in the middle of this task: its cable, its power, or the network between; once it answers, again"
+
+
+def spoiled(said: str) -> list[str]:
+    """The names of the package files that apt found to be other than Debian signed: each in a line `Failed to fetch`."""
+    found = re.findall(r"Failed to fetch \S+/([\w.+~%-]+\.deb) +(?:Hash Sum mismatch|File has unexpected size)", said)
+    return sorted(set(found))
 
 
 def cause(said: str) -> str:

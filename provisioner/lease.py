@@ -251,8 +251,10 @@ class Lease:
         untold = []
         for host in sorted(set(hosts) & set(self._taken)):
             try:
-                self._ask(host, {"do": "mark", "token": self._token, "applied": dict(applied)})
+                told = self._ask(host, {"do": "mark", "token": self._token, "applied": dict(applied)})["ok"]
             except (Unreachable, HostKeyChanged, HostFailed):
+                told = False
+            if not told:  # unreachable, or somebody else's by now
                 untold.append(host)
         return untold
 

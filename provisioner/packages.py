@@ -10,13 +10,12 @@ import fcntl
 import hashlib
 import json
 import os
-import re
 import secrets
 import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -209,14 +208,13 @@ def stop_cache() -> bool:
         return cache() is None or _stop_unused()
 
 
-def forget(said: str) -> list[Path]:
-    """Take out of the cache what hosts found to be other than Debian signed, by apt's words; returns what was there.
+def forget(spoiled: Iterable[str]) -> list[Path]:
+    """Take out of the cache what hosts found to be other than Debian signed, by name; returns what was there.
 
     The cache does not look into packages: one that was damaged on the way, or a portal's page in its place, it would serve
-    for ever. apt names each such file in a line `Failed to fetch`.
+    for ever.
     """
-    bad = re.findall(r"Failed to fetch \S+/([\w.+~%-]+\.deb) +(?:Hash Sum mismatch|File has unexpected size)", said)
-    names = {name for word in bad for name in (word, unquote(word))}
+    names = {name for word in spoiled for name in (word, unquote(word))}
     files = [path for path in (folder() / "files").rglob("*.deb") if path.name in names]
     for path in files:
         path.unlink(missing_ok=True)

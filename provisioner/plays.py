@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import queue
+import re
 import shutil
 import signal
 import sys
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from provisioner.causes import cause
+from provisioner.causes import SILENT, cause, spoiled
 from provisioner.errors import Missing
 from provisioner.inventory.ansible import ENVIRONMENT, Handover
 from provisioner.inventory.target import Target, runtime_home, state_home
@@ -197,7 +198,9 @@ class Play:
         elif kind in ("runner_on_failed", "runner_on_unreachable"):
             if data.get("ignore_errors"):
                 what = "host_ignored"
-            detail["problem"] = problem_text(result)
+            detail["problem"] = problem_text(result, silent=kind == "runner_on_unreachable")
+            if names := spoiled(str(result)):
+                detail["spoiled"] = names
         if self._secrets and detail:
             detail = json.loads(self._hide(json.dumps(detail)))
         return Event(what, host=data.get("host", ""), task=_title(data), detail=detail)
@@ -216,8 +219,11 @@ def _title(data: Mapping[str, Any]) -> str:
     return f"{role}: {task}" if role else str(task)
 
 
-def problem_text(result: Mapping[str, Any]) -> str:
-    """Why a task failed: the cause where it is known, its message, what its program said, and which items of a loop failed."""
+def problem_text(result: Mapping[str, Any], *, silent: bool = False) -> str:
+    """Why a task failed: the cause where it is known, its message, what its program said, and which items of a loop failed.
+
+    `silent`: the host answers no more; what ssh says then sounds like a mirror that is down.
+    """
     lines: list[str] = []
     for item in result.get("results") or []:
         # from ansible-core 2.20 on an item that failed is not marked so, but has an exception
@@ -228,12 +234,13 @@ def problem_text(result: Mapping[str, Any]) -> str:
         words = [str(result.get(key) or "").strip() for key in ("msg", "stderr", "module_stderr", "stdout")]
         if words[0] == "non-zero return code" and any(words[1:]):  # of a command that said why
             words = words[1:]
-        for text in [cause("\n".join(words)), *words]:
+        away = silent and not re.search("Permission denied|Host key verification failed", "\n".join(words))
+        for text in [SILENT if away else "" if silent else cause("\n".join(words)), *words]:
             if text and text not in "\n".join(lines):
                 lines.append(text[-2000:])
     # a host without a problem would not be shown at all
-    silent = "what it said is hidden, because it handles secrets" if "censored" in result else "it failed without a word"
-    return "\n".join(lines[:5]) or silent
+    mute = "what it said is hidden, because it handles secrets" if "censored" in result else "it failed without a word"
+    return "\n".join(lines[:5]) or mute
 
 
 def diff_text(result: Mapping[str, Any]) -> str:

@@ -194,8 +194,9 @@ def _locate(door: Door, host: str, addresses: list[str]) -> Found:
         return Found(host, address, ahead_s=int(said) - time.time() if said.isdecimal() else None)
     if not problems:
         return Found(host, problem=f"{host} has no known address")
-    worst = next((p for p in problems if isinstance(p, HostKeyChanged)), problems[0])
-    return Found(host, problem=str(worst), hint=worst.hint, key_changed=isinstance(worst, HostKeyChanged))
+    if changed := next((p for p in problems if isinstance(p, HostKeyChanged)), None):
+        return Found(host, problem=str(changed), hint=changed.hint, key_changed=True)
+    return Found(host, problem="; ".join(map(str, problems)), hint=problems[-1].hint)
 
 
 # ---------------------------------------------------------------------------------------------- pins
@@ -371,20 +372,20 @@ class FirstContact:
     """One unpinned connection to a machine: its key is read first, credentials go only after `accept` of that key.
 
     Use as a context manager. paramiko's transport is opened by us, and the same transport that showed the key carries
-    the login, so no second, different machine can slip in between.
+    the login, so no second, different machine can slip in between. `host` is only for what is said about it.
     """
 
-    def __init__(self, address: str, port: int = PORT) -> None:
+    def __init__(self, address: str, host: str = "", port: int = PORT) -> None:
         import socket
 
         import paramiko
 
-        self.address = address
+        self.address, self.named = address, f"{host} ({address})" if host else address
         try:
             self._socket = socket.create_connection((address, port), timeout=CONNECT_TIMEOUT_S)
         except OSError as error:
             raise Unreachable(
-                f"{address} does not answer: {error}", hint="is the machine on, and is openssh-server installed?"
+                f"{self.named} does not answer: {error}", hint="is the machine on, and is openssh-server installed?"
             ) from error
         began = time.monotonic()
         self._transport = paramiko.Transport(self._socket)
@@ -394,10 +395,10 @@ class FirstContact:
         except (OSError, EOFError, paramiko.SSHException) as error:
             self._socket.close()
             if time.monotonic() - began >= CONNECT_TIMEOUT_S:
-                raise Unreachable(f"{address} {SILENT}", hint="is it the right machine, and does its sshd run?") from error
+                raise Unreachable(f"{self.named} {SILENT}", hint="is it the right machine, and does its sshd run?") from error
             if isinstance(error, paramiko.SSHException) and "banner" not in str(error):
-                raise Unreachable(f"{address} does not answer as an SSH server: {error}") from error
-            raise Unreachable(f"{address} {HANGS_UP}: {error or 'no word'}", hint="wait a minute, then again") from error
+                raise Unreachable(f"{self.named} does not answer as an SSH server: {error}") from error
+            raise Unreachable(f"{self.named} {HANGS_UP}: {error or 'no word'}", hint="wait a minute, then again") from error
         remote = self._transport.get_remote_server_key()
         self.key = f"{remote.get_name()} {remote.get_base64()}"
         self.banner = self._transport.remote_version
@@ -425,9 +426,9 @@ class FirstContact:
                 self._transport.auth_publickey(user, _private(key))
         except paramiko.AuthenticationException as error:
             what = "password" if password is not None else "key"
-            raise Unreachable(f"{self.address} refuses {user}'s {what}", hint="look at the machine for its login") from error
+            raise Unreachable(f"{self.named} refuses {user}'s {what}", hint="look at the machine for its login") from error
         except (paramiko.SSHException, OSError, EOFError, ValueError) as error:
-            raise Unreachable(f"{self.address}: the login of {user} failed: {error}") from error
+            raise Unreachable(f"{self.named}: the login of {user} failed: {error}") from error
         self._user, self._password, self._may_sudo = user, password, False
 
     def run(self, command: str, *, stdin: str = "", sudo: bool = False, timeout_s: float = 120) -> tuple[int, str, str]:
@@ -465,6 +466,6 @@ class FirstContact:
                 err += chunk
             return channel.recv_exit_status(), out.decode(errors="replace"), err.decode(errors="replace")
         except (OSError, EOFError) as error:
-            raise Unreachable(f"{self.address} stopped answering while running: {command[:60]}") from error
+            raise Unreachable(f"{self.named} stopped answering while running: {command[:60]}") from error
         finally:
             channel.close()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.causes import cause
+from provisioner.causes import cause, spoiled
 from provisioner.plays import problem_text
 
 CASES = sorted((Path(__file__).parent / "causes").glob("*.txt"))
@@ -30,3 +30,21 @@ def test_a_failure_is_told_by_its_cause_first() -> None:
     assert said.splitlines()[0].startswith("no room is left on its disk")
     assert said.splitlines()[1:] == ["cp: /etc/x: No space left on device"]
     assert problem_text({"msg": "non-zero return code", "rc": 1}) == "non-zero return code"
+
+
+def test_a_host_that_fell_silent_is_no_mirror_without_an_answer() -> None:
+    """What ssh says of a pulled cable names the cable, not the package mirror; a refused key is no cable."""
+    words = "Task failed: Data could not be sent to remote host: ssh: connect to host 192.168.1.10 port 22: No route to host"
+
+    assert problem_text({"msg": words}, silent=True).startswith("it fell silent in the middle of this task")
+    assert "mirror" not in problem_text({"msg": words}, silent=True)
+    assert problem_text({"msg": "Permission denied (publickey)"}, silent=True) == "Permission denied (publickey)"
+
+
+def test_every_spoiled_package_is_known_however_many() -> None:
+    """All that apt names, though only the end of its words is kept for a reader."""
+    lines = [f"E: Failed to fetch http://x/pool/p{n}_1%7edeb13_all.deb  File has unexpected size (107 != 9)" for n in range(99)]
+    result = {"msg": "E: Unable to fetch some archives", "stderr": "\n".join([*lines, "E: Failed to fetch http://x/y.deb  404"])}
+
+    assert len(spoiled(str(result))) == 99
+    assert len(problem_text(result)) < 5000

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from provisioner import packages
+from provisioner.causes import spoiled
 from provisioner.errors import HostFailed
 from provisioner.processes import Process, recorded, start
 
@@ -154,7 +155,7 @@ def test_a_file_that_is_not_what_debian_signed_leaves_the_cache() -> None:
         "E: Failed to fetch http://x/../../../other_1_all.deb/  Hash Sum mismatch\n"
     )
 
-    assert packages.forget(said) == [pool / "bad_1+2_all.deb"]
+    assert packages.forget(spoiled(said)) == [pool / "bad_1+2_all.deb"]
     assert sorted(path.name for path in pool.iterdir()) == ["good_1_all.deb", "other_1_all.deb"]
     assert outside.exists()
 

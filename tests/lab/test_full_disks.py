@@ -5,6 +5,7 @@ made disks of their own by a tmpfs with a limit.
 """
 
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,15 +101,19 @@ def test_a_disk_that_is_full_in_the_middle_of_a_run_tears_nothing(place: str, pa
             assert "no room" in said["problems"]["server"]["problem"].splitlines()[0], said["problems"]
         if folder == "/":
             assert process.returncode == 4, out + err
-        assert torn(before, alike(stage)["server"], wanted.hosts["server"]) == {}
+        assert torn(stage, before, wanted.hosts["server"]) == {}
         free(stage, "server", folder)
         taken_up(stage, wanted)
 
 
-def torn(before: dict[str, str], now: dict[str, str], wanted: dict[str, str]) -> dict[str, str]:
-    """Plain files on the host that are neither as they were nor as they should become."""
-    return {
-        name: content
-        for name, content in now.items()
-        if name.startswith("/") and content not in (before.get(name), wanted.get(name)) and Path(name).name != ".filler"
-    }
+def torn(stage: Stage, before: dict[str, str], wanted: dict[str, str]) -> dict[str, str]:
+    """Plain files on the server that are neither as they were, nor as they should become, nor as their package has them."""
+    now = alike(stage)["server"]
+    apart = [name for name in now if name.startswith("/") and now[name] not in (before.get(name), wanted.get(name))]
+    return {name: now[name] for name in apart if Path(name).name != ".filler" and not shipped(stage, name)}
+
+
+def shipped(stage: Stage, name: str) -> bool:
+    """Whether a file is whole as its package brought it, by the package's own sums: dpkg says nothing of such a one."""
+    package = root(stage, "server", f"dpkg-query -S {shlex.quote(name)} 2>/dev/null | cut -d: -f1 || true").strip()
+    return bool(package) and name not in root(stage, "server", f"dpkg --verify {package} || true")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from provisioner import lab, runs
-from provisioner.lab import base, snapshot
+from provisioner.lab import base, every, snapshot
 from tests.lab.light import bring_up, light, state
 from tests.matrix.rows import REFERENCE, content, home, pack
 from tests.stage import Said, Stage
@@ -90,7 +90,7 @@ def _adopted(folder: Path) -> str:
             finally:
                 stage.run("lab", "down", "demo")
             others = [one.name for one in (base.lab_home() / "snapshots").glob("*") if not one.name.startswith("matrix-")]
-            snapshot.prune([called, *others], [], lambda _: None)
+            snapshot.prune([called, *others], [one.snapshot for one in every()], lambda _: None)
     return called
 
 
@@ -106,9 +106,9 @@ def apply(stage: Stage, **environment: str) -> Said:
 
 
 def reference() -> Reference:
-    """The uninterrupted run, made once for each content of the code."""
+    """The uninterrupted run, made once for each snapshot of the adopted machines: others would have other secrets."""
     home().mkdir(parents=True, exist_ok=True)
-    kept = home() / f"reference-{code()}.json"
+    kept = snapshot.folder_of(_adopted(home() / "adopted")) / "reference.json"
     with (home() / "reference.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the other worker waits for it instead of making it too
         if not kept.exists():
