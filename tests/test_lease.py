@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from provisioner import lease
+from provisioner.ssh import Door
 
 BASE, BOOT = "/var/lib/provisioner", "/proc/sys/kernel/random/boot_id"
 NOW, DAY, YEARS = 1_795_000_000.0, 86_400.0, 3_652 * 86_400.0
@@ -97,3 +98,16 @@ def test_who_works_on_after_a_restart_renews_it_in_that_start(host: Host) -> Non
 
     assert not host.take("two")["ok"]
     assert host.ask(do="read")["live"]
+
+
+def test_a_host_that_is_somebody_elses_by_now_was_not_told(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was applied is kept where the lease is ours to the end; the others are named."""
+    monkeypatch.setattr(lease, "ask", lambda _door, _name, _address, request: host.ask(**request))
+    ours = lease.Lease(Door.__new__(Door), {"server": "192.0.2.1"}, "r", "c.lefevre", lost=lambda _: None)
+    ours._taken, ours._token = ["server"], "one"
+
+    assert ours.mark({"commit": "a"}, ["server"]) == []
+    host.up += 901
+    assert host.take("two")["ok"]
+    assert ours.mark({"commit": "b"}, ["server"]) == ["server"]
+    assert host.ask(do="read")["applied"]["commit"] == "a"
