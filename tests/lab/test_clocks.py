@@ -102,6 +102,7 @@ def test_a_host_with_a_wrong_clock_is_said_and_holds_up_nothing(two: Stage, name
     assert abs(found["detail"]["ahead_s"] - off_s(name)) < 60
 
 
+@pytest.mark.matrix
 def test_some_minutes_are_said_and_leave_the_audit_whole(two: Stage) -> None:
     """A laptop ten minutes ahead works, and is told; the next one, whose clock is right, is not called back-dated."""
     early = apply(two, **clock(600))
@@ -114,6 +115,7 @@ def test_some_minutes_are_said_and_leave_the_audit_whole(two: Stage) -> None:
     assert two.run("runs", "check", "demo", "--lab").code == 0
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("name", EACH)
 def test_nobody_reached_by_a_wrong_clock_leaves_the_audit_whole(two: Stage, name: str) -> None:
     """Where no host answers nothing contradicts the clock: that run is kept with its date, and proves nothing about others'."""

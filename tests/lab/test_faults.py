@@ -363,6 +363,7 @@ def test_a_package_left_half_configured_is_finished(two: Stage) -> None:
     assert again(two).data["status"] == "unchanged"
 
 
+@pytest.mark.matrix
 @pytest.mark.case("F4")
 def test_a_lock_on_the_package_lists_is_waited_for(two: Stage) -> None:
     """The nightly refresh of the lists runs on the machine: the run waits for it instead of failing."""

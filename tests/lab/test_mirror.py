@@ -152,6 +152,7 @@ def test_lists_that_do_not_come_are_said_with_the_cause(line: Line, way: str, th
     line.done()
 
 
+@LONG
 def test_lists_that_take_too_long_end_the_wait(line: Line) -> None:
     """However they come: where no forwarder watches, a host's own clock ends it."""
     line.root("rm -rf --one-file-system /var/lib/apt/lists/*")
@@ -223,7 +224,7 @@ SIGNED = {
 }
 
 
-@pytest.mark.parametrize("wrong", ["expired", pytest.param("another key", marks=LONG)])
+@pytest.mark.parametrize("wrong", [pytest.param(one, marks=LONG) for one in SIGNED])
 def test_a_mirror_whose_lists_are_old_or_another_s_is_said(line: Line, wrong: str) -> None:
     """A mirror that stopped years ago; one that somebody else signs: said, and nothing of its lists is used."""
     gpg = Path(tempfile.mkdtemp(dir="/dev/shm", prefix="pv-"))

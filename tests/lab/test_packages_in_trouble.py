@@ -99,6 +99,7 @@ def test_what_dpkg_had_not_yet_written_down_is_taken_in(two: Stage) -> None:
     sound(two)
 
 
+@LONG
 def test_a_package_that_is_nowhere_to_be_had_is_named(two: Stage) -> None:
     """Half unpacked, and no mirror has it: refused by its name and with the way out; nothing is forced."""
     root(two, "dpkg -i /root/half.deb")
@@ -158,7 +159,8 @@ def test_a_lock_is_waited_for(two: Stage, lock: str) -> None:
     sound(two)
 
 
-@pytest.mark.parametrize("lock", [path if path.endswith("frontend") else pytest.param(path, marks=LONG) for path in LOCKS])
+@LONG
+@pytest.mark.parametrize("lock", LOCKS)
 def test_a_lock_that_is_never_given_back_is_named(two: Stage, lock: str) -> None:
     """A forgotten program keeps it: refused after the wait, and the process is named; afterwards the next apply is done."""
     needing(two, lock)

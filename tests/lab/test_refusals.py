@@ -160,6 +160,7 @@ def hears_again(stage: Stage) -> bool:
     return soon(lambda: call(stage, VERBS[2]).code == 0, 180)
 
 
+@pytest.mark.matrix
 def test_an_sshd_that_refuses_us_for_a_while(two: Stage) -> None:
     """After several wrong logins Debian 13's sshd drops our connections: said so by each verb, and soon it is over."""
     for verb in (*VERBS, ("adopt", "demo", "server", "--yes")):
