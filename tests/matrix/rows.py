@@ -49,10 +49,14 @@ class Row:
 
 ROWS = {
     "F1": Row(
-        "SIGKILL: the tool alone, the tool with all its children; at each boundary, and at random moments in tasks", BROKEN_OFF
+        "SIGKILL: the tool alone, the tool with all its children; before each task that changes a machine, and at random moments",
+        BROKEN_OFF,
     ),
-    "F2": Row("the link cut both ways, short and long", BROKEN_OFF),
-    "F3": Row("the host's power cut, and on again; at each boundary, and at random moments inside dpkg", BROKEN_OFF),
+    "F2": Row("the link cut both ways, short and long; before each task that changes a machine", BROKEN_OFF),
+    "F3": Row(
+        "the host's power cut, and on again; before each task that changes a machine, and at random moments inside dpkg",
+        BROKEN_OFF,
+    ),
     "F4": Row("dpkg half-configured, locked, a package script that fails, a machine that updates itself", PACKAGES),
     "F5": Row("`/`, `/var`, `/tmp` full, inodes gone, on the host and on the laptop", ROOM),
     "F6": Row("the package mirror down, slow, wrong, expired, a portal's page in its place", MIRROR),
