@@ -46,8 +46,8 @@ def test_a_run_broken_off_at_a_boundary_is_taken_up_again(way: Fault, boundary: 
 @pytest.mark.case("F1")
 @pytest.mark.parametrize("seed", range(50))
 def test_a_run_killed_at_a_random_moment_is_taken_up_again(seed: int) -> None:
-    """The same, somewhere inside a task."""
-    case(KILLS[seed % 2], *reference().moment(seed))
+    """The same, somewhere inside a task, of the server's or of the router's."""
+    case(KILLS[seed % 2], *reference(whole=True).moment(seed), whole=True)
 
 
 @pytest.mark.case("F3")

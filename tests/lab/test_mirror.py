@@ -192,9 +192,9 @@ def test_packages_that_do_not_come_are_said_with_the_cause(line: Line, way: str,
 @pytest.mark.parametrize("way", FILES)
 def test_a_mirror_that_goes_wrong_in_the_middle_of_a_run_is_said(tmp_path: Path, way: str) -> None:
     """The lists came, the packages of a role do not: each machine says why, and the next apply makes of them what it should."""
-    wanted = reference()
+    wanted = reference(whole=True)
     boundary = 1 + next(number for number, task in enumerate(wanted.tasks) if "The packages every machine has" in task)
-    with beyond(tmp_path) as bad, office(home() / f"mirror-{way}") as stage:
+    with beyond(tmp_path) as bad, office(home() / f"mirror-{way}", whole=True) as stage:
         hold = stage.home / "hold"
         hold.touch()
         process = stage.start("--json", "apply", "demo", "--lab", "--yes", PROVISIONER_HOLD=f"{boundary}:{hold}")

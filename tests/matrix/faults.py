@@ -100,14 +100,14 @@ def power_cut(run: Waiting) -> dict[str, Any]:
 Fault = Callable[[Waiting], "dict[str, Any] | None"]
 
 
-def case(fault: Fault, boundary: int, after_s: float | None = None) -> None:
+def case(fault: Fault, boundary: int, after_s: float | None = None, *, whole: bool = False) -> None:
     """Break a run off before its task number `boundary` (from 1) and take it up again; AssertionError says what does not hold.
 
     With `after_s` it is broken off that long after the task began. The next plain apply is done, one more changes nothing,
     and each host is what an uninterrupted run makes of it.
     """
-    wanted = reference()
-    with office(home() / f"{fault.__name__}-{boundary}-{os.getpid()}") as stage:
+    wanted = reference(whole=whole)
+    with office(home() / f"{fault.__name__}-{boundary}-{os.getpid()}", whole=whole) as stage:
         hold = stage.home / "hold"
         hold.touch()
         process = stage.start("--json", "apply", "demo", "--lab", "--yes", PROVISIONER_HOLD=f"{boundary}:{hold}")
