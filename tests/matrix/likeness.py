@@ -1,7 +1,8 @@
 """What a machine has become, as far as a run decides it; runs there as root, standard library only; prints one JSON object.
 
 Files with their owner, mode and content, packages, accounts, units. Left out is what differs from one good run to the next:
-times, the salts of passwords, the spare copies that shadow's programs make, sessions, and what the pack remembers of its runs.
+times, the salts of passwords, the spare copies that shadow's and the audit's programs make, sessions, and what the pack
+remembers of its runs.
 """
 
 import grp
@@ -15,7 +16,7 @@ import subprocess
 
 PLACES = ("/etc", "/usr/local", "/home", "/root")
 OTHERWISE = re.compile(
-    r"/etc/(\.pwd\.lock|(passwd|shadow|group|gshadow|subuid|subgid)-?|ld\.so\.cache|machine-id)$|/\.bash_history$"
+    r"/etc/(\.pwd\.lock|(passwd|shadow|group|gshadow|subuid|subgid)-?|ld\.so\.cache|machine-id|audit/audit\.rules\.prev)$|/\.bash_history$"
 )
 
 
