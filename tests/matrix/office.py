@@ -93,6 +93,7 @@ def _adopted(folder: Path) -> str:
                 assert stage.run("lab", "save", "demo", called).code == 0
             finally:
                 stage.run("lab", "down", "demo")
+                shutil.rmtree(folder)
             others = [one.name for one in (base.lab_home() / "snapshots").glob("*") if not one.name.startswith("matrix-")]
             snapshot.prune([called, *others], [one.snapshot for one in every()], lambda _: None)
     return called
