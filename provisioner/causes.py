@@ -84,7 +84,7 @@ _KNOWN = tuple(
 
 
 # What a machine that no longer answers looks like from here; the words that come after say in which way.
-SILENT = "it fell silent in the middle of this task: its cable, its power, or the network between; once it answers, again"
+FELL_SILENT = "it fell silent in the middle of this task: its cable, its power, or the network between; once it answers, again"
 
 
 def spoiled(said: str) -> list[str]:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from provisioner.causes import SILENT, cause, spoiled
+from provisioner.causes import FELL_SILENT, cause, spoiled
 from provisioner.errors import Missing
 from provisioner.inventory.ansible import ENVIRONMENT, Handover
 from provisioner.inventory.target import Target, runtime_home, state_home
@@ -234,8 +234,10 @@ def problem_text(result: Mapping[str, Any], *, silent: bool = False) -> str:
         words = [str(result.get(key) or "").strip() for key in ("msg", "stderr", "module_stderr", "stdout")]
         if words[0] == "non-zero return code" and any(words[1:]):  # of a command that said why
             words = words[1:]
-        away = silent and not re.search("Permission denied|Host key verification failed", "\n".join(words))
-        for text in [SILENT if away else "" if silent else cause("\n".join(words)), *words]:
+        said = "\n".join(words)
+        refused = re.search("Permission denied|Host key verification failed", said)
+        known = cause(said) if not silent else "" if refused else FELL_SILENT
+        for text in [known, *words]:
             if text and text not in "\n".join(lines):
                 lines.append(text[-2000:])
     # a host without a problem would not be shown at all

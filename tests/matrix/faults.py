@@ -16,7 +16,7 @@ from subprocess import Popen
 from typing import Any
 
 from provisioner import lab, plays
-from provisioner.causes import SILENT
+from provisioner.causes import FELL_SILENT
 from tests.lab.light import soon
 from tests.matrix.office import Reference, alike, apply, office, reference
 from tests.matrix.rows import home
@@ -187,4 +187,4 @@ def _true(said: dict[str, Any] | None) -> None:
     assert said["hosts"]["router"]["failed"] == said["hosts"]["router"]["unreachable"] == 0, said
     assert said["code"] == (4 if server["failed"] else 5 if server["unreachable"] else 0), said
     if server["unreachable"]:
-        assert said["problems"]["server"]["problem"].startswith((SILENT, "server (")), said
+        assert said["problems"]["server"]["problem"].startswith((FELL_SILENT, "server (")), said

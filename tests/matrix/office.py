@@ -20,7 +20,7 @@ from tests.matrix.rows import REFERENCE, content, home, pack
 from tests.stage import Said, Stage
 
 # Each kind of task that the packs use: commands, packages, files with handlers, accounts, units, a file before its package.
-# The router's own are played where `whole` is asked for: they are the server's `base` again, and half of what a case costs.
+# The router's own are played where `whole` is asked for: they are the server's `base` again, and cost much.
 WHOLE = {"router": ("base",), "server": ("base", "mail_relay")}
 ROLES = {"server": WHOLE["server"]}
 HOSTS = ("router", "server")
@@ -43,8 +43,8 @@ def code() -> str:
 class Reference:
     """One uninterrupted run: the tasks that began, when each did (s from the first), and what each host was afterwards.
 
-    `boundaries` are numbers of tasks (from 1): the first one, and each that changed a machine. Before the others the machines
-    are as before the next of these, so a run broken off there is the same case.
+    `boundaries` are numbers of tasks (from 1): the first one, and each that says it changed a machine. Before the others the
+    machines are as before the next of these, as far as tasks say, so a run broken off there is the same case.
     """
 
     tasks: list[str]
