@@ -3,10 +3,12 @@
 `make test` runs one case of each row; `make matrix` every way at every boundary, and at random moments too.
 """
 
+from pathlib import Path
+
 import pytest
 
 from tests.matrix.faults import Fault, case, cut_long, cut_short, in_dpkg, kill_all, kill_tool, power_cut
-from tests.matrix.office import reference
+from tests.matrix.office import office, reference
 
 pytestmark = pytest.mark.lab
 
@@ -55,3 +57,12 @@ def test_a_run_killed_at_a_random_moment_is_taken_up_again(seed: int) -> None:
 def test_a_power_cut_inside_dpkg_is_mended(seed: int) -> None:
     """The machine boots with half-installed packages; the next plain apply finishes them."""
     in_dpkg(seed)
+
+
+def test_what_a_killed_matrix_left_does_not_stop_the_next(tmp_path: Path) -> None:
+    """Its lab and its folder are taken away before a new one comes up in the same place."""
+    killed = office(tmp_path / "left")
+    killed.__enter__()  # and never left
+    with office(tmp_path / "left") as stage:
+        assert stage.on("server", "sudo id -u").strip() == "0"
+    assert not (tmp_path / "left").exists()

@@ -62,6 +62,7 @@ class Reference:
 @contextmanager
 def office(folder: Path, *, whole: bool = False) -> Iterator[Stage]:
     """A lab of the office, its machines adopted and otherwise blank; gone at the end, its folder too."""
+    clear(folder)
     stage = light(folder, WHOLE if whole else ROLES)
     try:
         said = stage.json("lab", "up", "demo", "--suite", SUITE, "--from", _adopted(folder / "adopted"))
@@ -70,7 +71,16 @@ def office(folder: Path, *, whole: bool = False) -> Iterator[Stage]:
             stage.on(host, "sudo touch /var/lib/apt/lists")
         yield stage
     finally:
-        stage.run("lab", "down", "demo")
+        clear(folder)
+
+
+def clear(folder: Path) -> None:
+    """Take down the lab that stands on a folder and remove it: at the end, and what a killed call left before the beginning."""
+    if folder.exists():
+        stage = Stage(folder / "inventory", folder / "state")
+        if stage.dossier.exists():
+            said = stage.run("lab", "down", "demo")
+            assert said.code == 0, said
         shutil.rmtree(folder)
 
 
@@ -80,6 +90,7 @@ def _adopted(folder: Path) -> str:
     with (base.lab_home() / "matrix.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not snapshot.find(called, SUITE):
+            clear(folder)
             stage = light(folder, WHOLE)
             try:
                 bring_up(stage)
@@ -92,8 +103,7 @@ def _adopted(folder: Path) -> str:
                 assert stage.json("plan", "demo", "--lab").code == 3
                 assert stage.run("lab", "save", "demo", called).code == 0
             finally:
-                stage.run("lab", "down", "demo")
-                shutil.rmtree(folder)
+                clear(folder)
             others = [one.name for one in (base.lab_home() / "snapshots").glob("*") if not one.name.startswith("matrix-")]
             snapshot.prune([called, *others], [one.snapshot for one in every()], lambda _: None)
     return called
