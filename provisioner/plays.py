@@ -222,14 +222,21 @@ def _title(data: Mapping[str, Any]) -> str:
 def problem_text(result: Mapping[str, Any], *, silent: bool = False) -> str:
     """Why a task failed: the cause where it is known, its message, what its program said, and which items of a loop failed.
 
-    `silent`: the host answers no more; what ssh says then sounds like a mirror that is down.
+    `silent`: the host answers no more; what ssh says then sounds like a mirror that is down. At which item of a loop it did
+    says nothing.
     """
     lines: list[str] = []
-    for item in result.get("results") or []:
-        # from ansible-core 2.20 on an item that failed is not marked so, but has an exception
-        if isinstance(item, Mapping) and (item.get("failed") or item.get("unreachable") or "exception" in item):
-            label = item.get("_ansible_item_label", item.get("item", ""))
-            lines.append(f"{label if isinstance(label, str | int) else ''}: {problem_text(item)}".removeprefix(": "))
+    # from ansible-core 2.20 on an item that failed is not marked so, but has an exception
+    bad = [
+        item
+        for item in result.get("results") or []
+        if isinstance(item, Mapping) and (item.get("failed") or item.get("unreachable") or "exception" in item)
+    ]
+    if silent and bad:
+        return problem_text(bad[-1], silent=True)
+    for item in bad:
+        label = item.get("_ansible_item_label", item.get("item", ""))
+        lines.append(f"{label if isinstance(label, str | int) else ''}: {problem_text(item)}".removeprefix(": "))
     if not lines:
         words = [str(result.get(key) or "").strip() for key in ("msg", "stderr", "module_stderr", "stdout")]
         if words[0] == "non-zero return code" and any(words[1:]):  # of a command that said why

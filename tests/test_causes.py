@@ -41,6 +41,16 @@ def test_a_host_that_fell_silent_is_no_mirror_without_an_answer() -> None:
     assert problem_text({"msg": "Permission denied (publickey)"}, silent=True) == "Permission denied (publickey)"
 
 
+def test_a_host_that_fell_silent_in_a_loop_is_told_once() -> None:
+    """Not once an item, and not by the item: the host is gone, whoever's account was at hand."""
+    words = "Task failed: Data could not be sent to remote host: ssh: connect to host 192.168.1.10 port 22: No route to host"
+    loop = [{"unreachable": True, "msg": words, "_ansible_item_label": login} for login in ("a.b", "p.x")]
+    said = problem_text({"msg": "One or more items are unreachable", "results": loop}, silent=True)
+
+    assert said.startswith("it fell silent in the middle of this task")
+    assert said.count("No route to host") == 1
+
+
 def test_every_spoiled_package_is_known_however_many() -> None:
     """All that apt names, though only the end of its words is kept for a reader."""
     lines = [f"E: Failed to fetch http://x/pool/p{n}_1%7edeb13_all.deb  File has unexpected size (107 != 9)" for n in range(99)]

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-from provisioner.inventory import open_inventory
+from provisioner.inventory import disk, open_inventory
 from provisioner.inventory.models import Host, Kind, Office, Pack, Reseller, outside
 from provisioner.inventory.target import Target
 
@@ -38,7 +38,7 @@ class Handover:
 
     def write(self, path: Path) -> None:
         """Put it where the plugin will look."""
-        path.write_text(json.dumps(asdict(self)))
+        disk.write(path, json.dumps(asdict(self)))
 
     @classmethod
     def read(cls) -> "Handover | None":

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = """
@@ -84,6 +86,16 @@ def differing(params: dict[str, list[str]], now: dict[str, dict[str, str]]) -> l
     return found + [("try-reload-or-restart", unit, "reloaded") for unit in params["reload"]]
 
 
+def full() -> str:
+    """Where next to nothing more can be written: a unit that failed for it could not even say so in the journal."""
+    said = []
+    for place in ("/", "/var", "/tmp"):  # noqa: S108 - looked at only
+        room = os.statvfs(place)
+        if room.f_bavail * room.f_frsize < 1 << 20 or (room.f_files > 0 and room.f_favail < 16):
+            said.append(f"No space left on device: {place}\n")
+    return "".join(said)
+
+
 def main() -> None:
     """Ask once, then do what differs."""
     options = ("wanted", "unwanted", "restart", "reload")
@@ -104,7 +116,9 @@ def main() -> None:
         code, out, err = module.run_command(["systemctl", "--quiet", word, "--", unit])
         if code:
             _, log, _ = module.run_command(["journalctl", "--no-pager", "-q", "-o", "cat", "-n", "5", "-u", unit])
-            module.fail_json(msg=f"{unit} could not be {what}: {(err or out).strip()[-600:]}\n{log.strip()[-900:]}")
+            module.fail_json(
+                msg=f"{unit} could not be {what}: {(err or out).strip()[-600:]}\n{log.strip()[-900:]}\n{full()}".strip()
+            )
     diff = [{"before": "", "after": "".join(f"{line}\n" for line in done)}] if done else []
     module.exit_json(changed=bool(done), units=done, diff=diff)
 
