@@ -242,7 +242,7 @@ def problem_text(result: Mapping[str, Any], *, silent: bool = False) -> str:
         if words[0] == "non-zero return code" and any(words[1:]):  # of a command that said why
             words = words[1:]
         said = "\n".join(words)
-        refused = re.search("Permission denied|Host key verification failed", said)
+        refused = re.search("Permission denied|Host key verification failed|unix_listener", said)
         known = cause(said) if not silent else "" if refused else FELL_SILENT
         for text in [known, *words]:
             if text and text not in "\n".join(lines):

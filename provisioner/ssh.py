@@ -9,6 +9,8 @@ and netmiko out. The laptop's own ssh configuration is not read: a `Host *` with
 would undo the pin.
 """
 
+import errno
+import os
 import re
 import shlex
 import subprocess
@@ -100,6 +102,7 @@ class Door:
         Raises:
             HostKeyChanged: the host shows another key than the pinned one.
             Unreachable: no connection, no login, or no answer within `timeout_s`.
+            OSError: no room on this laptop for the connection's socket.
         """
         try:
             done = subprocess.run(
@@ -127,7 +130,13 @@ def _literal(path: Path) -> str:
 
 
 def explain(host: str, address: str, user: str, stderr: str) -> HostKeyChanged | Unreachable:
-    """Turn what OpenSSH said into one plain sentence with the host's name; its words come last, as evidence."""
+    """Turn what OpenSSH said into one plain sentence with the host's name; its words come last, as evidence.
+
+    Raises:
+        OSError: it is this laptop that has no room for the connection's socket; nothing is wrong with the host.
+    """
+    if full := re.search(rf"unix_listener: .* path (.+): {os.strerror(errno.ENOSPC)}", stderr):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), full[1])
     if "IDENTIFICATION HAS CHANGED" in stderr or "Host key verification failed" in stderr:
         return HostKeyChanged(
             f"{host} ({address}) shows another host key than the pinned one; nothing was sent to it",

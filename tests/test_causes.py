@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from provisioner.causes import cause, spoiled
+from provisioner.errors import no_room
 from provisioner.plays import problem_text
+from provisioner.ssh import explain
 
 CASES = sorted((Path(__file__).parent / "causes").glob("*.txt"))
 
@@ -39,6 +41,17 @@ def test_a_host_that_fell_silent_is_no_mirror_without_an_answer() -> None:
     assert problem_text({"msg": words}, silent=True).startswith("it fell silent in the middle of this task")
     assert "mirror" not in problem_text({"msg": words}, silent=True)
     assert problem_text({"msg": "Permission denied (publickey)"}, silent=True) == "Permission denied (publickey)"
+
+
+def test_a_laptop_without_room_for_a_connection_is_no_silent_host() -> None:
+    """What ssh says of its own socket is this laptop's trouble, before a run (an error of ours) and in the middle of one."""
+    words = "unix_listener: cannot bind to path /run/user/1000/provisioner/ssh-0/a5.Vq8G: No space left on device"
+
+    assert problem_text({"msg": words}, silent=True) == words
+    with pytest.raises(OSError, match="No space left on device") as raised:
+        explain("server", "192.168.1.10", "me", f"{words}\n")
+    assert no_room(raised.value)
+    assert raised.value.filename == "/run/user/1000/provisioner/ssh-0/a5.Vq8G"
 
 
 def test_a_host_that_fell_silent_in_a_loop_is_told_once() -> None:

@@ -72,10 +72,12 @@ def done(stage: Stage, **environment: str) -> None:
 @pytest.mark.parametrize("place", ["state", *(pytest.param(place, marks=LONG) for place in ("memory", "tmp"))])
 def test_a_laptop_that_is_full_before_the_run_says_so(small: Stage, place: str, kind: str) -> None:
     """Nothing is changed on any host; one sentence says which file had no room."""
-    folder = folder_of(small, place)
+    folder, around = folder_of(small, place), surroundings(small, place)
+    if place == "memory":  # its folders are there, of earlier work, and no connection is open: ssh may be the first without room
+        assert small.json("plan", "demo", "--lab", **around).code in (0, 3)
     fill_here(folder, inodes=kind == "inodes")
     try:
-        said = small.json("apply", "demo", "--lab", "--yes", **surroundings(small, place))
+        said = small.json("apply", "demo", "--lab", "--yes", **around)
     finally:
         free_here(folder)
 
@@ -86,7 +88,7 @@ def test_a_laptop_that_is_full_before_the_run_says_so(small: Stage, place: str, 
         assert str(folder) in said.data["error"]
     else:
         assert said.code == 0, said
-    done(small, **surroundings(small, place))
+    done(small, **around)
 
 
 @pytest.mark.parametrize("kind", KINDS)
