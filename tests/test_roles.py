@@ -1,7 +1,10 @@
 """Every role is like the others: what playbooks/ROLES.md says, held."""
 
+import os
 import re
+import socket
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +62,29 @@ def test_tasks_are_written_in_the_house_manner(role: Path) -> None:
             assert task.get("no_log") is True, task["name"]
         if "ansible.builtin.apt" in task:
             assert task["ansible.builtin.apt"]["lock_timeout"] >= 60, task["name"]
+
+
+LOOPS = [task for role in ROLES for task in tasks(role) if "loop" in task]
+
+
+@pytest.mark.parametrize("task", LOOPS, ids=[task["name"] for task in LOOPS])
+def test_a_loop_ends_at_a_silent_host(task: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ansible's own way is to wait for it again at each item (loop_control.break_when, ansible-core 2.18)."""
+    import ansible_runner
+
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    account = {"login": "a.b", "name": "A", "shell": "/bin/bash", "always": [], "groups": []}
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and nobody listens: whoever connects is refused
+        gone = {"ansible_host": "127.0.0.1", "ansible_port": nobody.getsockname()[1], "ansible_remote_tmp": str(tmp_path)}
+        items = {"base_groups": ["a", "b", "c"], "base_accounts": [account] * 3}
+        play = {"hosts": "all", "gather_facts": False, "vars": items, "tasks": [task]}
+        run = ansible_runner.run(
+            private_data_dir=str(tmp_path), playbook=[play], inventory={"all": {"hosts": {"gone": gone}}}, quiet=True
+        )
+        (lost,) = [event["event_data"]["res"] for event in run.events if event["event"] == "runner_on_unreachable"]
+
+    assert len(lost["results"]) == 1, lost
 
 
 @pytest.mark.parametrize("role", ROLES, ids=NAMES)
