@@ -1,9 +1,11 @@
 """Stages that many tests share: built once, because a real office takes a minute."""
 
 import io
+import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ from hypothesis import settings
 from provisioner.cli.__main__ import main
 from tests import applied
 from tests.stage import Stage, make
-from tests.verbs import ME, PASSPHRASE, Run, Said
+from tests.verbs import BAKERY, ME, PASSPHRASE, Run, Said, key
 
 # The same examples every time: a change is judged by what it changed. HYPOTHESIS_SEEDED=no looks for new ones.
 settings.register_profile("repeatable", derandomize=os.environ.get("HYPOTHESIS_SEEDED") != "no", deadline=None)
@@ -109,3 +111,37 @@ def net(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
     monkeypatch.chdir(tmp_path / "net")
     yield tmp_path / "net"
     run("lock", "--inventory", tmp_path / "net")
+
+
+GIT = {"PATH": "/usr/bin:/bin", "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@x.example", "GIT_COMMITTER_NAME": "t",
+       "GIT_COMMITTER_EMAIL": "t@x.example", "GIT_CONFIG_GLOBAL": "/dev/null"}  # fmt: skip
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> dict[str, str]:
+    """A key each."""
+    return {name: key(tmp_path, name) for name in ("jo", "kim", "kim-before", "lou")}
+
+
+@pytest.fixture
+def scop(run: Run, net: Path, keys: dict[str, str], tmp_path: Path) -> Path:
+    """An inventory of three technicians: jo, who works here, kim, who had another key before, and lou; one office."""
+    path = net / "resellers/ma-scop.yml"
+    text = path.read_text()
+    assert "technicians:\n  jo:" in text
+    head = text[: text.index("technicians:")]
+
+    def write(kim: str) -> None:
+        people = {"jo": ("Jo L'Hôte", keys["jo"]), "kim": ("Kim {{ 7*7 }}", kim), "lou": ("Lou", keys["lou"])}
+        path.write_text(
+            head
+            + "technicians:  # who comes\n"
+            + "".join(f"  {login}:\n    name: {json.dumps(name)}\n    keys: ['{one}']\n" for login, (name, one) in people.items())
+        )
+        subprocess.run(["git", "-C", str(net), "commit", "-q", "-a", "-m", "technicians"], check=True, env=GIT)
+
+    write(keys["kim-before"])
+    write(keys["kim"])
+    subprocess.run(["git", "-C", str(net), "config", "provisioner.key", str(tmp_path / "jo")], check=True)
+    assert run("office", "new", "bakery", *BAKERY, "--person", "zoe=Zoé N'Diaye").code == 0
+    return net

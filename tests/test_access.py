@@ -1,13 +1,11 @@
-"""Off-boarding a technician, as far as files tell: access list, revoke, rotate; what a host's answer means."""
+"""Off-boarding a technician, as far as files tell: access list, revoke; what a host's answer means."""
 
 import json
 import os
 import subprocess
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -16,55 +14,15 @@ import yaml
 from provisioner import access, runs
 from provisioner.cli.access import code
 from provisioner.errors import BadInput
-from provisioner.inventory import ansible_vault, disk, open_inventory, sitting, technicians, vault
+from provisioner.inventory import disk, open_inventory, technicians
 from provisioner.inventory.target import Target
 from provisioner.lease import refuse_older_copy
 from provisioner.runs import Event, fold
-from tests.verbs import BAKERY, PASSPHRASE, Run, log, status
+from tests.verbs import Run, key, log, status
 
 ROOT = Path(__file__).parents[1]
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43  # nobody has the private half
 DAY = datetime(2026, 1, 2, tzinfo=UTC)
-REFUSE = ROOT / "playbooks/roles/base/files/refuse.py"
-
-
-def key(folder: Path, name: str) -> str:
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(folder / name)], check=True)
-    return " ".join((folder / f"{name}.pub").read_text().split()[:2])
-
-
-@pytest.fixture
-def keys(tmp_path: Path) -> dict[str, str]:
-    """A key each."""
-    return {name: key(tmp_path, name) for name in ("jo", "kim", "kim-before", "lou")}
-
-
-@pytest.fixture
-def scop(run: Run, net: Path, keys: dict[str, str], tmp_path: Path) -> Path:
-    """An inventory of three technicians: jo, who works here, kim, who had another key before, and lou; one office."""
-    path = net / "resellers/ma-scop.yml"
-    text = path.read_text()
-    assert "technicians:\n  jo:" in text
-    head = text[: text.index("technicians:")]
-
-    def write(kim: str) -> None:
-        people = {"jo": ("Jo L'Hôte", keys["jo"]), "kim": ("Kim {{ 7*7 }}", kim), "lou": ("Lou", keys["lou"])}
-        path.write_text(
-            head
-            + "technicians:  # who comes\n"
-            + "".join(f"  {login}:\n    name: {json.dumps(name)}\n    keys: ['{one}']\n" for login, (name, one) in people.items())
-        )
-        subprocess.run(["git", "-C", str(net), "commit", "-q", "-a", "-m", "technicians"], check=True, env=GIT)
-
-    write(keys["kim-before"])
-    write(keys["kim"])
-    subprocess.run(["git", "-C", str(net), "config", "provisioner.key", str(tmp_path / "jo")], check=True)
-    assert run("office", "new", "bakery", *BAKERY, "--person", "zoe=Zoé N'Diaye").code == 0
-    return net
-
-
-GIT = {"PATH": "/usr/bin:/bin", "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@x.example", "GIT_COMMITTER_NAME": "t",
-       "GIT_COMMITTER_EMAIL": "t@x.example", "GIT_CONFIG_GLOBAL": "/dev/null"}  # fmt: skip
 
 
 def reseller(net: Path) -> Any:
@@ -330,227 +288,6 @@ def test_what_became_of_a_host_is_what_the_audit_says(state: str, status: str) -
         assert [change.task for change in run.hosts["router"].changes] == ["kim: key /x:1 (SHA256:x)"]
 
 
-# --------------------------------------------------------------------------- the program, without a machine
-
-
-@pytest.fixture(scope="module")
-def program() -> ModuleType:
-    """`refuse.py` as a module."""
-    module = ModuleType("refuse")
-    exec(compile(REFUSE.read_text(), str(REFUSE), "exec"), module.__dict__)
-    return module
-
-
-def test_keys_are_known_however_they_are_written(program: ModuleType, keys: dict[str, str], tmp_path: Path) -> None:
-    """Behind options, as an authority, with another comment: one key; a commented line is none."""
-    one = keys["kim"]
-    wanted = program.of([one])
-
-    for line in (
-        one, f"{one} somebody else", f'command="echo hi",no-pty {one} x', f"cert-authority {one}", f"  {one}\r", f"\t{one}",
-        f'from="10.0.0.0/8" {one}',
-    ):  # fmt: skip
-        assert {k for _, k in program.keys_in(line.encode())} == wanted, line
-    assert program.keys_in(f"# {one}".encode()) == []
-    assert program.keys_in(b"ssh-ed25519 !!!! \xff\xfe") == []
-    said = subprocess.run(["ssh-keygen", "-l", "-f", str(tmp_path / "kim.pub")], capture_output=True, text=True, check=True)
-    assert program.fingerprint(next(iter(wanted))) == said.stdout.split()[1]
-
-
-def test_only_lines_with_their_key_go(program: ModuleType, keys: dict[str, str], tmp_path: Path) -> None:
-    """The rest of a file of keys stays byte for byte, with owner and mode; a link is followed, and stays a link."""
-    real = tmp_path / "real"
-    others = f"# {keys['kim']}\n\n{keys['lou']} lou\r\nnot a key \xff".encode("latin-1")
-    real.write_bytes(f"{keys['kim']} kim\n".encode() + others)
-    real.chmod(0o640)
-    link = tmp_path / "authorized_keys"
-    link.symlink_to(real)
-
-    program.without(str(link), program.of([keys["kim"]]))
-
-    assert real.read_bytes() == others
-    assert real.stat().st_mode & 0o777 == 0o640
-    assert link.is_symlink()
-    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
-
-
-def test_jobs_of_the_system_that_run_as_them(program: ModuleType) -> None:
-    """The sixth word of a line of /etc/crontab, the second after @reboot; never a comment, a setting or another's job."""
-    runs_as = program.Leaver.runs_as
-
-    class Kim:
-        login = "kim"
-
-    for line in ("* * * * * kim /x", "@daily kim /x", "*/5\t0 * * 1-5\tkim /x"):
-        assert runs_as(Kim, line), line
-    for line in ("# * * * * * kim /x", "* * * * * root kim", "PATH=/kim", "", "* * * * * kimono /x", "@daily root /home/kim/x"):
-        assert not runs_as(Kim, line), line
-
-
-def test_the_program_runs_on_the_oldest_python_we_serve() -> None:
-    """Debian 12 has Python 3.11: what a host runs as root compiles there, and needs the standard library alone."""
-    imported = {line.split()[1] for line in REFUSE.read_text().splitlines() if line.startswith("import ")}
-
-    compile(REFUSE.read_text(), str(REFUSE), "exec")
-    assert imported <= set(sys.stdlib_module_names)
-
-
-# ---------------------------------------------------------------------------------------------- secrets
-
-
-def test_rotate_makes_new_what_apply_takes_over(run: Run, scop: Path) -> None:
-    """Machines, directory, authority, repositories: new, under a new key; people's and mail's stay and are listed by hand."""
-    target = Target(scop, "bakery")
-    before, key_before = vault.read(target), (scop / "offices/bakery/vault.key").read_text()
-
-    listed = run("access", "rotate", "bakery", "--list", "--json")
-    assert vault.read(target) == before
-
-    said = run("access", "rotate", "bakery", "--yes", "--json")
-
-    assert said.code == 0, said
-    assert listed.data["rotates"] == said.data["rotated"]
-    assert listed.data["by_hand"] == said.data["by_hand"]
-    after = vault.read(target)
-    for section in vault.ROTATED:
-        old, new = getattr(before, section), getattr(after, section)
-        assert list(old) == list(new)
-        assert not [name for name in old if old[name] == new[name]], section
-    assert (after.people, after.mail) == (before.people, before.mail)
-    assert after.backup["password"] != before.backup["password"] == after.backup["former_1"]
-    assert after.backup["ssh_key"] == before.backup["ssh_key"]
-    assert (scop / "offices/bakery/vault.key").read_text() != key_before
-    assert log(scop)[0] == "bakery: secrets rotated"
-    assert status(scop) == ""
-    by_hand = {one["secret"]: one["how"] for one in said.data["by_hand"]}
-    assert {"people.zoe", "backup.ssh_key", "the inventory's passphrase"} <= set(by_hand)
-    assert "mail.password" not in by_hand  # this office has no provider
-    assert not set(by_hand) & set(said.data["rotated"])
-    assert said.data["next"] == "provisioner apply bakery"
-    texts = [text for entries in (after.people, after.console, after.machines, after.backup) for text in entries.values()]
-    assert not [text for text in texts if text in said.out + said.err]
-
-
-def test_the_backups_key_is_made_new_when_asked_for(run: Run, scop: Path) -> None:
-    """A new pair, its public half printed to be taken to the second place."""
-    before = vault.read(Target(scop, "bakery")).backup
-
-    said = run("access", "rotate", "bakery", "--backup-key", "--yes", "--json")
-
-    after = vault.read(Target(scop, "bakery")).backup
-    assert said.code == 0, said
-    assert before["ssh_key"] != after["ssh_key"]
-    (how,) = [one["how"] for one in said.data["by_hand"] if one["secret"] == "backup.ssh_key"]
-    assert after["ssh_key_public"] in how
-    assert after["ssh_key"] not in said.out
-
-
-def test_every_secret_of_the_vault_is_rotated_or_listed(run: Run, scop: Path) -> None:
-    """None is forgotten: whatever the vault holds stands on one of the two lists."""
-    found = vault.read(Target(scop, "bakery")).model_dump(mode="json")
-    held = {f"{section}.{name}" for section, entries in found.items() if section != "renewed" for name in entries}
-
-    said = run("access", "rotate", "bakery", "--yes", "--json")
-
-    assert held - {"backup.ssh_key_public"} <= {*said.data["rotated"], *(one["secret"] for one in said.data["by_hand"])}
-
-
-def test_no_password_of_the_repositories_is_forgotten(run: Run, scop: Path) -> None:
-    """Rotated twice before any machine heard of it: a repository that has the first one can still be brought to the last."""
-    target = Target(scop, "bakery")
-    had = [vault.read(target).backup["password"]]
-    for _ in range(2):
-        assert run("access", "rotate", "bakery", "--yes").code == 0
-        had.append(vault.read(target).backup["password"])
-
-    backup = vault.read(target).backup
-
-    assert [backup["former_1"], backup["former_2"], backup["password"]] == had
-
-
-@pytest.mark.parametrize("moment", ["next key written", "vault written"])
-def test_a_rotation_killed_half_way_leaves_an_open_vault(
-    moment: str, scop: Path, monkeypatch: pytest.MonkeyPatch, run: Run
-) -> None:
-    """At each step between the files the secrets can be read, and the same command does the rest."""
-    target = Target(scop, "bakery")
-    before = vault.read(target)
-
-    class Killed(BaseException):
-        pass
-
-    def killed(*_: object, **__: object) -> None:
-        raise Killed
-
-    rename = Path.rename
-
-    def cut(self: Path, to: Path) -> Path:
-        if self.name == "vault.key.next":
-            raise Killed
-        return rename(self, to)
-
-    with monkeypatch.context() as patch:
-        if moment == "next key written":
-            patch.setattr(vault, "_write", killed)
-        else:
-            patch.setattr(Path, "rename", cut)
-        with pytest.raises(Killed):
-            vault.rotate(target, open_inventory(scop).office("bakery"))
-    assert (scop / "offices/bakery/vault.key.next").exists()
-
-    now = vault.read(target)
-    assert (now == before) is (moment == "next key written")
-    assert run("access", "rotate", "bakery", "--yes").code == 0
-    assert vault.read(target) not in (before, now)
-    assert not (scop / "offices/bakery/vault.key.next").exists()
-    assert status(scop) == ""
-
-
-def test_another_passphrase_opens_everything_and_the_old_one_nothing(run: Run, scop: Path) -> None:
-    """One command for all offices; a weak one, the same one, a locked inventory: refused, nothing changed."""
-    new = "une autre phrase, plus longue"
-    for wrong in ("court", PASSPHRASE):
-        assert run("access", "rotate", "--passphrase", "--passphrase-stdin", stdin=wrong + "\n").code == 2
-    secrets = vault.read(Target(scop, "bakery"))
-    assert status(scop) == ""
-
-    said = run("access", "rotate", "--passphrase", "--passphrase-stdin", "--json", stdin=new + "\n")
-
-    assert said.code == 0, said
-    assert vault.read(Target(scop, "bakery")) == secrets
-    run("lock")
-    assert run("access", "rotate", "--passphrase", "--passphrase-stdin", stdin=new + "\n").code == 2
-    assert run("unlock", "--passphrase-stdin", stdin=PASSPHRASE + "\n").code == 2
-    assert run("unlock", "--passphrase-stdin", stdin=new + "\n").code == 0
-    assert vault.read(Target(scop, "bakery")) == secrets
-    assert status(scop) == ""
-    assert new not in "".join(p.read_text(errors="replace") for p in scop.rglob("*") if p.is_file())
-
-
-def test_a_new_passphrase_killed_half_way(run: Run, scop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some offices have it, some not: the same command with the same new one does the rest."""
-    assert run("office", "new", "shop", *BAKERY).code == 0
-    new, write = "une autre phrase, plus longue", disk.write
-    written: list[Path] = []
-
-    def killed(path: Path, *rest: Any, **more: Any) -> None:
-        if written:
-            raise KeyboardInterrupt
-        written.append(path)
-        write(path, *rest, **more)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(disk, "write", killed)
-        with pytest.raises(KeyboardInterrupt):
-            vault.change_passphrase(scop, new)
-    assert sitting.recall(scop) == PASSPHRASE
-
-    assert run("access", "rotate", "--passphrase", "--passphrase-stdin", stdin=new + "\n").code == 0
-    for office in ("bakery", "shop"):
-        assert vault.read(Target(scop, office)).console
-        ansible_vault.decrypt((scop / f"offices/{office}/vault.key").read_text(), new)
-
-
 @pytest.mark.parametrize("words", [("rotate",), ("rotate", "bakery", "--passphrase"), ("list", "--look"), ("rotate", "nowhere")])
 def test_bad_words_change_nothing(words: tuple[str, ...], run: Run, scop: Path) -> None:
     """One message, code 2."""
@@ -559,15 +296,6 @@ def test_bad_words_change_nothing(words: tuple[str, ...], run: Run, scop: Path) 
     assert said.code == 2, said
     assert "Traceback" not in said.err
     assert status(scop) == ""
-
-
-def test_locked_secrets_stop_a_rotation_and_no_revocation(run: Run, scop: Path) -> None:
-    """Shutting somebody out needs no secret; rotating needs the vault."""
-    run("lock")
-
-    assert run("access", "rotate", "bakery", "--yes").code == 2
-    assert run("access", "revoke", "kim", "--yes").code == 0
-    assert "kim" in reseller(scop).former
 
 
 def test_role_base_is_told_who_left(scop: Path, keys: dict[str, str]) -> None:

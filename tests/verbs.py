@@ -40,3 +40,9 @@ def log(root: Path) -> list[str]:
 
 def status(root: Path) -> str:
     return subprocess.run(["git", "-C", str(root), "status", "--short"], capture_output=True, text=True, check=True).stdout
+
+
+def key(folder: Path, name: str) -> str:
+    """A new key pair in a folder; its public half, `type base64`."""
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(folder / name)], check=True)
+    return " ".join((folder / f"{name}.pub").read_text().split()[:2])
