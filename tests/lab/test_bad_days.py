@@ -1,7 +1,11 @@
 """Bad days of an office server: restarted under an apply, its packages held back."""
 
+import pytest
+
 from tests.lab.light import power, soon
 from tests.stage import Said, Stage
+
+pytestmark = pytest.mark.lab
 
 _NEW = (
     "  come: {name: Côme Lévêque, groups: [boutique]}",

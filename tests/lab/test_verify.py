@@ -15,6 +15,8 @@ from tests import applied
 from tests.lab.light import power
 from tests.stage import Said, Stage
 
+pytestmark = pytest.mark.lab
+
 RED = ("critical", "unknown")
 
 
