@@ -36,6 +36,12 @@ SILENT = "takes the connection and stays silent"
 HANGS_UP = "hangs up before the login, as hosts do for a while after several wrong ones"
 
 
+class NoRoomHere(Unreachable):
+    """This laptop has no room for a connection's socket: nothing is wrong with the host, and none is worth asking."""
+
+    exit_code = 2
+
+
 @dataclass(frozen=True)
 class Door:
     """How one technician gets into the hosts of one target: login, private key file, pins.
@@ -102,7 +108,6 @@ class Door:
         Raises:
             HostKeyChanged: the host shows another key than the pinned one.
             Unreachable: no connection, no login, or no answer within `timeout_s`.
-            OSError: no room on this laptop for the connection's socket.
         """
         try:
             done = subprocess.run(
@@ -133,10 +138,11 @@ def explain(host: str, address: str, user: str, stderr: str) -> HostKeyChanged |
     """Turn what OpenSSH said into one plain sentence with the host's name; its words come last, as evidence.
 
     Raises:
-        OSError: it is this laptop that has no room for the connection's socket; nothing is wrong with the host.
+        NoRoomHere: it is this laptop that has no room for the connection's socket.
     """
     if full := re.search(rf"unix_listener: .* path (.+): {os.strerror(errno.ENOSPC)}", stderr):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), full[1])
+        said = f"no room is left on this laptop's disk: {os.strerror(errno.ENOSPC)}: {full[1]}"
+        raise NoRoomHere(said, hint="df -h; df -i; make room, then again")
     if "IDENTIFICATION HAS CHANGED" in stderr or "Host key verification failed" in stderr:
         return HostKeyChanged(
             f"{host} ({address}) shows another host key than the pinned one; nothing was sent to it",
@@ -181,6 +187,9 @@ def locate(door: Door, candidates: dict[str, list[str]]) -> dict[str, Found]:
     Args:
         door: who knocks.
         candidates: host -> its possible addresses, the likeliest first.
+
+    Raises:
+        NoRoomHere: this laptop cannot make a connection.
     """
     with ThreadPoolExecutor(max_workers=max(1, min(32, len(candidates)))) as pool:
         found = pool.map(lambda item: _locate(door, *item), candidates.items())
@@ -192,6 +201,8 @@ def _locate(door: Door, host: str, addresses: list[str]) -> Found:
     for address in addresses:
         try:
             done = door.run(host, address, ["sudo", "-n", "date", "+%s"], timeout_s=CONNECT_TIMEOUT_S + 10)
+        except NoRoomHere:
+            raise
         except (HostKeyChanged, Unreachable) as error:
             problems.append(error)
             continue
