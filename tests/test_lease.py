@@ -5,6 +5,7 @@ a lab's hosts have the clock and the time since boot of the machine they run on.
 """
 
 import json
+import queue
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from provisioner import lease
-from provisioner.ssh import Door
+from provisioner.ssh import Door, explain
 
 BASE, BOOT = "/var/lib/provisioner", "/proc/sys/kernel/random/boot_id"
 NOW, DAY, YEARS = 1_795_000_000.0, 86_400.0, 3_652 * 86_400.0
@@ -111,3 +112,21 @@ def test_a_host_that_is_somebody_elses_by_now_was_not_told(host: Host, monkeypat
     assert host.take("two")["ok"]
     assert ours.mark({"commit": "b"}, ["server"]) == ["server"]
     assert host.ask(do="read")["applied"]["commit"] == "a"
+
+
+def test_a_laptop_without_room_for_a_connection_cannot_renew(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the middle of a run that is no answer from the host: the run ends when it lasted, and is told the laptop's trouble."""
+
+    def ask(_door: Door, name: str, address: str, request: dict[str, Any]) -> dict[str, Any]:
+        if request["do"] == "renew":
+            raise explain(name, address, "me", "unix_listener: cannot bind to path /run/x.Vq8G: No space left on device\n")
+        return host.ask(**request)
+
+    monkeypatch.setattr(lease, "ask", ask)
+    monkeypatch.setattr(lease, "LEASE_S", 0.5)
+    host.up += 901  # the other's has run out
+    words: queue.Queue[str] = queue.Queue()
+    with lease.Lease(Door.__new__(Door), {"server": "192.0.2.1"}, "r", "c.lefevre", lost=words.put):
+        said = words.get(timeout=30)
+
+    assert said.startswith("the lease on server cannot be renewed: no room is left on this laptop's disk")
