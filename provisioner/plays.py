@@ -306,7 +306,9 @@ def orphans(target: Target) -> dict[int, str]:
 def sweep(target: Target, *, say: Callable[[str], None], patience_s: float = 900, idle_s: float = 10) -> list[str]:
     """Deal with what killed runs left: their ansible-playbook is stopped before its next task, their folders removed.
 
-    One whose workers died with the tool waits for them for ever, without a child process: after `idle_s` so it is ended.
+    One whose workers died with the tool waits for them for ever, without a child process. One that could not write to the dead
+    tool reads no more results (ansible's `results_thread_main` ends at an OSError), and a worker with many of them waits for
+    ever to hand them over. After `idle_s` of either it is ended.
 
     Returns:
         The names of the runs that were still working.
@@ -319,13 +321,17 @@ def sweep(target: Target, *, say: Callable[[str], None], patience_s: float = 900
     runs = sorted(set(working.values()))
     deadline = time.monotonic() + patience_s
     busy = dict.fromkeys(working, time.monotonic())
+    used: dict[int, int] = {}
     while working and time.monotonic() < deadline:
         time.sleep(0.3)
         working = orphans(target)
         children = {pid: {child.pid for child in Process(pid, 0, ()).children} for pid in working}
-        busy |= {pid: time.monotonic() for pid in working if pid not in busy or children[pid]}
-        # a worker without a child may compute; the one it works for has a child then: the worker
-        workers = set().union(*children.values())
+        workers = set().union(*children.values()) & working.keys()
+        before, used = used, {pid: Process(pid, 0, ()).used_ticks for pid in workers}
+        # a worker that computes takes time; one that waits for its host has a child that does: ssh
+        gets_on = {pid for pid in working if pid not in busy or children[pid] - workers or used.get(pid) != before.get(pid)}
+        gets_on |= {pid for pid in working if children[pid] & gets_on}
+        busy |= dict.fromkeys(gets_on, time.monotonic())
         stuck = [pid for pid in working if pid not in workers and time.monotonic() - busy[pid] > idle_s]
         if stuck:
             say(f"ansible-playbook {', '.join(map(str, stuck))} waits for nothing any more; ending it")

@@ -90,9 +90,19 @@ class Process:
                 stat = path.read_text(encoding="utf-8", errors="replace")
             except OSError:
                 continue
-            if int(stat[stat.rindex(")") + 2 :].split(maxsplit=2)[1]) == self.pid:
-                found.append(Process(int(path.parent.name), _state_and_start(stat)[1], ()))
+            state, start = _state_and_start(stat)
+            if state not in "ZX" and int(stat[stat.rindex(")") + 2 :].split(maxsplit=2)[1]) == self.pid:
+                found.append(Process(int(path.parent.name), start, ()))
         return found
+
+    @property
+    def used_ticks(self) -> int:
+        """The processor's time it has taken so far, in clock ticks; 0 when it is gone."""
+        try:
+            stat = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return 0
+        return sum(map(int, stat[stat.rindex(")") + 2 :].split()[11:13]))
 
     def end(self, how: signal.Signals = signal.SIGKILL) -> None:
         """Send `how` if it is still this process."""

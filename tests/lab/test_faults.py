@@ -302,6 +302,32 @@ def test_an_orphan_that_waits_for_nothing_is_ended_at_once(two: Stage, deaf: boo
             process.wait()
 
 
+def test_an_orphan_whose_worker_cannot_hand_over_is_ended_at_once(two: Stage) -> None:
+    """Nobody reads its worker's results any more, which fill the pipe; a worker that computes is let be."""
+    ways = {"stuck": "os.write(out, bytes(1 << 20))", "works": "while time.time() < until: pass"}
+    code = "import os, time; until = time.time() + 4; _, out = os.pipe(); os.fork() or exec({way!r}) or os._exit(0); os.wait()"
+    started = {
+        name: subprocess.Popen(
+            [sys.executable, "-c", f"{code.format(way=way)} # ansible-playbook"],
+            env={**os.environ, plays.RUN_VARIABLE: f"{two.target.id}/{name}"},
+        )
+        for name, way in ways.items()
+    }
+    said: list[str] = []
+    try:
+        assert soon(lambda: len(plays.orphans(two.target)) == 4, 5)
+        plays.sweep(two.target, say=said.append, patience_s=30, idle_s=1)
+        assert plays.orphans(two.target) == {}
+        assert started["stuck"].wait(1) == -signal.SIGTERM
+        assert started["works"].wait(1) == 0
+        assert [line for line in said if f"ansible-playbook {started['stuck'].pid} waits for nothing any more" in line]
+        assert not [line for line in said if line.startswith("ending")]
+    finally:
+        for process in started.values():
+            process.kill()
+            process.wait()
+
+
 def test_ctrl_c_lets_the_current_task_end(two: Stage) -> None:
     """Once: the task that runs ends, no other begins, exit 130; the journal says interrupted, and the lease is given back."""
     slow(lambda line: two.on("server", line), 3)
