@@ -78,8 +78,8 @@ class Process:
             stat = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8", errors="replace")
         except OSError:
             return False
-        state, start = _state_and_start(stat)
-        return state not in "ZX" and start == self.start
+        fields = _fields(stat)
+        return fields[0] not in "ZX" and int(fields[19]) == self.start
 
     @property
     def children(self) -> list["Process"]:
@@ -90,9 +90,9 @@ class Process:
                 stat = path.read_text(encoding="utf-8", errors="replace")
             except OSError:
                 continue
-            state, start = _state_and_start(stat)
-            if state not in "ZX" and int(stat[stat.rindex(")") + 2 :].split(maxsplit=2)[1]) == self.pid:
-                found.append(Process(int(path.parent.name), start, ()))
+            fields = _fields(stat)
+            if fields[0] not in "ZX" and int(fields[1]) == self.pid:
+                found.append(Process(int(path.parent.name), int(fields[19]), ()))
         return found
 
     @property
@@ -102,7 +102,7 @@ class Process:
             stat = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8", errors="replace")
         except OSError:
             return 0
-        return sum(map(int, stat[stat.rindex(")") + 2 :].split()[11:13]))
+        return sum(map(int, _fields(stat)[11:13]))
 
     def end(self, how: signal.Signals = signal.SIGKILL) -> None:
         """Send `how` if it is still this process."""
@@ -119,16 +119,16 @@ class Process:
         return True
 
 
-def _state_and_start(stat: str) -> tuple[str, int]:
-    fields = stat[stat.rindex(")") + 2 :].split()  # the name before may hold blanks and brackets
-    return fields[0], int(fields[19])
+def _fields(stat: str) -> list[str]:
+    """What proc_pid_stat(5) counts from 3 on: its state first; the name before may hold blanks and brackets."""
+    return stat[stat.rindex(")") + 2 :].split()
 
 
 def recorded(record: Path, argv: Sequence[str]) -> Process | None:
     """The process that wrote `record` and became `argv`; None when there is no record. It may have ended since."""
     try:
         stat = record.read_text(encoding="utf-8", errors="replace")
-        return Process(int(stat.split(maxsplit=1)[0]), _state_and_start(stat)[1], tuple(argv))
+        return Process(int(stat.split(maxsplit=1)[0]), int(_fields(stat)[19]), tuple(argv))
     except (OSError, ValueError, IndexError):
         return None
 
