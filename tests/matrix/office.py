@@ -15,7 +15,7 @@ from typing import Any
 
 from provisioner import lab, runs
 from provisioner.lab import base, every, snapshot
-from tests.lab.light import bring_up, light, state
+from tests.lab.light import bring_up, inside, light, state
 from tests.matrix.rows import REFERENCE, content, home, pack
 from tests.stage import Said, Stage
 
@@ -68,7 +68,7 @@ def office(folder: Path, *, whole: bool = False) -> Iterator[Stage]:
         said = stage.json("lab", "up", "demo", "--suite", SUITE, "--from", _adopted(folder / "adopted"))
         assert said.code == 0, said
         for host in HOSTS:  # the lists of an old snapshot are as good as new: fetching them is no part of a case
-            stage.on(host, "sudo touch /var/lib/apt/lists")
+            inside(stage, host, "touch /var/lib/apt/lists")
         yield stage
     finally:
         clear(folder)
@@ -112,7 +112,7 @@ def _adopted(folder: Path) -> str:
 def alike(stage: Stage) -> dict[str, dict[str, str]]:
     """What each host is now (`likeness.py`)."""
     program = shlex.quote((ROOM / "likeness.py").read_text())
-    return {host: json.loads(stage.on(host, f"sudo python3 -c {program}")) for host in HOSTS}
+    return {host: json.loads(inside(stage, host, f"cd / && env LC_ALL=C.UTF-8 python3 -c {program}")) for host in HOSTS}
 
 
 def apply(stage: Stage, **environment: str) -> Said:
