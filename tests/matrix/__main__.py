@@ -1,7 +1,7 @@
 """`make matrix`: every case that is due; stop it when you like, it goes on where it was.
 
 ROWS=F1,F4 runs these rows alone. Cases that failed are tried again by the next call. Ends with the table, which goes into
-the README too, and with 7 when a case failed or is left.
+the README too, and with 7 when a case failed or is left. Rows that passed whole are noted in `whole.json`.
 """
 
 import os
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 
-from tests.matrix.rows import ROOT, ROWS, passed, table
+from tests.matrix.rows import ROOT, ROWS, Cases, note, table, whole
 
 PYTEST = [sys.executable, "-m", "pytest", "-p", "tests.matrix.plugin", "-m", ""]
 # These have a lab of their own each, or none, so any worker may take any; the others share one in their file.
@@ -19,7 +19,7 @@ ALONE = ("F1", "F2", "F3", "F11", "F12", "T1", "T2")
 WORKERS = os.environ.get("WORKERS") or str((os.cpu_count() or 2) + 1)
 
 
-def cases() -> list[tuple[str, str]]:
+def cases() -> Cases:
     """All cases there are: row and name."""
     with tempfile.NamedTemporaryFile("r", suffix=".cases") as file:
         done = subprocess.run([*PYTEST, "-q", "--list-cases", file.name], cwd=ROOT, check=False, capture_output=True, text=True)
@@ -44,11 +44,12 @@ def main(*words: str) -> int:
     asked = [word for word in words if word in ROWS] or list(ROWS)
     every = cases()
     for rows, dist in ((ALONE, "load"), (tuple(row for row in ROWS if row not in ALONE), "loadfile")):
-        mine = [row for row in asked if row in rows and any(found == row and not passed(row, case) for found, case in every)]
+        mine = [row for row in asked if row in rows and not whole(row, every)]
         if mine and "table" not in words:
             files = sorted({case.partition("::")[0] for row, case in every if row in mine})
             workers = ["-n", WORKERS, "--dist", dist, "--no-loadscope-reorder", "--maxschedchunk", "1", "-v", "--tb=short"]
             subprocess.run([*PYTEST, "--matrix", ",".join(mine), *workers, *files], cwd=ROOT, check=False)
+    note(every)
     lines = table(every)
     print("\n".join(lines))
     write(lines)
