@@ -47,9 +47,10 @@ packages() {
 
 if [ -n "$(dpkg --audit)" ] || [ -n "$(ls /var/lib/dpkg/updates 2>/dev/null)" ]; then
   patiently dpkg --force-confdef --force-confold --configure -a || true  # apt-get mends what dpkg could not
-  # one cut short while it was unpacked is unpacked again: --fix-broken alone leaves it as it is (apt 2.6, 3.0)
+  # one cut short while it was unpacked is unpacked again: --fix-broken alone leaves it as it is (apt 2.6, 3.0);
+  # what it still needs comes too, and as in the roles nothing that is merely recommended
   # shellcheck disable=SC2046 - names of packages have no blanks
-  packages --fix-broken --reinstall install $(dpkg-query -W -f '${db:Status-Eflag} ${binary:Package}\n' | sed -n 's/^reinstreq //p')
+  packages --no-install-recommends --fix-broken --reinstall install $(dpkg-query -W -f '${db:Status-Eflag} ${binary:Package}\n' | sed -n 's/^reinstreq //p')
   [ -z "$(dpkg --audit)" ] || { dpkg --audit >&2; exit 1; }
   echo repaired
 fi

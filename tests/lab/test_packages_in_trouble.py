@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from provisioner import lab
 from tests.lab.light import bring_up, light, soon
 from tests.stage import Said, Stage
 
@@ -90,6 +91,25 @@ def test_what_a_killed_dpkg_left_is_finished(two: Stage, state: str) -> None:
     assert state.rpartition(" ")[2] in root(two, "dpkg-query -W -f '${Status}' tzdata")
     sound(two)
     assert root(two, "dpkg-query -W -f '${Status}' tzdata") == "install ok installed"
+
+
+def test_what_is_finished_brings_only_what_it_needs(two: Stage) -> None:
+    """A package unpacked before what it depends on gets that, and nothing that Debian merely recommends beside it."""
+    found = lab.find(two.target)
+    assert found
+    root(two, f"http_proxy={found.proxy} apt-get -q update")
+    root(two, "cp -r /root/half /root/needy; cd /root/needy/DEBIAN; rm postinst; sed -i s/half/needy/ control")
+    root(two, "echo 'Depends: libglib2.0-0t64' >> /root/needy/DEBIAN/control; dpkg-deb -b /root/needy /root/needy.deb")
+    root(two, "dpkg --unpack /root/needy.deb")
+    sound(two)
+    said = root(two, "dpkg-query -W -f '${Status}\n${Recommends}\n' libglib2.0-0t64; dpkg --purge needy >/dev/null")
+    status, recommended = said.splitlines()
+
+    assert status == "install ok installed"
+    names = [name.split()[0] for name in recommended.split(",")]
+    assert names
+    states = root(two, f"dpkg-query -W -f '${{db:Status-Status}} ${{Package}}\n' {' '.join(names)} 2>/dev/null || true")
+    assert [line for line in states.splitlines() if not line.startswith("not-installed ")] == []
 
 
 @LONG
