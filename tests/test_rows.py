@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.inventory import open_inventory
 from tests.matrix import rows
 
 FILE = "tests/test_lease.py"
@@ -67,3 +68,21 @@ def test_a_row_noted_is_due_again_on_other_code_and_with_another_case(monkeypatc
     assert counted(CASES) == "2 0 0 2"
     rows.note(CASES)
     assert "F10" not in json.loads(rows.WHOLE.read_text())
+
+
+def test_what_no_case_runs_does_not_count_and_cannot_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The program for those who left is none of the rows' code as long as nobody left the resellers the cases use."""
+    inventory = open_inventory(rows.ROOT / "inventory")
+    resellers = [path.stem for path in (rows.ROOT / "inventory/resellers").glob("*.yml")]
+    (tmp_path / "run").write_text("one")
+    (tmp_path / "not_run").write_text("one")
+    monkeypatch.setattr(rows, "ROOT", tmp_path)
+    monkeypatch.setattr(rows, "NOT_RUN", ("not_run",))
+
+    assert resellers
+    assert [name for name in resellers if inventory.reseller(name).former] == []
+    before = rows.content.__wrapped__((".",))
+    (tmp_path / "not_run").write_text("other")
+    assert rows.content.__wrapped__((".",)) == before
+    (tmp_path / "run").write_text("other")
+    assert rows.content.__wrapped__((".",)) != before

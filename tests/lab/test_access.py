@@ -55,6 +55,17 @@ class Network:
         assert done.returncode == 0 or "Permission denied" in done.stderr or "Connection closed" in done.stderr, done
         return done.returncode == 0
 
+    def program(self, boot: str, *words: str) -> list[str]:
+        """What `refuse.py`, begun by `boot`, says on the router as root, by line; the last one is `ended` and its exit code."""
+        asked = {
+            "do": "refuse", "logins": {LEAVES: [public(self.leaves.key)]}, "stay": {STAYS: [public(self.stays.key)]},
+            "me": {"login": STAYS, "key": public(self.stays.key)}, "keep_lease": True,
+        }  # fmt: skip
+        given = f"{json.dumps((plays.playbooks() / access.PROGRAM).read_text())}\n{json.dumps(asked)}"
+        called = shlex.join(["sudo", "-n", "python3", "-c", boot, *words])
+        said = self.stays.on("router", f"printf %s {shlex.quote(given)} | sh -c {shlex.quote(f'{called} 2>&1; echo ended $?')}")
+        return said.strip().splitlines()
+
     def found(self, said: Said, host: str) -> list[str]:
         """What was named on a host, one line each."""
         things = said.data["offices"]["demo"]["hosts"][host]["found"]
@@ -274,11 +285,6 @@ def test_the_program_killed_on_the_host_at_any_step(network: Network) -> None:
     """Killed there at each system call that changes something, it leaves colleagues in; the last call proves it done."""
     stays, leaves = network.stays, network.leaves
     as_root(stays, "router", f"umask 077; echo '{public(leaves.key)}' >> /home/{STAYS}/.ssh/authorized_keys")
-    asked = {
-        "do": "refuse", "logins": {LEAVES: [public(leaves.key)]}, "stay": {STAYS: [public(stays.key)]},
-        "me": {"login": STAYS, "key": public(stays.key)}, "keep_lease": True,
-    }  # fmt: skip
-    source = (plays.playbooks() / access.PROGRAM).read_text()
     at_each = """
 import os, sys
 count, left = 0, int(sys.argv[1])
@@ -290,13 +296,9 @@ def step(event, args):
         if count == left: os.kill(os.getpid(), 9) if event != "os.kill" else os._exit(137)
 sys.addaudithook(step)
 """
-    line = f"sudo -n python3 -c {shlex.quote(at_each + access.BOOT)}"
     ended = []
     for step in range(1, 30):
-        argv = shlex.join(["sh", "-c", f"{line} {step}; echo ended $?"])
-        program = f"{json.dumps(source)}\n{json.dumps(asked)}"
-        said = stays.on("router", f"printf %s {shlex.quote(program)} | {argv}")
-        ended.append(said.strip().splitlines()[-1])
+        ended.append(network.program(at_each + access.BOOT, str(step))[-1])
         # each further verb logs in anew, and asks sudo: that a colleague still gets in is what goes on here
         if ended[-1] == "ended 0":
             break
@@ -305,6 +307,51 @@ sys.addaudithook(step)
     assert network.gets_in("router", STAYS, stays.key)
     assert not network.gets_in("router", LEAVES, leaves.key)
     assert not network.gets_in("router", STAYS, leaves.key)
+
+
+LATE = """
+import json, pathlib, subprocess, sys, time
+module = {"__name__": "refuse"}
+exec(json.loads(sys.stdin.readline()), module)
+prove = module["Leaver"].prove
+def late(self):
+    uid = self.account.pw_uid
+    subprocess.Popen(["sleep", "6666"], user=uid, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(["systemctl", "stop", "--no-block", f"user-runtime-dir@{uid}"], check=True)
+    group = pathlib.Path(f"/sys/fs/cgroup/user.slice/user-{uid}.slice/user-runtime-dir@{uid}.service/cgroup.procs")
+    for _ in range(500):
+        if group.exists() and group.read_text():
+            break
+        time.sleep(0.01)
+    prove(self)
+module["Leaver"].prove = late
+module["main"]()
+"""
+
+
+def test_what_begins_in_the_last_moment_ends_too_and_the_systems_own_goes_on(network: Network) -> None:
+    """Between the kills and the proof: a process of theirs is named and ends; systemd's clearing up after them is not theirs."""
+    stays = network.stays
+    uid = as_root(stays, "router", f"id -u {LEAVES}").strip()
+    slow = f"/etc/systemd/system/user-runtime-dir@{uid}.service.d"
+    as_root(
+        stays,
+        "router",
+        f"""
+        mkdir -p {slow}; printf '[Service]\nExecStop=/bin/sleep 5555\n' > {slow}/slow.conf
+        systemctl daemon-reload; systemctl start user-runtime-dir@{uid}
+        """,
+    )
+    try:
+        *answer, ended = network.program(LATE)
+
+        assert ended == "ended 0", answer
+        told = json.loads(answer[0])["logins"][LEAVES]
+        assert told["left"] == []
+        assert [thing["about"] for thing in told["found"] if thing["what"] == "process"][-1:] == ["sleep"], told
+        assert sleeping(stays, "router", "5555", "6666") == ["5555"]
+    finally:
+        as_root(stays, "router", f"rm -r {slow}; systemctl daemon-reload; systemctl kill user-runtime-dir@{uid}")
 
 
 LEASE = """

@@ -241,7 +241,9 @@ def processes(uid):
             continue
         group = raw(pid, "cgroup").decode(errors="replace")
         mine = str(uid) in uids[1].split()
-        if mine or raw(pid, "loginuid").strip() == str(uid).encode() or f"/user-{uid}.slice/" in group:
+        # user-runtime-dir@.service is the system's own: it makes and removes /run/user/UID around their logins
+        login = raw(pid, "loginuid").strip() == str(uid).encode()
+        if mine or login or re.search(rf"/user-{uid}\.slice/(?!user-runtime-dir@{uid}\.service)", group):
             unit = re.search(r"/system\.slice/(?:[^\n]*/)?([^/\n]+\.service)", group)
             # what systemd runs for somebody is stopped as a unit; what a login of theirs started elsewhere is not one of ours
             if mine or not unit:
@@ -264,6 +266,7 @@ class Leaver:
         self.login, self.ask, self.sshd = login, ask, sshd
         self.act = ask["do"] == "refuse"
         self.found, self.left, self.look_at = [], [], []
+        self.named = set()  # processes
         self.spared = of(line for lines in ask["stay"].values() for line in lines) | of([ask["me"]["key"]])
         recorded = of(lines)
         try:
@@ -486,17 +489,26 @@ class Leaver:
                 asked = ("-p", "RemoteHost", "-p", "TTY", "-p", "Timestamp", "--value")
                 said = call("loginctl", "show-session", fields[0], *asked)[1]
                 self.say("session", fields[0], " ".join(said.split()))
-        for pid in sorted(there):
+        self.name(there)
+        if self.act:
+            self.end()
+
+    def name(self, there):
+        """Name what runs as them, each once."""
+        for pid in sorted(there.keys() - self.named):
             self.say("process", str(pid), called(pid))
-        if not self.act:
-            return
+        self.named |= there.keys()
+
+    def end(self):
+        """Kill what runs as them until nothing does, or the patience is over; what is left."""
         until = time.monotonic() + PATIENCE_S
-        while there and time.monotonic() < until:
+        while (there := processes(self.account.pw_uid)) and time.monotonic() < until:
+            self.name(there)
             for pid in there:
                 with contextlib.suppress(OSError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.05)
-            there = processes(uid)
+        return there
 
     # --------------------------------------------------------------------------------------------- proof
 
@@ -517,7 +529,7 @@ class Leaver:
                 self.left.append(f"the account {self.login} has the number {uid}, which is not its own: close it by hand")
             elif not self.closed():
                 self.left.append(f"the account {self.login} is not closed")
-            elif still := processes(uid):
+            elif still := self.end():  # a look at processes is not one moment: one begun meanwhile shows in the next
                 self.left.append(f"{self.login} still runs {', '.join(f'{called(p)} ({p})' for p in sorted(still))}")
 
     def answer(self):
