@@ -2,17 +2,18 @@
 
 apt waits as long as a byte comes now and then: a mirror that gives 1 kB/s would hold a run up for days. So where next to
 nothing comes for two minutes while hosts wait, they are told so, in words that apt repeats and causes.py knows. Needs
-Python's standard library alone: root, who runs it for a lab, has no other.
+Python's standard library alone: root, who runs it for a lab, has no other. It has one thread, so that its files and its
+lock are gone with it: a process is seen as ended when its first thread has (proc_pid_stat(5)), whatever the others hold.
 """
 
 import argparse
+import asyncio
 import contextlib
 import ctypes
 import fcntl
 import os
 import socket
 import sys
-import threading
 import time
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
@@ -41,6 +42,7 @@ def _listener(namespace: str | None, bind: str, port: int) -> socket.socket:
     except OSError as error:
         sys.exit(f"cannot listen on {bind}:{port}: {error.strerror}")
     listener.listen(64)
+    listener.setblocking(False)
     if namespace:
         _enter(f"/proc/self/fd/{outside.fileno()}")
         outside.close()
@@ -73,64 +75,66 @@ class Flow:
                         end.shutdown(socket.SHUT_RDWR)
                 self.waiting.clear()
 
-    def refuse(self, client: socket.socket) -> None:
+    async def refuse(self, client: socket.socket) -> None:
         """Tell why, where apt shows it: in the status line (RFC 9112 §4)."""
-        with client, contextlib.suppress(OSError):
-            client.settimeout(5)
-            client.recv(1 << 16)
-            client.sendall(
-                f"HTTP/1.1 503 too slow: {self.speed:.1f} kB/s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode()
-            )
+        loop = asyncio.get_running_loop()
+        await asyncio.wait_for(loop.sock_recv(client, 1 << 16), timeout=5)
+        why = f"HTTP/1.1 503 too slow: {self.speed:.1f} kB/s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        await asyncio.wait_for(loop.sock_sendall(client, why.encode()), timeout=5)
 
 
-def _pump(source: socket.socket, sink: socket.socket, flow: Flow | None = None) -> None:
+async def _pump(source: socket.socket, sink: socket.socket, flow: Flow | None = None) -> None:
+    loop = asyncio.get_running_loop()
     with contextlib.suppress(OSError):
-        while data := source.recv(1 << 18):
-            sink.sendall(data)
+        while data := await loop.sock_recv(source, 1 << 18):
+            await loop.sock_sendall(sink, data)
             if flow:
                 flow.came += len(data)
     with contextlib.suppress(OSError):
         sink.shutdown(socket.SHUT_WR)
 
 
-def _serve(client: socket.socket, to_port: int, flow: Flow) -> None:
-    if time.monotonic() < flow.refused_until:
-        flow.refuse(client)
-        return
-    with (
-        client,
-        contextlib.suppress(OSError),
-        socket.create_connection(("127.0.0.1", to_port), timeout=10) as cache_end,
-    ):
-        cache_end.settimeout(None)
+async def _serve(client: socket.socket, to_port: int, flow: Flow) -> None:
+    with client, socket.socket() as cache_end, contextlib.suppress(OSError):
+        if time.monotonic() < flow.refused_until:
+            await flow.refuse(client)
+            return
+        cache_end.setblocking(False)
+        await asyncio.wait_for(asyncio.get_running_loop().sock_connect(cache_end, ("127.0.0.1", to_port)), timeout=10)
         flow.waiting[client] = cache_end
         try:
-            back = threading.Thread(target=_pump, args=(cache_end, client, flow), daemon=True)
-            back.start()
-            _pump(client, cache_end)
-            back.join()
+            await asyncio.gather(_pump(client, cache_end), _pump(cache_end, client, flow))
         finally:
             flow.waiting.pop(client, None)
 
 
-def _forward(options: argparse.Namespace) -> None:
-    use = Path(options.use).open("a")  # noqa: SIM115 - held until this process ends, so that nobody stops the cache
-    fcntl.flock(use, fcntl.LOCK_SH)
-    listener = _listener(options.namespace, options.bind, options.port)
-    listener.settimeout(1)
-    print("listening", flush=True)
-    flow = Flow(options.slow_s)
-    while options.while_exists is None or Path(options.while_exists).exists():
-        flow.look()
+async def _accept(listener: socket.socket, options: argparse.Namespace, flow: Flow) -> None:
+    serving = set()
+    while True:
         try:
-            client, (peer, _) = listener.accept()
-        except TimeoutError:
+            client, (peer, _) = await asyncio.get_running_loop().sock_accept(listener)
+        except OSError:  # gone again already, or no file left for it: those served now will end
+            await asyncio.sleep(0.1)
             continue
-        client.settimeout(None)
         if options.network and ip_address(peer) not in ip_network(options.network):
             client.close()
             continue
-        threading.Thread(target=_serve, args=(client, options.to_port, flow), daemon=True).start()
+        task = asyncio.create_task(_serve(client, options.to_port, flow))
+        serving.add(task)
+        task.add_done_callback(serving.discard)
+
+
+async def _forward(options: argparse.Namespace) -> None:
+    use = Path(options.use).open("a")  # noqa: SIM115 - held until this process ends, so that nobody stops the cache
+    fcntl.flock(use, fcntl.LOCK_SH)
+    listener = _listener(options.namespace, options.bind, options.port)
+    flow = Flow(options.slow_s)
+    accepting = asyncio.create_task(_accept(listener, options, flow))
+    print("listening", flush=True)
+    while not accepting.done() and (options.while_exists is None or Path(options.while_exists).exists()):
+        flow.look()
+        await asyncio.sleep(1)
+    accepting.cancel()
 
 
 def main() -> None:
@@ -145,4 +149,4 @@ def main() -> None:
     command.add_argument("--namespace")
     command.add_argument("--while-exists")
     command.add_argument("--slow-s", type=float, required=True)
-    _forward(parser.parse_args())
+    asyncio.run(_forward(parser.parse_args()))

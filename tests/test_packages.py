@@ -120,6 +120,19 @@ def test_forwarder_carries_both_ways(tmp_path: Path) -> None:
         ask(port)
 
 
+@pytest.mark.usefixtures("cache")
+def test_a_forwarder_ended_at_work_holds_the_cache_no_longer(tmp_path: Path) -> None:
+    """A lab taken down while its hosts install: once its forwarder has ended nothing of it keeps the cache."""
+    for _ in range(8):
+        packages.ensure_cache()
+        port = free_port()
+        forward = packages.forward(None, "127.0.0.1", port, trickle(), record=tmp_path / "forward")
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+            assert client.recv(10) == b"x"
+            packages.stop_forward(forward)
+            assert packages.stop_cache()
+
+
 def trickle() -> int:
     """A server that answers ten bytes a second, for ever; its port."""
     server = socket.create_server(("127.0.0.1", 0))
