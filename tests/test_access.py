@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from provisioner import access, runs
+from provisioner.access import hosts as asked
 from provisioner.cli.access import code
 from provisioner.errors import BadInput
 from provisioner.inventory import disk, open_inventory, technicians
@@ -37,7 +38,7 @@ def _away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program.write_text("#!/bin/sh\necho 'connect to host x port 22: No route to host' >&2\nexit 255\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
-    monkeypatch.setattr(access, "on_lan", lambda _: False)
+    monkeypatch.setattr(asked, "on_lan", lambda _: False)
 
 
 # ----------------------------------------------------------------------------------------- who has left
@@ -241,10 +242,10 @@ ANSWER: dict[str, Any] = {
 }  # fmt: skip
 
 
-def understood(**change: Any) -> access.Told:
+def understood(**change: Any) -> asked.Told:
     one = ANSWER["logins"]["kim"] | change.pop("kim", {})
-    call = access.Call(Work(), "router", {"do": "refuse"})  # type: ignore[arg-type]
-    return access.understood(call, json.dumps(ANSWER | {"logins": {"kim": one}} | change), "")
+    call = asked.Call(Work(), "router", {"do": "refuse"})  # type: ignore[arg-type]
+    return asked.understood(call, json.dumps(ANSWER | {"logins": {"kim": one}} | change), "")
 
 
 class Work:
@@ -256,7 +257,7 @@ class Work:
 def test_an_answer_is_a_success_only_when_it_is_proven() -> None:
     """Something left, somebody at work, a refusal, no answer: none of them is `refused`."""
     works = {"technician": "lou", "laptop": "l", "since": "s", "run": "r2"}
-    call = access.Call(Work(), "router", {"do": "refuse"})  # type: ignore[arg-type]
+    call = asked.Call(Work(), "router", {"do": "refuse"})  # type: ignore[arg-type]
 
     assert understood().state == "refused"
     assert understood(kim={"left": ["/x still holds it"]}).state == "not_proven"
@@ -265,8 +266,8 @@ def test_an_answer_is_a_success_only_when_it_is_proven() -> None:
     assert understood(works=works | {"run": "r1"}).state == "refused"
     assert understood(wrong="the key this was asked with is one to be refused").state == "failed"
     for nonsense in ("", "[]", "null", '{"logins": 1}'):
-        assert access.understood(call, nonsense, "sudo: no").state == "failed", nonsense
-    assert "sudo: no" in access.understood(call, "", "x\nsudo: no\n").problem
+        assert asked.understood(call, nonsense, "sudo: no").state == "failed", nonsense
+    assert "sudo: no" in asked.understood(call, "", "x\nsudo: no\n").problem
 
 
 @pytest.mark.parametrize(

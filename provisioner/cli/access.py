@@ -10,7 +10,9 @@ from provisioner.cli.common import Voice, ask, confirm, lab_option, plug, shown,
 from provisioner.errors import BadInput
 
 if TYPE_CHECKING:
-    from provisioner.access import Office, Secret, Told
+    from provisioner.access import Office
+    from provisioner.access.hosts import Told
+    from provisioner.access.secrets import Secret
     from provisioner.inventory import Inventory
     from provisioner.inventory.models import Reseller
 
@@ -223,7 +225,7 @@ def _line(office: str, told: "Told") -> str:
 
 def code(offices: "Sequence[Office]") -> int:
     """The documented exit code for what the hosts told; of several, the one the README's order names first."""
-    from provisioner.access import STATES
+    from provisioner.access.hosts import STATES
 
     codes = {STATES[told.state] for one in offices for told in one.told} | {4 for one in offices if one.problem} | {0}
     return next(one for one in WORST_FIRST if one in codes)
@@ -302,7 +304,7 @@ def rotate(
 
     The next apply brings the machines to the new ones.
     """
-    from provisioner import access as workflow
+    from provisioner.access import secrets
 
     if bool(office) == passphrase:
         raise BadInput("an OFFICE, or --passphrase", hint="provisioner access rotate OFFICE")
@@ -310,16 +312,16 @@ def rotate(
         _passphrase(voice, passphrase_stdin, no_commit)
         return
     target = voice.target(office, lab)
-    listed = workflow.known(target, lab=lab)
+    listed = secrets.known(target, lab=lab)
     ours, theirs = [one for one in listed if not one.how], [one for one in listed if one.how]
     if not yes and not only_list:
         for one in ours:
             voice.say(f"  {one.name}: {one.what}")
         if not confirm(shown(f"Make these {len(ours)} secrets of {office} new?")):
             raise click.exceptions.Abort
-    names = [] if only_list else workflow.rotate(target, backup_key=backup_key, commit=not no_commit)
+    names = [] if only_list else secrets.rotate(target, backup_key=backup_key, commit=not no_commit)
     if backup_key and not only_list:
-        theirs = [workflow.backup_key(target) if one.name == "backup.ssh_key" else one for one in theirs]
+        theirs = [secrets.backup_key(target) if one.name == "backup.ssh_key" else one for one in theirs]
     option = " --lab" if lab else ""
     by_hand = [{"secret": one.name, "what": one.what, "how": one.how} for one in theirs]
     after = f"provisioner {'access rotate' if only_list else 'apply'} {office}{option}"

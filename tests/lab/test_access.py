@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from provisioner import access, lab, plays
+from provisioner import lab, plays
+from provisioner.access.hosts import BOOT, PROGRAM
 from provisioner.inventory import open_inventory, technicians, vault
 from tests.lab.light import Technician, bring_up, kill, light, power, soon
 from tests.stage import Said
@@ -61,7 +62,7 @@ class Network:
             "do": "refuse", "logins": {LEAVES: [public(self.leaves.key)]}, "stay": {STAYS: [public(self.stays.key)]},
             "me": {"login": STAYS, "key": public(self.stays.key)}, "keep_lease": True,
         }  # fmt: skip
-        given = f"{json.dumps((plays.playbooks() / access.PROGRAM).read_text())}\n{json.dumps(asked)}"
+        given = f"{json.dumps((plays.playbooks() / PROGRAM).read_text())}\n{json.dumps(asked)}"
         called = shlex.join(["sudo", "-n", "python3", "-c", boot, *words])
         said = self.stays.on("router", f"printf %s {shlex.quote(given)} | sh -c {shlex.quote(f'{called} 2>&1; echo ended $?')}")
         return said.strip().splitlines()
@@ -298,7 +299,7 @@ sys.addaudithook(step)
 """
     ended = []
     for step in range(1, 30):
-        ended.append(network.program(at_each + access.BOOT, str(step))[-1])
+        ended.append(network.program(at_each + BOOT, str(step))[-1])
         # each further verb logs in anew, and asks sudo: that a colleague still gets in is what goes on here
         if ended[-1] == "ended 0":
             break

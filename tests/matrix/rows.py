@@ -42,7 +42,7 @@ DOSSIER = ("provisioner/inventory", "provisioner/errors.py", "inventory")
 # What the tool keeps on the laptop, and the verbs that write it without a machine.
 KEPT = (
     *DOSSIER,
-    *(f"provisioner/{name}" for name in ("apply.py", "runs.py", "ssh.py", "work.py", "access.py", "record", "documents", "cli")),
+    *(f"provisioner/{name}" for name in ("apply.py", "runs.py", "ssh.py", "work.py", "access", "record", "documents", "cli")),
     *("tests/traced.py", "tests/handover.py"),
 )
 

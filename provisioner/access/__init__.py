@@ -12,51 +12,25 @@ it was done (by `access revoke`, or by an `apply` that played role `base`). What
 import contextlib
 import json
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from provisioner import plays, runs
-from provisioner.errors import BadInput, Busy, HostKeyChanged, Missing, ProvisionerError, Unreachable
-from provisioner.inventory import git, open_inventory, technicians, vault
-from provisioner.inventory.ansible import refusal
+from provisioner import runs
+from provisioner.access.hosts import Call, Told, everywhere, request
+from provisioner.errors import BadInput, Busy, Missing, ProvisionerError
+from provisioner.inventory import git, open_inventory, technicians
 from provisioner.inventory.target import Target
 from provisioner.runs import Event, Run
-from provisioner.ssh import neighbours, on_lan, pinned, public_key, shown_key
-from provisioner.work import Recorder, Work, addresses, alone, begin, end, prepare, refuse_lockout, remember, technician
+from provisioner.ssh import pinned
+from provisioner.work import Recorder, Work, alone, begin, end, prepare, refuse_lockout, remember, technician
 
 if TYPE_CHECKING:
     from provisioner.inventory.models import Reseller
 
-AT_ONCE = 32
-HOST_S = 90  # for one host's answer: killing somebody's processes may take it 8 s, a slow disk more
 PATIENCE_S = 20  # for another verb of ours on this laptop to end, before the audit is written without it
-PROGRAM = "roles/base/files/refuse.py"
-BOOT = "import sys, json; exec(json.loads(sys.stdin.readline()))"  # the program goes by stdin: sudo logs what is in arguments
-
-
-@dataclass(frozen=True)
-class Told:
-    """What became of one host; `state` is one of `STATES`."""
-
-    host: str
-    state: str
-    problem: str = ""
-    address: str = ""
-    found: tuple[dict[str, Any], ...] = ()  # what was theirs there, each with `login`, `what`, `where`, `about`
-    look_at: tuple[str, ...] = ()  # what only a person can judge
-    unknown: Mapping[str, list[str]] = field(default_factory=dict)  # keys nobody had written down, by login
-    who: Mapping[str, Any] = field(default_factory=dict)
-    strangers: tuple[str, ...] = ()
-    took_s: float = 0.0
-
-
-# state -> the exit code it asks for; `open` is a host that was only looked at
-STATES = {"refused": 0, "open": 0, "looked": 0, "again": 6, "failed": 4, "unreachable": 5, "not_proven": 7, "host_key": 7}
 
 
 @dataclass
@@ -122,132 +96,6 @@ def pending(target: Target, reseller: "Reseller") -> dict[str, list[str]]:
     left = {login: gone.left for login, gone in reseller.former.items()}
     found = {login: [host for host in adopted if done.get((login, host), "") < since] for login, since in left.items()}
     return {login: hosts for login, hosts in found.items() if hosts}
-
-
-# ---------------------------------------------------------------------------------------------- asking
-
-
-@dataclass
-class Call:
-    """One question to one host: which office's, where it may be, what it is asked."""
-
-    work: Work
-    host: str
-    request: dict[str, Any]
-    places: list[str] = field(default_factory=list)
-
-
-def request(work: Work, logins: Mapping[str, Sequence[str]], **more: Any) -> dict[str, Any]:
-    """What a host is asked about these people."""
-    stay = {login: who.keys for login, who in work.reseller.technicians.items() if login not in logins}
-    asked = refusal(work.reseller, stay, work.door.user, public_key(work.door.key), **more)
-    return asked | {"logins": {login: list(keys) for login, keys in logins.items()}}
-
-
-def ask(call: Call, program: str) -> Told:
-    """One host, at the first of its addresses where its pinned key answers."""
-    began, problem, state = time.monotonic(), f"{call.host} has no known address", "unreachable"
-    stdin = f"{json.dumps(program)}\n{json.dumps(call.request)}"
-    for address in call.places:
-        try:
-            done = call.work.door.run(
-                call.host, address, ["sudo", "-n", "python3", "-c", BOOT], stdin=stdin, timeout_s=HOST_S
-            )  # fmt: skip
-        except HostKeyChanged as error:
-            problem, state = str(error), "host_key"
-            continue
-        except Unreachable as error:
-            problem = str(error) if state != "host_key" else problem
-            continue
-        return replace(understood(call, done.stdout, done.stderr), address=address, took_s=time.monotonic() - began)
-    return Told(call.host, state, problem, took_s=time.monotonic() - began)
-
-
-def understood(call: Call, stdout: str, stderr: str) -> Told:
-    """What a host answered; pure."""
-    try:
-        return _read(call, json.loads(stdout))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        said = (stderr.strip().splitlines() or ["it said nothing"])[-1]
-        return Told(call.host, "failed", f"{call.host}: {said[:300]}")
-
-
-def _read(call: Call, answer: Mapping[str, Any]) -> Told:
-    logins = answer["logins"]
-    if answer.get("wrong"):
-        return Told(call.host, "failed", f"{call.host} changed nothing: {answer['wrong']}")
-    left = [line for one in logins.values() for line in one["left"]]
-    works = answer["works"]
-    state, problem = "refused" if call.request["do"] == "refuse" else "looked", ""
-    if left:
-        state, problem = "not_proven", "; ".join(left)
-    elif works and works["run"] != call.work.run_id:
-        state = "again" if state == "refused" else state
-        problem = f"{works['technician']} works here from {works['laptop']} since {works['since']} and may undo it"
-    return Told(
-        call.host,
-        state,
-        problem,
-        found=tuple({"login": login, **thing} for login, one in sorted(logins.items()) for thing in one["found"]),
-        look_at=(*answer["look_at"], *(line for one in logins.values() for line in one["look_at"])),
-        unknown={login: one["unknown"] for login, one in logins.items() if one["unknown"]},
-        who=answer["who"],
-        strangers=tuple(answer["strangers"]),
-    )
-
-
-def everywhere(calls: Sequence[Call]) -> Iterator[tuple[Call, Told]]:
-    """Ask all hosts at once; each as soon as it has answered."""
-    program = (plays.playbooks() / PROGRAM).read_text(encoding="utf-8")
-    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        _place(calls, pool)
-        lost: list[tuple[Call, Told]] = []
-        for call, told in _asked(pool, calls, program):
-            if told.address:
-                yield call, told
-            else:
-                lost.append((call, told))
-        moved = _moved([call for call, _ in lost])
-        yield from ((call, told) for call, told in lost if (call.work.target, call.host) not in moved)
-        again = [replace(call, places=places) for call, _ in lost if (places := moved.get((call.work.target, call.host)))]
-        yield from _asked(pool, again, program)
-
-
-def _asked(pool: ThreadPoolExecutor, calls: Sequence[Call], program: str) -> Iterator[tuple[Call, Told]]:
-    running = {pool.submit(ask, call, program): call for call in calls}
-    for done in as_completed(running):
-        yield running[done], done.result()
-
-
-def _place(calls: Sequence[Call], pool: ThreadPoolExecutor) -> None:
-    """Where each host may be. An address that several offices have is looked at first, once: every office is 192.168.1.0/24.
-
-    Else each of them would knock there with a pin that does not fit, and a Debian 13 host refuses who does so too often.
-    """
-    wanted: dict[str, list[Call]] = defaultdict(list)
-    for call in calls:
-        last = addresses(call.work.target).get(call.host, "")
-        call.places = list(dict.fromkeys(filter(None, (last, str(call.work.office.hosts[call.host].address)))))
-        for address in call.places:
-            wanted[address].append(call)
-    shared = {address: there for address, there in wanted.items() if len({call.work.target for call in there}) > 1}
-    for (address, there), key in zip(shared.items(), pool.map(shown_key, shared), strict=True):
-        for call in there:
-            if key not in pinned(call.work.target).get(call.host, []):
-                call.places.remove(address)
-
-
-def _moved(lost: Sequence[Call]) -> dict[tuple[Target, str], list[str]]:
-    """Where hosts are that no address knew: by their MAC on the LAN we are plugged into, once for each network."""
-    networks = {str(call.work.office.lan.network) for call in lost}
-    seen: dict[str, list[str]] = {}
-    for network in networks:
-        if on_lan(network):
-            seen |= neighbours(network)
-    found = {
-        (c.work.target, c.host): [a for a in seen.get(c.work.office.hosts[c.host].mac, []) if a not in c.places] for c in lost
-    }
-    return {where: places for where, places in found.items() if places}
 
 
 # --------------------------------------------------------------------------------------------- revoking
@@ -460,81 +308,3 @@ def look(root: Path, name: str, *, lab: bool) -> Office:
         remember(work.target, {told.host: told.address for told in office.told if told.address})
     office.told.sort(key=lambda one: one.host)
     return office
-
-
-# --------------------------------------------------------------------------------------------- rotating
-
-
-@dataclass(frozen=True)
-class Secret:
-    """A secret that whoever had the inventory could read; `how` is empty when `rotate` makes it new by itself."""
-
-    name: str
-    what: str
-    how: str = ""
-
-
-def known(target: Target, *, lab: bool) -> list[Secret]:
-    """Every secret of an office by name, never its text: what `rotate` makes new, and what a person must.
-
-    Raises:
-        Locked, Missing, BadInput: as `vault.read`.
-    """
-    said = f"{target.office}{' --lab' if lab else ''}"
-    found = vault.read(target).model_dump(mode="json")
-    listed = [Secret("vault.key", "what opens the office's vault")]
-    for section, entries in found.items():
-        for name in entries:
-            word = f"{section}.{name}"
-            if section in vault.ROTATED or word in vault.ROTATED:
-                listed.append(Secret(word, vault.ROTATED.get(word) or vault.ROTATED[section]))
-            elif word == "backup.password":
-                listed.append(Secret(word, "what opens the backups' repositories"))
-            elif section == "backup" and vault.is_former(name):
-                how = "nothing: no repository opens with it once an apply, or a backup after it, has reached both places"
-                listed.append(Secret(word, "what opened the repositories before", how))
-            elif section == "people":
-                how = f"provisioner person password {said} {name}, unless they have chosen their own since"
-                listed.append(Secret(word, "somebody's first password", how))
-    by_hand = {
-        "mail.password": f"a new one at the provider, then: provisioner secrets set {said} mail.password",
-        "backup.ssh_key": f"provisioner access rotate {said} --backup-key: before the next apply the second place must know it",
-    }
-    for word, how in by_hand.items():
-        section, _, name = word.partition(".")
-        if name in found[section]:
-            what = {"mail": "the mail provider's", "backup": "the backups'"}[section]
-            listed.append(Secret(word, what, how))
-    outside = [Secret("the login machines came with", "as their seller set it", "another password for it on each machine")]
-    if not lab:
-        outside.append(
-            Secret("the inventory's passphrase", "opens vault.key of every office", "provisioner access rotate --passphrase")
-        )
-    if "authority" in found["tls"]:
-        how = "devices that took the office's authority by hand (telephones, Windows) take the new one after the next apply"
-        outside.append(Secret("tls.authority on other devices", "what they trust", how))
-    return listed + outside
-
-
-def backup_key(target: Target) -> Secret:
-    """What a person does with a new key for the second place; its public half is no secret."""
-    public = vault.read(target).backup["ssh_key_public"]
-    how = f"before the next apply, at the second place beside the old one, which goes after it: {public}"
-    return Secret("backup.ssh_key", "the backups'", how)
-
-
-def rotate(target: Target, *, backup_key: bool = False, commit: bool) -> list[str]:
-    """Make new what a later `apply` takes over, under a new key of the vault; the names of what is new.
-
-    With `backup_key` the key for the second place too, which a person must take there before that apply.
-
-    Raises:
-        Locked, Missing, BadInput: nothing is changed.
-    """
-    office = open_inventory(target.inventory).office(target.office)
-    names = vault.rotate(target, office, backup_key=backup_key)
-    if commit and not target.lab:
-        _, name, email = technician(target)
-        said = f"{target.office}: secrets rotated\n\n{', '.join(names)}\n"
-        git.commit(target.inventory, target.secret_files, said, name=name, email=email)
-    return names

@@ -1,0 +1,164 @@
+"""One question to many hosts at once: role base's `refuse.py` runs there, one connection each, and its answer is understood."""
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from provisioner import plays
+from provisioner.errors import HostKeyChanged, Unreachable
+from provisioner.inventory.ansible import refusal
+from provisioner.inventory.target import Target
+from provisioner.ssh import neighbours, on_lan, pinned, public_key, shown_key
+from provisioner.work import Work, addresses
+
+AT_ONCE = 32
+HOST_S = 90  # for one host's answer: killing somebody's processes may take it 8 s, a slow disk more
+PROGRAM = "roles/base/files/refuse.py"
+BOOT = "import sys, json; exec(json.loads(sys.stdin.readline()))"  # the program goes by stdin: sudo logs what is in arguments
+
+
+@dataclass(frozen=True)
+class Told:
+    """What became of one host; `state` is one of `STATES`."""
+
+    host: str
+    state: str
+    problem: str = ""
+    address: str = ""
+    found: tuple[dict[str, Any], ...] = ()  # what was theirs there, each with `login`, `what`, `where`, `about`
+    look_at: tuple[str, ...] = ()  # what only a person can judge
+    unknown: Mapping[str, list[str]] = field(default_factory=dict)  # keys nobody had written down, by login
+    who: Mapping[str, Any] = field(default_factory=dict)
+    strangers: tuple[str, ...] = ()
+    took_s: float = 0.0
+
+
+# state -> the exit code it asks for; `open` is a host that was only looked at
+STATES = {"refused": 0, "open": 0, "looked": 0, "again": 6, "failed": 4, "unreachable": 5, "not_proven": 7, "host_key": 7}
+
+
+@dataclass
+class Call:
+    """One question to one host: which office's, where it may be, what it is asked."""
+
+    work: Work
+    host: str
+    request: dict[str, Any]
+    places: list[str] = field(default_factory=list)
+
+
+def request(work: Work, logins: Mapping[str, Sequence[str]], **more: Any) -> dict[str, Any]:
+    """What a host is asked about these people."""
+    stay = {login: who.keys for login, who in work.reseller.technicians.items() if login not in logins}
+    asked = refusal(work.reseller, stay, work.door.user, public_key(work.door.key), **more)
+    return asked | {"logins": {login: list(keys) for login, keys in logins.items()}}
+
+
+def ask(call: Call, program: str) -> Told:
+    """One host, at the first of its addresses where its pinned key answers."""
+    began, problem, state = time.monotonic(), f"{call.host} has no known address", "unreachable"
+    stdin = f"{json.dumps(program)}\n{json.dumps(call.request)}"
+    for address in call.places:
+        try:
+            done = call.work.door.run(
+                call.host, address, ["sudo", "-n", "python3", "-c", BOOT], stdin=stdin, timeout_s=HOST_S
+            )  # fmt: skip
+        except HostKeyChanged as error:
+            problem, state = str(error), "host_key"
+            continue
+        except Unreachable as error:
+            problem = str(error) if state != "host_key" else problem
+            continue
+        return replace(understood(call, done.stdout, done.stderr), address=address, took_s=time.monotonic() - began)
+    return Told(call.host, state, problem, took_s=time.monotonic() - began)
+
+
+def understood(call: Call, stdout: str, stderr: str) -> Told:
+    """What a host answered; pure."""
+    try:
+        return _read(call, json.loads(stdout))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        said = (stderr.strip().splitlines() or ["it said nothing"])[-1]
+        return Told(call.host, "failed", f"{call.host}: {said[:300]}")
+
+
+def _read(call: Call, answer: Mapping[str, Any]) -> Told:
+    logins = answer["logins"]
+    if answer.get("wrong"):
+        return Told(call.host, "failed", f"{call.host} changed nothing: {answer['wrong']}")
+    left = [line for one in logins.values() for line in one["left"]]
+    works = answer["works"]
+    state, problem = "refused" if call.request["do"] == "refuse" else "looked", ""
+    if left:
+        state, problem = "not_proven", "; ".join(left)
+    elif works and works["run"] != call.work.run_id:
+        state = "again" if state == "refused" else state
+        problem = f"{works['technician']} works here from {works['laptop']} since {works['since']} and may undo it"
+    return Told(
+        call.host,
+        state,
+        problem,
+        found=tuple({"login": login, **thing} for login, one in sorted(logins.items()) for thing in one["found"]),
+        look_at=(*answer["look_at"], *(line for one in logins.values() for line in one["look_at"])),
+        unknown={login: one["unknown"] for login, one in logins.items() if one["unknown"]},
+        who=answer["who"],
+        strangers=tuple(answer["strangers"]),
+    )
+
+
+def everywhere(calls: Sequence[Call]) -> Iterator[tuple[Call, Told]]:
+    """Ask all hosts at once; each as soon as it has answered."""
+    program = (plays.playbooks() / PROGRAM).read_text(encoding="utf-8")
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+        _place(calls, pool)
+        lost: list[tuple[Call, Told]] = []
+        for call, told in _asked(pool, calls, program):
+            if told.address:
+                yield call, told
+            else:
+                lost.append((call, told))
+        moved = _moved([call for call, _ in lost])
+        yield from ((call, told) for call, told in lost if (call.work.target, call.host) not in moved)
+        again = [replace(call, places=places) for call, _ in lost if (places := moved.get((call.work.target, call.host)))]
+        yield from _asked(pool, again, program)
+
+
+def _asked(pool: ThreadPoolExecutor, calls: Sequence[Call], program: str) -> Iterator[tuple[Call, Told]]:
+    running = {pool.submit(ask, call, program): call for call in calls}
+    for done in as_completed(running):
+        yield running[done], done.result()
+
+
+def _place(calls: Sequence[Call], pool: ThreadPoolExecutor) -> None:
+    """Where each host may be. An address that several offices have is looked at first, once: every office is 192.168.1.0/24.
+
+    Else each of them would knock there with a pin that does not fit, and a Debian 13 host refuses who does so too often.
+    """
+    wanted: dict[str, list[Call]] = defaultdict(list)
+    for call in calls:
+        last = addresses(call.work.target).get(call.host, "")
+        call.places = list(dict.fromkeys(filter(None, (last, str(call.work.office.hosts[call.host].address)))))
+        for address in call.places:
+            wanted[address].append(call)
+    shared = {address: there for address, there in wanted.items() if len({call.work.target for call in there}) > 1}
+    for (address, there), key in zip(shared.items(), pool.map(shown_key, shared), strict=True):
+        for call in there:
+            if key not in pinned(call.work.target).get(call.host, []):
+                call.places.remove(address)
+
+
+def _moved(lost: Sequence[Call]) -> dict[tuple[Target, str], list[str]]:
+    """Where hosts are that no address knew: by their MAC on the LAN we are plugged into, once for each network."""
+    networks = {str(call.work.office.lan.network) for call in lost}
+    seen: dict[str, list[str]] = {}
+    for network in networks:
+        if on_lan(network):
+            seen |= neighbours(network)
+    found = {
+        (c.work.target, c.host): [a for a in seen.get(c.work.office.hosts[c.host].mac, []) if a not in c.places] for c in lost
+    }
+    return {where: places for where, places in found.items() if places}

@@ -1,0 +1,82 @@
+"""What whoever had the inventory could read: made new, or told to a person who must."""
+
+from dataclasses import dataclass
+
+from provisioner.inventory import git, open_inventory, vault
+from provisioner.inventory.target import Target
+from provisioner.work import technician
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A secret that whoever had the inventory could read; `how` is empty when `rotate` makes it new by itself."""
+
+    name: str
+    what: str
+    how: str = ""
+
+
+def known(target: Target, *, lab: bool) -> list[Secret]:
+    """Every secret of an office by name, never its text: what `rotate` makes new, and what a person must.
+
+    Raises:
+        Locked, Missing, BadInput: as `vault.read`.
+    """
+    said = f"{target.office}{' --lab' if lab else ''}"
+    found = vault.read(target).model_dump(mode="json")
+    listed = [Secret("vault.key", "what opens the office's vault")]
+    for section, entries in found.items():
+        for name in entries:
+            word = f"{section}.{name}"
+            if section in vault.ROTATED or word in vault.ROTATED:
+                listed.append(Secret(word, vault.ROTATED.get(word) or vault.ROTATED[section]))
+            elif word == "backup.password":
+                listed.append(Secret(word, "what opens the backups' repositories"))
+            elif section == "backup" and vault.is_former(name):
+                how = "nothing: no repository opens with it once an apply, or a backup after it, has reached both places"
+                listed.append(Secret(word, "what opened the repositories before", how))
+            elif section == "people":
+                how = f"provisioner person password {said} {name}, unless they have chosen their own since"
+                listed.append(Secret(word, "somebody's first password", how))
+    by_hand = {
+        "mail.password": f"a new one at the provider, then: provisioner secrets set {said} mail.password",
+        "backup.ssh_key": f"provisioner access rotate {said} --backup-key: before the next apply the second place must know it",
+    }
+    for word, how in by_hand.items():
+        section, _, name = word.partition(".")
+        if name in found[section]:
+            what = {"mail": "the mail provider's", "backup": "the backups'"}[section]
+            listed.append(Secret(word, what, how))
+    outside = [Secret("the login machines came with", "as their seller set it", "another password for it on each machine")]
+    if not lab:
+        outside.append(
+            Secret("the inventory's passphrase", "opens vault.key of every office", "provisioner access rotate --passphrase")
+        )
+    if "authority" in found["tls"]:
+        how = "devices that took the office's authority by hand (telephones, Windows) take the new one after the next apply"
+        outside.append(Secret("tls.authority on other devices", "what they trust", how))
+    return listed + outside
+
+
+def backup_key(target: Target) -> Secret:
+    """What a person does with a new key for the second place; its public half is no secret."""
+    public = vault.read(target).backup["ssh_key_public"]
+    how = f"before the next apply, at the second place beside the old one, which goes after it: {public}"
+    return Secret("backup.ssh_key", "the backups'", how)
+
+
+def rotate(target: Target, *, backup_key: bool = False, commit: bool) -> list[str]:
+    """Make new what a later `apply` takes over, under a new key of the vault; the names of what is new.
+
+    With `backup_key` the key for the second place too, which a person must take there before that apply.
+
+    Raises:
+        Locked, Missing, BadInput: nothing is changed.
+    """
+    office = open_inventory(target.inventory).office(target.office)
+    names = vault.rotate(target, office, backup_key=backup_key)
+    if commit and not target.lab:
+        _, name, email = technician(target)
+        said = f"{target.office}: secrets rotated\n\n{', '.join(names)}\n"
+        git.commit(target.inventory, target.secret_files, said, name=name, email=email)
+    return names
