@@ -1,10 +1,6 @@
 """The lab keeps its promises on real systems: apart from each other, blank, repairable, and gone without a trace."""
 
-import contextlib
-import signal
 import subprocess
-import time
-from collections.abc import Callable
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -16,26 +12,10 @@ from provisioner.inventory import open_inventory
 from provisioner.inventory.models import Office
 from provisioner.lab import base, machines, network, remove, requirements
 from provisioner.processes import run
-from tests.lab.conftest import Small, bring_up, clean, traces
+from tests.lab.conftest import Small, bring_up, clean
+from tests.lab.light import soon
 from tests.network import with_office
 from tests.stage import make
-
-
-def soon(true: Callable[[], object], timeout_s: float = 60) -> bool:
-    """Whether it becomes true in time."""
-    until = time.monotonic() + timeout_s
-    while not true():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def links() -> str:
-    """The machine's own links, addresses, routes and namespaces; not a lab's: other tests' labs come and go meanwhile."""
-    commands = (["ip", "-brief", "address"], ["ip", "route"], ["ip", "netns", "list"])
-    lines = "".join(subprocess.run(c, capture_output=True, text=True, check=True).stdout for c in commands).splitlines()
-    return "\n".join(line for line in lines if not line.startswith("pv-"))
 
 
 @pytest.fixture
@@ -333,121 +313,6 @@ def test_two_labs_with_the_same_addresses_do_not_meet(shared: Small, tmp_path: P
 
     assert clean(other.stage.target.id)
     assert shared.on("router", "hostname")[0] == 0
-
-
-@pytest.mark.lab
-def test_down_leaves_no_trace(tmp_path: Path) -> None:
-    """After `lab down` the machine is as before: no process, mount, namespace, link, cgroup or folder."""
-    before = links()
-    small = bring_up(tmp_path)
-    try:
-        there = traces(small.stage.target.id)
-        assert there["processes"] and there["mounts"] and there["namespaces"] and there["cgroups"] and there["folders"]
-        assert there["links"] == []
-        assert links() == before
-    finally:
-        assert lab.down(small.stage.target)
-
-    assert clean(small.stage.target.id)
-    assert links() == before
-    assert lab.find(small.stage.target) is None
-
-
-@pytest.mark.lab
-@pytest.mark.parametrize("moment", ["written", "wired", "booting"])
-def test_killed_up_is_cleaned_by_down(tmp_path: Path, moment: str) -> None:
-    """`lab up` killed at any moment leaves nothing that `lab down` does not remove."""
-    stage = make(tmp_path, hosts=("router", "server"))
-    lab_id = stage.target.id
-    folder = base.lab_home() / lab_id
-    signs = {
-        "written": (folder / "lab.json").exists,
-        "wired": Path(f"/run/netns/pv-{lab_id}-server").exists,
-        "booting": (folder / "hosts/router/process").exists,
-    }
-    killed = stage.start("lab", "up", "demo")
-    assert soon(signs[moment])
-    killed.send_signal(signal.SIGKILL)
-    killed.communicate()
-
-    assert stage.run("lab", "down", "demo").code == 0
-    assert soon(lambda: not any(traces(lab_id).values()), 3), traces(lab_id)
-
-
-@pytest.mark.lab
-def test_killed_up_is_cleaned_by_the_next_up(tmp_path: Path) -> None:
-    """`lab up` after a killed `lab up` starts from nothing and says so."""
-    stage = make(tmp_path, hosts=("router", "server"))
-    record = base.lab_home() / stage.target.id / "hosts/router/process"
-    killed = stage.start("lab", "up", "demo")
-    try:
-        assert soon(record.exists)
-        killed.send_signal(signal.SIGKILL)
-        killed.communicate()
-        said = stage.run("lab", "up", "demo")
-        assert said.code == 0, said
-        assert "Removing what an interrupted lab left." in said.err
-    finally:
-        stage.run("lab", "down", "demo")
-    assert clean(stage.target.id)
-
-
-@pytest.mark.lab
-def test_killed_build_is_never_taken_for_a_base(tmp_path: Path) -> None:
-    """A base is whole or absent: a build killed in the middle leaves no base, no process, and is swept."""
-    stage = make(tmp_path, hosts=("router",))
-    bases = tmp_path / "labs/bases"
-    killed = stage.start("lab", "up", "demo", PROVISIONER_LAB_DIR=str(tmp_path / "labs"))
-    assert soon(lambda: list(bases.glob("*.partial/usr/bin")))
-    killed.send_signal(signal.SIGKILL)
-    killed.communicate()
-
-    def builders() -> list[str]:
-        lines = []
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            with contextlib.suppress(OSError):  # it ended meanwhile
-                lines.append(path.read_bytes().decode(errors="replace"))
-        return [line for line in lines if str(bases) in line]
-
-    assert soon(lambda: not builders(), 5), builders()
-    assert not [path for path in bases.iterdir() if path.is_dir() and path.suffix != ".partial"]
-    assert stage.run("lab", "down", "demo", PROVISIONER_LAB_DIR=str(tmp_path / "labs")).code == 0
-    assert [path.name for path in (tmp_path / "labs").glob("**/*")] == ["bases", ".lock"]
-
-
-@pytest.mark.lab
-def test_interrupted_build_stops_at_once(tmp_path: Path) -> None:
-    """Ctrl-C while the base is built ends the build, leaves nothing and exits as interrupted."""
-    stage = make(tmp_path, hosts=("router",))
-    bases = tmp_path / "labs/bases"
-    running = stage.start("lab", "up", "demo", PROVISIONER_LAB_DIR=str(tmp_path / "labs"))
-    try:
-        assert soon(lambda: list(bases.glob("*.partial/usr/bin")))
-        running.send_signal(signal.SIGINT)
-        running.communicate(timeout=20)
-    finally:
-        running.kill()
-
-    assert running.returncode == 130
-    assert [path.name for path in (tmp_path / "labs").glob("**/*")] == ["bases", ".lock"]
-
-
-@pytest.mark.lab
-def test_host_that_cannot_boot_is_blamed_with_its_console(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When a host does not come up, the message shows what its console said, and the lab is removed."""
-    stage = make(tmp_path, hosts=("router", "server"))
-    create = machines.create
-
-    def broken(machine: machines.Machine, *rest: object) -> None:
-        create(machine, *rest)  # type: ignore[arg-type]
-        if machine.name == "server":
-            run(["rm", *(str(machine.root / name) for name in ("usr/sbin/init", "usr/lib/systemd/systemd"))])
-
-    monkeypatch.setattr(machines, "create", broken)
-    with pytest.raises(HostFailed, match=r"(?s)server ended while it booted; its console says:.*\|.*init"):
-        lab.up(open_inventory(stage.inventory).office("demo"), stage.target)
-
-    assert clean(stage.target.id)
 
 
 @pytest.mark.lab
