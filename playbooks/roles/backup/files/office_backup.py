@@ -14,9 +14,9 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, "/usr/local/lib/office-backup")
 
 import nightly  # noqa: E402 - the path comes first
-import recovery  # noqa: E402
-import rekey  # noqa: E402
-from places import VOICE, Stopped, Trouble, Wrong, alone, config, places, remembered, say  # noqa: E402
+import recovery  # noqa: E402 - the same
+import rekey  # noqa: E402 - the same
+from places import VOICE, Stopped, Trouble, Wrong, alone, config, places, remembered, say  # noqa: E402 - the same
 
 
 def listed(only):
