@@ -202,7 +202,7 @@ sys.addaudithook(step)
 
 
 LATE = """
-import json, pathlib, subprocess, sys, time
+import json, subprocess, sys, time
 module = {"__name__": "refuse"}
 exec(json.loads(sys.stdin.readline()), module)
 prove = module["Leaver"].prove
@@ -210,10 +210,8 @@ def late(self):
     uid = self.account.pw_uid
     subprocess.Popen(["sleep", "6666"], user=uid, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     subprocess.run(["systemctl", "stop", "--no-block", f"user-runtime-dir@{uid}"], check=True)
-    group = pathlib.Path(f"/sys/fs/cgroup/user.slice/user-{uid}.slice/user-runtime-dir@{uid}.service/cgroup.procs")
-    for _ in range(500):
-        if group.exists() and group.read_text():
-            break
+    asked = ["systemctl", "show", "-p", "ControlPID", "--value", f"user-runtime-dir@{uid}"]
+    while subprocess.run(asked, check=True, capture_output=True).stdout.strip() == b"0":
         time.sleep(0.01)
     prove(self)
 module["Leaver"].prove = late
