@@ -6,31 +6,25 @@ only it leaves something: the mark on the hosts, the summary in the office's `ru
 """
 
 import contextlib
-import hashlib
 import os
 import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from provisioner import packages, plans, plays, runs
-from provisioner.errors import BadInput, Busy, Missing, Stopped, Unverified, described
-from provisioner.inventory import git, vault
+from provisioner.errors import Missing, Stopped, Unverified, described
+from provisioner.inventory import vault
 from provisioner.inventory.ansible import Handover
 from provisioner.inventory.target import runtime_home
-from provisioner.lease import Lease, marks, refuse_older_copy
+from provisioner.operation import Interrupted, Listener, Operation, leave_marks, operation
+from provisioner.operation.selection import Work, refuse_lockout
 from provisioner.plans import Plan
 from provisioner.runs import Event, Run, fold
 from provisioner.ssh import public_key
-from provisioner.work import Listener, Work, begin, bystanders, end, reach, refuse_lockout, remember, technician
 
 PLAYBOOK = "apply.yml"
-
-
-class Interrupted(Exception):
-    """Somebody asked us to stop; the play ended in good order."""
 
 
 # ------------------------------------------------------------------------------------------- playing
@@ -69,7 +63,7 @@ def _package_cache(work: Work, say: Callable[[str], None]) -> Iterator[dict[str,
         held.push(using)
         here = _facing(next(iter(work.met.values())))
         port = _free_port(here)
-        record = runtime_home() / f"forward-{work.target.id}.pid"
+        record = runtime_home() / f"forward-{work.target.id}-{work.run_id}.pid"
         forward = packages.forward(
             None, here, port, cache.port, record=record, network=str(work.office.lan.network),
             while_exists=Path(f"/proc/{os.getpid()}"),  # it must not outlive us, however we end
@@ -78,12 +72,14 @@ def _package_cache(work: Work, say: Callable[[str], None]) -> Iterator[dict[str,
         yield {"http_proxy": f"http://{here}:{port}"}
 
 
-def _play(work: Work, on: Listener, say: Callable[[str], None], *, check: bool, lease: Lease | None = None) -> None:
+def _play(op: Operation, on: Listener, *, check: bool) -> None:
     """Run `apply.yml` on the hosts that were met; every event goes to `on`.
 
     Raises:
-        Interrupted: Ctrl-C was pressed, or the lease was lost; the current task ended before the play did.
+        Interrupted: Ctrl-C was pressed; the current task ended before the play did.
+        LeaseLost: the same, because the lease was lost.
     """
+    work, say = op.work, op.say
     if not work.met:
         return
     me = work.door.user
@@ -106,8 +102,12 @@ def _play(work: Work, on: Listener, say: Callable[[str], None], *, check: bool, 
             run_id=work.run_id,
             check=check,
             limit=sorted(work.met),
+            control=work.door.control,
             secrets=work.secrets,
         )
+        if op.lease:
+            play.let_begin(op.lease.good_until)
+            op.lease.renewed = play.let_begin
         asked: list[str] = []
 
         def stop(reason: str) -> None:
@@ -131,9 +131,7 @@ def _play(work: Work, on: Listener, say: Callable[[str], None], *, check: bool, 
                 play.stop()
 
         counted = False
-        if lease:
-            lease.lost = stop
-        with _interrupts(interrupted):
+        with op.stopping(stop), _interrupts(interrupted):
             for event in play:
                 counted = counted or event.what == "play_counted"
                 if event.what == "play_ended" and not asked and event.detail["status"] not in ("successful", "failed"):
@@ -152,8 +150,9 @@ def _play(work: Work, on: Listener, say: Callable[[str], None], *, check: bool, 
                 f"stopped after the task at hand, because the journal cannot be written: {described(torn[0])}",
                 hint="make room on this laptop, then the same command again",
             ) from torn[0]
+        op.check()
         if asked:
-            raise Interrupted(asked[0])
+            raise Interrupted
         if not counted:
             raise Unverified(
                 "Ansible's own count of the results did not come, so nobody knows whether all of them did",
@@ -192,26 +191,13 @@ def plan(work: Work, *, watch: Listener, say: Callable[[str], None], force: bool
         Busy, HostKeyChanged, Unverified, BadInput: before or while asking the hosts.
     """
     refuse_lockout(work)
-    recorder = begin(work, "plan", watch, ansible=plays.ansible_version())
-    status, error = "interrupted", ""
-    try:
-        plays.sweep(work.target, say=say)
-        reach(work, recorder)
-        applied = marks(work.door, work.met)
-        if not force:
-            refuse_older_copy(work.target.inventory, applied)
-        _play(work, recorder, say, check=True)
-        status = runs.verdict(fold(recorder.events).hosts)
-    except Interrupted:
-        pass
-    except BaseException as problem:
-        status, error = "stopped", str(problem)
-        raise
-    finally:
-        run = end(recorder, status, error)
-    if status in ("changed", "unchanged") and work.dropped is None:
-        runs.learn(work.target.state / "totals.json", _total_key(work, "plan"), run.tasks)
-    return Plan(run, plans.digest(work, run), work.office.pack, work.office.variant)
+    asked = {"ansible": plays.ansible_version()}
+    with operation(work, "plan", watch=watch, say=say, leased=False, force=force, detail=asked) as op:
+        _play(op, op.recorder, check=True)
+        op.status = runs.verdict(fold(op.recorder.events).hosts)
+    if op.status in ("changed", "unchanged") and work.dropped is None:
+        runs.learn(work.target.state / "totals.json", _total_key(work, "plan"), op.run.tasks)
+    return Plan(op.run, plans.digest(work, op.run), work.office.pack, work.office.variant, tuple(op.audit_differs))
 
 
 def apply(
@@ -237,52 +223,22 @@ def apply(
         Busy, HostKeyChanged, Unverified, BadInput: nothing was changed.
     """
     refuse_lockout(work)
-    recorder = begin(work, "apply", watch, ansible=plays.ansible_version(), **_asked(work, saved, force))
-    status, error = "interrupted", ""
-    lease: Lease | None = None
-    begun = False
-    try:
-        plays.sweep(work.target, say=say)
-        reach(work, recorder)
+    moved = {h: str(work.office.hosts[h].address) for h in work.hosts if work.office.hosts[h].kind != "router"}
+    asked = {"ansible": plays.ansible_version(), **_asked(work, saved, force)}
+    with operation(
+        work, "apply", watch=watch, say=say, force=force, commit=commit, moved=moved, finish=_finish, detail=asked
+    ) as op:  # fmt: skip
         if not work.met:
-            status = "unreachable"
+            op.begun, op.status = True, runs.verdict(fold(op.recorder.events).hosts)
         else:
-            moved = {h: str(work.office.hosts[h].address) for h in work.met if work.office.hosts[h].kind != "router"}
-            held = work.met | bystanders(work)
-            lease = Lease(work.door, held, work.run_id, work.door.user, lost=lambda _: None, moved=moved)
-            lease.__enter__()
-            recorder(Event("lease_taken", detail={"hosts": sorted(held)}))
-            if not force:
-                refuse_older_copy(work.target.inventory, lease.applied)
             if saved is not None:
                 say("comparing with the saved plan")
-                _compare(work, saved, say, lease)
+                _compare(op, saved)
             vault.complete(work.target, work.office)
-            begun = True
-            _play(work, recorder, say, check=False, lease=lease)
-            status = runs.verdict(fold(recorder.events).hosts)
-    except Interrupted as reason:
-        error = "" if str(reason) == "interrupted" else str(reason)
-    except BaseException as problem:
-        status, error = "stopped", str(problem)
-        raise
-    finally:
-        try:
-            run = end(recorder, status, error)
-            if begun or status == "unreachable":
-                _leave(work, run, lease, say, commit=commit, torn=recorder.torn)
-        finally:
-            if lease:
-                lease.__exit__()
-            work.door.close()
-    if recorder.torn:
-        raise Unverified(
-            f"the run ended ({run.status}), but its journal has no room for its end: {recorder.journal.path}",
-            hint="make room on this laptop, then the same command again",
-        )
-    if error and status == "interrupted":
-        raise Busy(error, hint=f"provisioner runs show {work.target.office} {run.id}")
-    return run
+            op.begun = True
+            _play(op, op.recorder, check=False)
+            op.status = runs.verdict(fold(op.recorder.events).hosts)
+    return op.run
 
 
 def _asked(work: Work, saved: Mapping[str, Any] | None, force: bool) -> dict[str, Any]:
@@ -297,11 +253,10 @@ def _asked(work: Work, saved: Mapping[str, Any] | None, force: bool) -> dict[str
     return asked
 
 
-def _compare(work: Work, saved: Mapping[str, Any], say: Callable[[str], None], lease: Lease) -> None:
-    events: list[Event] = []
-    for host, address in work.met.items():
-        events.append(Event("host_reached", host, detail={"address": address}))
-    _play(work, events.append, say, check=True, lease=lease)
+def _compare(op: Operation, saved: Mapping[str, Any]) -> None:
+    work = op.work
+    events = [Event("host_reached", host, detail={"address": address}) for host, address in work.met.items()]
+    _play(op, events.append, check=True)
     now = fold(events)
     fresh = Plan(now, plans.digest(work, now), work.office.pack, work.office.variant)
     if fresh.digest != saved["digest"]:
@@ -311,65 +266,9 @@ def _compare(work: Work, saved: Mapping[str, Any], say: Callable[[str], None], l
         )
 
 
-def _leave(work: Work, run: Run, lease: Lease | None, say: Callable[[str], None], *, commit: bool, torn: bool) -> None:
-    """What a run leaves behind: totals, new addresses, the summary, the commit, the marks.
-
-    Raises:
-        Unverified: the run ended, but this laptop could not keep its summary; not said again where the journal was `torn`.
-    """
-    target = work.target
-    try:
-        if run.status in ("changed", "unchanged"):
-            runs.learn(target.state / "totals.json", _total_key(work, "apply"), run.tasks)
-        kept = runs.keep(target.summaries, runs.summary(run))
-        made = _commit(work, run) if commit and not target.lab else None
-        if lease and (untold := _mark(work, run, lease, kept, made)):
-            say(f"{', '.join(untold)} could not be told what was applied: an older copy would not be refused there")
-    except (OSError, BadInput) as problem:
-        if not torn:
-            why = described(problem) if isinstance(problem, OSError) else str(problem)
-            raise Unverified(
-                f"the run ended ({run.status}), but not all of what it leaves could be kept on this laptop: {why}",
-                hint="make room, then the same command again",
-            ) from problem
-
-
-def _commit(work: Work, run: Run) -> str | None:
-    target = work.target
-    _, name, email = technician(target)
-    return git.commit(
-        target.inventory,
-        [target.folder],
-        f"{target.office}: applied by {run.technician}: {run.status}\n\n{_tally(run)}\nrun {run.id}\n",
-        name=name,
-        email=email,
-    )
-
-
-def _mark(work: Work, run: Run, lease: Lease, kept: Path, made: str | None) -> list[str]:
-    """Tell the hosts what was applied; returns those that are done and could not be told."""
-    target, office = work.target, work.office
-    done = [h for h, v in run.hosts.items() if v.counts["ok"] and not v.counts["failed"] and not v.counts["unreachable"]]
-    remember(target, {host: str(office.hosts[host].address) for host in done if office.hosts[host].kind != "router"})
-    lease.settled(done)
-    untold = lease.mark(
-        {
-            "office": target.office,
-            "run": run.id,
-            "technician": run.technician,
-            "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-            "commit": made or git.head(target.inventory),
-            "summary": kept.name,
-            "summary_sha256": hashlib.sha256(kept.read_bytes()).hexdigest(),
-            "dossier_sha256": hashlib.sha256((target.folder / "dossier.yml").read_bytes()).hexdigest(),
-        },
-        sorted(work.met),
-    )
-    return [host for host in untold if host in done]
-
-
-def _tally(run: Run) -> str:
-    return "".join(
-        f"{name}: {', '.join(f'{n} {what}' for what, n in host.counts.items() if n)}\n"
-        for name, host in sorted(run.hosts.items())
-    )
+def _finish(op: Operation) -> None:
+    """What an apply leaves beside its summary: how long it took, and the marks on the hosts."""
+    if op.run.status in ("changed", "unchanged"):
+        runs.learn(op.work.target.state / "totals.json", _total_key(op.work, "apply"), op.run.tasks)
+    if op.lease and (untold := leave_marks(op)):
+        op.say(f"{', '.join(untold)} could not be told what was applied: an older copy would not be refused there")

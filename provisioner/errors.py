@@ -42,6 +42,12 @@ class Unreachable(ProvisionerError):
     exit_code = 5
 
 
+class Unreadable(Unreachable):
+    """A host gave an answer that cannot be taken: too much, or of another shape than was asked for."""
+
+    exit_code = 4
+
+
 class Busy(ProvisionerError):
     """Somebody else works on this office now, or has a newer copy of it."""
 

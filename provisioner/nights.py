@@ -31,6 +31,7 @@ class Place:
     last_success: str = ""
     last_failure: str = ""
     cause: str = ""
+    note: str = ""  # what is not wrong, and is to be known
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,6 @@ class Offer:
     onto: str  # another host of the office, or none
     items: list[dict[str, Any]]
     others: list[str] = field(default_factory=list)  # places that hold another copy
-
-
-def moment(text: str) -> datetime:
-    """restic's time, nanoseconds and any zone (RFC 3339), to the second."""
-    return datetime.fromisoformat(re.sub(r"\.\d+", "", text).replace("Z", "+00:00"))
 
 
 def choose(snapshots: Sequence[Snapshot], at: str, zone: str) -> Snapshot:

@@ -12,8 +12,8 @@ from provisioner import __version__, plays
 from provisioner.errors import BadInput, Unverified
 from provisioner.inventory.disk import write
 from provisioner.inventory.target import Target
+from provisioner.operation.selection import Work
 from provisioner.runs import Run
-from provisioner.work import Work
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Plan:
     digest: str
     pack: str
     variant: str
+    audit_differs: tuple[str, ...] = ()  # what hosts remember of runs that our audit does not have
 
     def save(self, path: Path, target: Target) -> None:
         """Keep it for `apply --plan`."""

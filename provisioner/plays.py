@@ -19,14 +19,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from provisioner import ssh
 from provisioner.causes import FELL_SILENT, cause, spoiled
 from provisioner.errors import Missing
 from provisioner.inventory.ansible import ENVIRONMENT, Handover
 from provisioner.inventory.target import Target, runtime_home, state_home
-from provisioner.processes import Process
+from provisioner.processes import Process, born
 from provisioner.runs import Event
 
 RUN_VARIABLE = "PROVISIONER_RUN"
+TOOL_VARIABLE = "PROVISIONER_TOOL"  # the process that plays, and when it started
 # What a technician's own environment may ask of Ansible; all else there, such as ANSIBLE_HOST_KEY_CHECKING=false, would undo
 # what is set in ansible.cfg and in our words for ssh.
 HEARD = ("ANSIBLE_VERBOSITY", "ANSIBLE_LOG_PATH")
@@ -65,12 +67,18 @@ class Play:
         run_id: str,
         check: bool,
         limit: Sequence[str],
+        control: Path,
         secrets: Sequence[str] = (),
     ) -> None:
         self.target, self.playbook, self.handover = target, playbook, handover
-        self.run_id, self.check, self.limit = run_id, check, list(limit)
+        self.run_id, self.check, self.limit, self.control = run_id, check, list(limit), control
         self.folder = runtime_home() / f"play-{target.id}-{run_id}"
-        self.gate = self.folder / "stop"
+        part = self.folder.with_name(f"new-{self.folder.name}")  # it is never there without saying whose it is
+        (part / "gate").mkdir(mode=0o700, parents=True)
+        part.chmod(0o700)
+        (part / "gate/tool").write_text(_tool())
+        part.rename(self.folder)
+        self.gate = self.folder / "gate"
         self._abort = threading.Event()
         # longest first: one secret may hold another
         self._secrets = sorted({json.dumps(s)[1:-1] for s in secrets if len(s) >= 4}, key=len, reverse=True)
@@ -78,7 +86,14 @@ class Play:
     def stop(self) -> None:
         """End before the next task; what runs now runs to its end."""
         with contextlib.suppress(OSError):
-            self.gate.touch()
+            (self.gate / "stop").touch()
+
+    def let_begin(self, until_s: float) -> None:
+        """Until when tasks may begin, in seconds since this laptop's start; from then on the play waits for another word."""
+        with contextlib.suppress(OSError):
+            part = self.gate / "until.part"
+            part.write_text(f"{until_s:.3f}")
+            part.rename(self.gate / "until")
 
     def abort(self) -> None:
         """End now."""
@@ -91,7 +106,6 @@ class Play:
 
         for name in [name for name in os.environ if name.startswith("ANSIBLE_") and name not in HEARD]:
             del os.environ[name]  # the runner would hand it on
-        self.folder.mkdir(mode=0o700)
         handover = self.folder / "handover.json"
         self.handover.write(handover)
         raw: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
@@ -144,7 +158,7 @@ class Play:
         return {
             "ANSIBLE_CONFIG": str(playbooks() / "ansible.cfg"),
             "ANSIBLE_CALLBACK_PLUGINS": str(playbooks() / "plugins/callback"),
-            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.target.control).replace("%", "%%"),
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.control).replace("%", "%%"),
             "ANSIBLE_HOME": str(state_home() / "ansible"),
             "ANSIBLE_LOCAL_TEMP": str(self.folder / "tmp"),
             "ANSIBLE_NOCOLOR": "1",
@@ -154,6 +168,7 @@ class Play:
             "PROVISIONER_GATE": str(self.gate),
             ENVIRONMENT: str(handover),
             RUN_VARIABLE: f"{self.target.id}/{self.run_id}",
+            TOOL_VARIABLE: _tool(),
         }
 
     def _said(self, result: Any) -> str:
@@ -288,19 +303,29 @@ def _side(value: Any) -> str:
 def orphans(target: Target) -> dict[int, str]:
     """Processes of earlier plays on this target whose tool is gone: pid -> run. Only our own are looked at."""
     found: dict[int, str] = {}
-    prefix = f"{RUN_VARIABLE}={target.id}/".encode()
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         try:
             if entry.stat().st_uid != os.getuid() or b"ansible-playbook" not in (entry / "cmdline").read_bytes():
                 continue
-            for variable in (entry / "environ").read_bytes().split(b"\0"):
-                if variable.startswith(prefix):
-                    found[int(entry.name)] = variable.decode().rpartition("/")[2]
+            given = dict(one.split("=", 1) for one in (entry / "environ").read_text(errors="replace").split("\0") if "=" in one)
+            office, _, run = given.get(RUN_VARIABLE, "").partition("/")
+            if office == target.id and not _at_work(given.get(TOOL_VARIABLE, "")):
+                found[int(entry.name)] = run
         except OSError:
             continue
     return found
+
+
+def _tool() -> str:
+    return f"{os.getpid()}/{born(os.getpid())}"
+
+
+def _at_work(tool: str) -> bool:
+    """Whether the tool that started a play still runs: what it plays is no orphan."""
+    pid, _, started = tool.partition("/")
+    return pid.isdecimal() and born(int(pid)) == started != ""
 
 
 def sweep(target: Target, *, say: Callable[[str], None], patience_s: float = 900, idle_s: float = 10) -> list[str]:
@@ -317,7 +342,7 @@ def sweep(target: Target, *, say: Callable[[str], None], patience_s: float = 900
     for run in sorted(set(working.values())):
         say(f"run {run} was killed but its ansible-playbook still works; waiting for its current task to end")
         with contextlib.suppress(OSError):
-            (runtime_home() / f"play-{target.id}-{run}" / "stop").touch()
+            (runtime_home() / f"play-{target.id}-{run}" / "gate/stop").touch()
     runs = sorted(set(working.values()))
     deadline = time.monotonic() + patience_s
     busy = dict.fromkeys(working, time.monotonic())
@@ -340,8 +365,11 @@ def sweep(target: Target, *, say: Callable[[str], None], patience_s: float = 900
     if working:
         say(f"ending ansible-playbook {', '.join(map(str, working))}")
         _end(target, list(working))
+    ssh.sweep(target)
     for left in runtime_home().glob(f"play-{target.id}-*"):
-        shutil.rmtree(left, ignore_errors=True)
+        tool = left / "gate/tool"
+        if not (tool.exists() and _at_work(tool.read_text())):
+            shutil.rmtree(left, ignore_errors=True)
     return runs
 
 

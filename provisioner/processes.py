@@ -54,6 +54,14 @@ def run(command: Sequence[str], *, stdin: bytes | None = None, check: bool = Tru
     return done.stdout.decode(errors="replace")
 
 
+def born(pid: int) -> str:
+    """When a process started, in clock ticks since boot: with the pid it names one process; empty when there is none."""
+    try:
+        return _fields(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace"))[19]
+    except (OSError, ValueError, IndexError):
+        return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Process:
     """A process we left running: its pid, start time in clock ticks since boot, and command line."""

@@ -5,12 +5,13 @@ happens: after a SIGKILL it says how far the run came. The summary (in the offic
 a run; each carries the hash of the former, so an edited, deleted or reordered one shows.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -241,7 +242,20 @@ def read(raw: bytes) -> dict[str, Any]:
 
 
 def keep(folder: Path, data: Mapping[str, Any]) -> Path:
-    """Add one summary to the audit: numbered, with the hash of the former; whole or not at all."""
+    """Add one summary to the audit: numbered, with the hash of the former; whole or not at all, one process at a time."""
+    import fcntl
+
+    from provisioner.inventory.disk import make, write
+
+    make(folder)
+    with contextlib.ExitStack() as held:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        held.callback(os.close, descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return _keep(folder, data, write)
+
+
+def _keep(folder: Path, data: Mapping[str, Any], write: Callable[[Path, str], object]) -> Path:
     former = summaries(folder)
     number = int(former[-1].name.split("-")[0]) + 1 if former else 1
     body = {
@@ -249,10 +263,7 @@ def keep(folder: Path, data: Mapping[str, Any]) -> Path:
         "former": hashlib.sha256(former[-1].read_bytes()).hexdigest() if former else None,
         **data,
     }
-    from provisioner.inventory.disk import make, write
-
     path = folder / f"{number:05d}-{data['run']}.json"
-    make(folder)
     write(path, json.dumps(body, ensure_ascii=False, indent=1, default=str) + "\n")
     return path
 

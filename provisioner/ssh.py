@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provisioner.errors import HostKeyChanged, Missing, Unreachable
+from provisioner import answers
+from provisioner.errors import HostKeyChanged, Missing, Unreachable, Unreadable
 from provisioner.inventory.disk import write
 from provisioner.inventory.target import Target
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 6
 PORT = 22
 
+UNREADABLE = "look at the machine itself: what it says is not what was asked"
 SILENT = "takes the connection and stays silent"
 # Debian 13's sshd, after some wrong logins from one address (sshd_config(5), PerSourcePenalties); a busy one too.
 HANGS_UP = "hangs up before the login, as hosts do for a while after several wrong ones"
@@ -46,7 +48,8 @@ class NoRoomHere(Unreachable):
 class Door:
     """How one technician gets into the hosts of one target: login, private key file, pins.
 
-    `shared` connections are reused over sockets and all end with `close`: a person's own session must not be one of them.
+    `shared` connections are reused over sockets, which lie in a folder of this process alone: `close` ends what we opened and
+    nobody else's. A person's own session must not be one of them.
     """
 
     target: Target
@@ -80,12 +83,19 @@ class Door:
             "-o", f"Port={PORT}",
         ]  # fmt: skip
 
+    @property
+    def control(self) -> Path:
+        """The folder of our sockets: of this target and process. Its name is short: a socket's path has 107 bytes (unix(7))."""
+        folder = self.target.control / f"{os.getpid():x}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
+
     def sharing(self) -> list[str]:
-        """The words that make connections to one host share a socket of this target alone."""
+        """The words that make connections to one host share a socket."""
         return [
             "-o", "ControlMaster=auto",
             "-o", "ControlPersist=60",
-            "-o", f"ControlPath={_literal(self.target.control)}/%C",
+            "-o", f"ControlPath={_literal(self.control)}/%C",
         ]  # fmt: skip
 
     def command(self, host: str, address: str, words: Sequence[str] = (), *, batch: bool = True) -> list[str]:
@@ -101,33 +111,55 @@ class Door:
         ]  # fmt: skip
 
     def run(
-        self, host: str, address: str, words: Sequence[str], *, stdin: str = "", timeout_s: float = 60
+        self,
+        host: str,
+        address: str,
+        words: Sequence[str],
+        *,
+        stdin: str = "",
+        timeout_s: float = 60,
+        limit_bytes: int = answers.LIMIT_BYTES,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command on a host and return what it said; a secret, if any, goes by `stdin`.
 
         Raises:
             HostKeyChanged: the host shows another key than the pinned one.
             Unreachable: no connection, no login, or no answer within `timeout_s`.
+            Unreadable: it says more than `limit_bytes`.
         """
         try:
-            done = subprocess.run(
-                self.command(host, address, words),
-                input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False, errors="replace",
-            )  # fmt: skip
+            done = answers.call(self.command(host, address, words), stdin=stdin, timeout_s=timeout_s, limit_bytes=limit_bytes)
         except subprocess.TimeoutExpired as error:
             raise Unreachable(f"{host} ({address}) gave no answer within {timeout_s:.0f} s") from error
+        except answers.TooMuch as error:
+            raise Unreadable(
+                f"{host} ({address}) says {error} where a short answer belongs; the rest was not read", hint=UNREADABLE
+            ) from error
         if done.returncode == 255:
             raise explain(host, address, self.user, done.stderr)
         return done
 
     def close(self) -> None:
-        """End the shared connections of this target."""
-        for socket in self.target.control.iterdir():
-            subprocess.run(
-                ["ssh", "-F", "none", "-o", f"ControlPath={_literal(socket)}", "-O", "exit", "--", "x"],
-                capture_output=True, check=False, timeout=10,
-            )  # fmt: skip
-            socket.unlink(missing_ok=True)
+        """End the connections that we opened."""
+        _close(self.control)
+
+
+def _close(folder: Path) -> None:
+    """End the connections behind the sockets of a folder, and remove it."""
+    for socket in folder.iterdir():
+        subprocess.run(
+            ["ssh", "-F", "none", "-o", f"ControlPath={_literal(socket)}", "-O", "exit", "--", "x"],
+            capture_output=True, check=False, timeout=10,
+        )  # fmt: skip
+        socket.unlink(missing_ok=True)
+    folder.rmdir()
+
+
+def sweep(target: Target) -> None:
+    """End the connections that killed processes of ours left open; those of living ones are theirs."""
+    for folder in target.control.iterdir():
+        if not Path(f"/proc/{int(folder.name, 16)}").exists():
+            _close(folder)
 
 
 def _literal(path: Path) -> str:
@@ -207,11 +239,12 @@ def _locate(door: Door, host: str, addresses: list[str]) -> Found:
             problems.append(error)
             continue
         if done.returncode:
-            said = (done.stderr.strip() or done.stdout.strip())[:200]
+            said = " ".join((done.stderr.strip() or done.stdout.strip())[:200].split())
             why = "refuses sudo to {}" if "sudo" in said else "lets {} in, but runs no command"
             return Found(host, problem=f"{host} ({address}) {why.format(door.user)}{': ' * bool(said)}{said}")
         said = done.stdout.strip()
-        return Found(host, address, ahead_s=int(said) - time.time() if said.isdecimal() else None)
+        seconds = int(said) if said.isascii() and said.isdecimal() and len(said) < 12 else None
+        return Found(host, address, ahead_s=None if seconds is None else seconds - time.time())
     if not problems:
         return Found(host, problem=f"{host} has no known address")
     if changed := next((p for p in problems if isinstance(p, HostKeyChanged)), None):
@@ -479,11 +512,12 @@ class FirstContact:
             channel.exec_command(command)
             channel.sendall(stdin.encode())
             channel.shutdown_write()
-            out, err = b"", b""
-            while chunk := channel.recv(65536):
-                out += chunk
-            while chunk := channel.recv_stderr(65536):
-                err += chunk
+            out, err = bytearray(), bytearray()
+            for said, more in ((out, channel.recv), (err, channel.recv_stderr)):
+                while chunk := more(65536):
+                    said.extend(chunk)
+                    if len(said) > answers.LIMIT_BYTES:
+                        raise Unreadable(f"{self.named} says too much where a short answer belongs", hint=UNREADABLE)
             return channel.recv_exit_status(), out.decode(errors="replace"), err.decode(errors="replace")
         except (OSError, EOFError) as error:
             raise Unreachable(f"{self.named} stopped answering while running: {command[:60]}") from error

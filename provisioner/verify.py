@@ -18,15 +18,16 @@ from typing import Any
 from provisioner import plays, runs
 from provisioner.errors import BadInput, HostFailed, HostKeyChanged, Missing, Unreachable
 from provisioner.findings import Finding, Level, verdict
-from provisioner.inventory import git, vault
+from provisioner.inventory import vault
 from provisioner.inventory.ansible import services
 from provisioner.inventory.models import Kind
 from provisioner.language import N_
-from provisioner.lease import Lease
+from provisioner.operation import Listener, Operation, operation
+from provisioner.operation.recording import Recorder
+from provisioner.operation.selection import Work
 from provisioner.proofs import Proof, Seat, judged, try_out
 from provisioner.proofs.table import FIRST, LAST, PACKAGES, PROOFS, REACHED, RESTARTED
 from provisioner.runs import Event
-from provisioner.work import Listener, Recorder, Work, begin, bystanders, end, reach, technician
 
 AT_ONCE = 4
 RESTART_S = 240
@@ -44,6 +45,7 @@ class Report:
     unreachable: list[str]
     kept: Path
     took_s: float
+    audit_differs: tuple[str, ...] = ()  # what hosts remember of runs that our audit does not have
 
 
 def desk(work: Work, host: str) -> str:
@@ -78,47 +80,32 @@ def verify(
         Unreachable: the desktop or the server gives no answer.
     """
     desktop = desk(work, host)
-    recorder = begin(work, "verify", watch, reboot=reboot)
-    began, status, error = time.time(), "interrupted", ""
-    lease: Lease | None = None
+    began = time.time()
     findings: list[Finding] = []
-    seat: Seat | None = None
-    try:
-        plays.sweep(work.target, say=say)
-        reach(work, recorder)
+    needs = [name for name in (desktop, _server(work)) if name]
+    with operation(work, "verify", watch=watch, say=say, needs=needs, commit=commit, detail={"reboot": reboot}) as op:
+        for name in needs:
+            if name not in work.met:
+                raise HostFailed(work.found[name].problem, hint=work.found[name].hint)
         findings += reached(work)
-        met = work.met
-        server = next((name for name in met if work.office.hosts[name].kind is Kind.SERVER), "")
-        for needed in filter(None, (desktop, _server(work))):
-            if needed not in met:
-                raise Unreachable(
-                    work.found[needed].problem, hint=work.found[needed].hint or f"is {needed} switched on and plugged in?"
-                )
-        lease = Lease(work.door, met | bystanders(work), work.run_id, work.door.user, lost=lambda _: None, moved={})
-        lease.__enter__()
         seat = Seat(
-            work, desktop, server, services(work.pack, work.office), vault.password(), os.urandom(6).hex(), only=frozenset(only)
-        )
-        proven = _pass(seat, recorder)
+            op, desktop, _server(work), services(work.pack, work.office), vault.password(), os.urandom(6).hex(),
+            only=frozenset(only),
+        )  # fmt: skip
+        proven = _pass(seat, op.recorder)
         if reboot:
-            restarted = restart(seat, recorder)
+            restarted = restart(seat, op.recorder)
             if verdict(restarted) is Level.OK:
-                proven = worst(proven, _pass(seat, recorder))
+                proven = worst(proven, _pass(seat, op.recorder))
             proven += restarted
         findings += proven
-        status = "failed" if verdict(findings) > Level.WARNING else "partial" if only else "passed"
-    except BaseException as problem:
-        error = str(problem)
-        status = "interrupted" if isinstance(problem, KeyboardInterrupt) else "stopped"
-        raise
-    finally:
-        end(recorder, status, error)
-        if lease:
-            lease.__exit__()
-        work.door.close()
-    kept = _keep(work, seat, findings, status, began, lease, reboot=reboot, commit=commit)
+        op.check()
+        op.status = "failed" if verdict(findings) > Level.WARNING else "partial" if only else "passed"
+        runs.keep_pictures(work.target.summaries, _named(seat, findings))  # first: the summary names them
+        op.begun, op.summary = True, _summary(op, seat, findings, began, reboot=reboot)
+    assert op.kept
     missing = [name for name in work.hosts if name not in work.met]
-    return Report(work.run_id, status, findings, missing, kept, time.time() - began)
+    return Report(work.run_id, op.status, findings, missing, op.kept, time.time() - began, tuple(op.audit_differs))
 
 
 def _server(work: Work) -> str:
@@ -162,6 +149,7 @@ def _pass(seat: Seat, recorder: Recorder) -> list[Finding]:
 
 
 def _one(proof: Proof, seat: Seat, recorder: Recorder) -> list[Finding]:
+    seat.op.check()
     recorder(Event("task_started", task=proof.title))
     found = try_out(proof, seat)
     for finding in found:
@@ -208,6 +196,7 @@ def _witness(seat: Seat, *, make: bool) -> None:
 def restart(seat: Seat, recorder: Recorder) -> list[Finding]:
     """Restart every host at once, as after a power cut, and wait until each answers in a new boot and has settled."""
     work, ask = seat.work, ["cat", "/proc/sys/kernel/random/boot_id"]
+    seat.op.check()
     former = {host: work.door.run(host, address, ask).stdout for host, address in work.met.items()}
     recorder(Event("task_started", task=N_("Restarting every machine")))
     for host, address in work.met.items():
@@ -247,13 +236,15 @@ def worst(first: Sequence[Finding], second: Sequence[Finding]) -> list[Finding]:
 # -------------------------------------------------------------------------------------------- keeping
 
 
-def _keep(
-    work: Work, seat: Seat, findings: Sequence[Finding], status: str, began: float, lease: Lease, *, reboot: bool, commit: bool
-) -> Path:
-    """The summary in the audit, and one commit (real offices)."""
-    target = work.target
-    marks = {host: (mark or {}).get("run", "") for host, mark in lease.applied.items()}
-    data = {
+def _named(seat: Seat, findings: Sequence[Finding]) -> dict[str, bytes]:
+    """The pictures that findings name."""
+    return {name: seat.pictures[name] for finding in findings for name in finding.pictures}
+
+
+def _summary(op: Operation, seat: Seat, findings: Sequence[Finding], began: float, *, reboot: bool) -> dict[str, Any]:
+    """What the audit keeps of a verification: the hand-over record is made from it."""
+    work, target = op.work, op.work.target
+    return {
         "run": work.run_id,
         "office": target.office,
         "verb": "verify",
@@ -261,22 +252,14 @@ def _keep(
         "lab": target.lab,
         "started": runs.iso(began),
         "finished": runs.iso(time.time()),
-        "status": status,
+        "status": op.status,
         "reboot": reboot,
         "from": seat.desktop,
         "hosts_wanted": list(work.office.hosts),
         "findings": [finding.as_object() for finding in findings],
         "systems": {host: {**facts["system"], "packages": facts["packages"]} for host, facts in seat.facts.items()},
-        "applied": marks,
+        "applied": {host: mark.run if mark else "" for host, mark in op.applied.items()},
         "dossier_sha256": hashlib.sha256((target.folder / "dossier.yml").read_bytes()).hexdigest(),
         "pack": work.office.pack,
         "roles_sha256": plays.tree_digest(),
     }
-    named = {name for finding in findings for name in finding.pictures}
-    runs.keep_pictures(target.summaries, {name: seat.pictures[name] for name in named})  # first: the summary names them
-    kept = runs.keep(target.summaries, data)
-    if commit and not target.lab:
-        _, name, email = technician(target)
-        message = f"{target.office}: verified by {work.door.user}: {status}\n\nrun {work.run_id}\n"
-        git.commit(target.inventory, [target.folder], message, name=name, email=email)
-    return kept

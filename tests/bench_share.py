@@ -11,9 +11,12 @@ import shutil
 import sys
 from pathlib import Path
 
-from provisioner import apply, runs, work
+from provisioner import apply, runs
 from provisioner.inventory.ansible import Handover
 from provisioner.inventory.target import Target
+from provisioner.operation.reaching import reach
+from provisioner.operation.recording import Recorder
+from provisioner.operation.selection import prepare
 from provisioner.plays import Play, playbooks
 from provisioner.ssh import public_key
 
@@ -26,8 +29,8 @@ def spent() -> float:
 
 def prepared(target: Target) -> Play:
     """The play that `apply` would play."""
-    chosen = work.prepare(target)
-    work.reach(chosen, lambda _: None)
+    chosen = prepare(target)
+    reach(chosen, lambda _: None)
     handover = Handover(
         inventory=str(target.inventory),
         office=target.office,
@@ -39,7 +42,14 @@ def prepared(target: Target) -> Play:
     )
     chosen.door.close()
     return Play(
-        target, apply.PLAYBOOK, handover, run_id=chosen.run_id, check=False, limit=sorted(chosen.met), secrets=chosen.secrets
+        target,
+        apply.PLAYBOOK,
+        handover,
+        run_id=chosen.run_id,
+        check=False,
+        limit=sorted(chosen.met),
+        control=chosen.door.control,
+        secrets=chosen.secrets,
     )
 
 
@@ -54,7 +64,7 @@ def ours(play: Play) -> runs.Run:
     with Path(os.devnull).open("w") as nowhere:
         vars(voice)["err"] = Console(file=nowhere, force_terminal=True, width=120, markup=False, highlight=False, emoji=False)
         watch = Watch(voice, "apply", 40)
-        recorder = work.Recorder(runs.Journal(play.target.journals / f"bench-{play.run_id}.jsonl"), watch)
+        recorder = Recorder(runs.Journal(play.target.journals / f"bench-{play.run_id}.jsonl"), watch)
         with watch.showing():
             for event in play:
                 recorder(event)

@@ -17,7 +17,8 @@ from provisioner.cli.access import code
 from provisioner.errors import BadInput
 from provisioner.inventory import disk, open_inventory, technicians
 from provisioner.inventory.target import Target
-from provisioner.lease import refuse_older_copy
+from provisioner.operation.lease import Mark
+from provisioner.operation.marks import refuse_older_copy
 from provisioner.runs import Event, fold
 from tests.verbs import Run, key, log, status
 
@@ -225,11 +226,11 @@ def test_a_file_that_cannot_be_written_keeps_nobody_in(scop: Path, monkeypatch: 
 
 def test_an_older_copy_does_not_let_them_in_again(scop: Path) -> None:
     """A host remembers from which commit somebody was shut out; a copy without it is refused, as with any newer change."""
-    mark = {"commit": None, "refused": [{"commit": "0" * 40, "technician": "jo", "at": "2026-01-02"}]}
+    mark = Mark(refused=(Mark(commit="0" * 40, technician="jo", at="2026-01-02"),))
 
     with pytest.raises(Exception, match="your copy is older: router was last set by jo on 2026-01-02"):
         refuse_older_copy(scop, {"router": mark})
-    refuse_older_copy(scop, {"router": {"commit": None, "refused": []}})
+    refuse_older_copy(scop, {"router": Mark()})
 
 
 # -------------------------------------------------------------------------------- what a host's answer means

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from provisioner import lease
+from provisioner.operation import lease
 from provisioner.ssh import Door, explain
 
 BASE, BOOT = "/var/lib/provisioner", "/proc/sys/kernel/random/boot_id"

@@ -125,8 +125,8 @@ def test_apply_never_takes_a_plan_of_a_move(root: Path) -> None:
     """A plan saved for another pack is refused, in one sentence, before any host is asked."""
     from provisioner import plans
     from provisioner.inventory.target import Target
+    from provisioner.operation.selection import Work
     from provisioner.runs import Run as Fold
-    from provisioner.work import Work
 
     inventory = open_inventory(root)
     office = inventory.office("demo")

@@ -11,7 +11,6 @@ it was done (by `access revoke`, or by an `apply` that played role `base`). What
 
 import contextlib
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -20,17 +19,17 @@ from typing import TYPE_CHECKING
 
 from provisioner import runs
 from provisioner.access.hosts import Call, Told, everywhere, request
-from provisioner.errors import BadInput, Busy, Missing, ProvisionerError
+from provisioner.errors import BadInput, Missing, ProvisionerError
 from provisioner.inventory import git, open_inventory, technicians
 from provisioner.inventory.target import Target
-from provisioner.runs import Event, Run
+from provisioner.operation import Operation, operation
+from provisioner.operation.reaching import remember
+from provisioner.operation.selection import Work, prepare, refuse_lockout, technician
+from provisioner.runs import Event
 from provisioner.ssh import pinned
-from provisioner.work import Recorder, Work, alone, begin, end, prepare, refuse_lockout, remember, technician
 
 if TYPE_CHECKING:
     from provisioner.inventory.models import Reseller
-
-PATIENCE_S = 20  # for another verb of ours on this laptop to end, before the audit is written without it
 
 
 @dataclass
@@ -42,7 +41,6 @@ class Office:
     problem: str = ""
     run: str = ""
     not_adopted: list[str] = field(default_factory=list)
-    unrecorded: str = ""
 
 
 # ------------------------------------------------------------------------------------------- who, where
@@ -108,7 +106,7 @@ class Job:
     work: Work
     office: Office
     hosts: dict[str, list[str]]  # login -> where they are to be shut out
-    recorder: Recorder | None = None
+    operation: Operation | None = None
 
     @property
     def where(self) -> list[str]:
@@ -152,22 +150,32 @@ def revoke(found: Sequence[Job], keys: Mapping[str, list[str]], *, tell: Callabl
     A key of theirs that no file knew and one host had is refused by all others too, in a second round.
     """
     keys = {login: list(known) for login, known in keys.items()}
-    for job in found:
-        job.recorder = begin(job.work, "access revoke", lambda _: None, refuses=job.hosts)
-    try:
-        heard = _round(found, keys, tell, commit=commit)
-        new = {login: sorted({k for told in heard for k in told.unknown.get(login, [])} - set(keys[login])) for login in keys}
-        if any(new.values()):
-            for login, more in new.items():
-                keys[login] += more
-                _learn(found, login, more)
-            _round([job for job in found if any(told.address for told in job.office.told)], keys, tell, commit=commit)
-    except BaseException as problem:
+    with contextlib.ExitStack() as going:
         for job in found:
-            _end(job, "interrupted" if isinstance(problem, KeyboardInterrupt) else "stopped", str(problem))
-        raise
-    for job in found:
-        _end(job, "")
+            job.operation = going.enter_context(
+                operation(
+                    job.work,
+                    "access revoke",
+                    watch=lambda _: None,
+                    say=lambda _: None,
+                    leased=False,
+                    reaching=False,
+                    commit=False,
+                    detail={"refuses": job.hosts},
+                )
+            )
+        try:
+            heard = _round(found, keys, tell, commit=commit)
+            new = {one: sorted({k for told in heard for k in told.unknown.get(one, [])} - set(keys[one])) for one in keys}
+            if any(new.values()):
+                for login, more in new.items():
+                    keys[login] += more
+                    _learn(found, login, more)
+                again = [job for job in found if any(told.address for told in job.office.told)]
+                _round(again, keys, tell, commit=commit)
+        finally:
+            for job in found:
+                _conclude(job)
     if commit and found and not found[0].work.target.lab:
         _commit(found, list(keys))
 
@@ -209,21 +217,18 @@ def _round(found: Sequence[Job], keys: Mapping[str, list[str]], tell: Callable[[
     return heard
 
 
-def _end(job: Job, status: str, error: str = "") -> None:
-    """Journal and audit of one office."""
-    assert job.recorder
+def _conclude(job: Job) -> None:
+    """What the hosts of one office told, for its journal and its audit; where nobody was asked, the audit keeps nothing."""
+    assert job.operation
     if not any(told.address for told in job.office.told):  # another office's machines answer at its addresses: we are not there
         job.office.told = [replace(one, state="unreachable") if one.state == "host_key" else one for one in job.office.told]
     job.office.told.sort(key=lambda one: one.host)
     for told in job.office.told:
         for event in events(told):
-            job.recorder(event)
-    missing = set(job.where) - {told.host for told in job.office.told}
-    run = end(job.recorder, status or runs.verdict(runs.fold(job.recorder.events).hosts), error)
-    if missing == set(job.where):
-        return  # nobody was asked
+            job.operation.recorder(event)
+    job.operation.begun = bool(job.office.told)
+    job.operation.status = runs.verdict(runs.fold(job.operation.recorder.events).hosts)
     remember(job.work.target, {told.host: told.address for told in job.office.told if told.address})
-    job.office.unrecorded = _keep(job.work, run)
 
 
 def events(told: Told) -> Iterator[Event]:
@@ -242,20 +247,6 @@ def events(told: Told) -> Iterator[Event]:
         yield Event("host_failed", told.host, "Shut out who left", {"problem": told.problem, "notes": notes})
     else:
         yield Event("host_ok", told.host, "Who left is shut out", {"notes": notes})
-
-
-def _keep(work: Work, run: Run) -> str:
-    """The summary in the audit; why not, when another verb of ours works on the office all along."""
-    until = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            with alone(work.target):
-                runs.keep(work.target.summaries, runs.summary(run))
-            return ""
-        except Busy as error:
-            if time.monotonic() > until:
-                return str(error)
-            time.sleep(0.5)
 
 
 def _commit(found: Sequence[Job], logins: Sequence[str]) -> None:

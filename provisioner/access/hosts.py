@@ -12,8 +12,9 @@ from provisioner import plays
 from provisioner.errors import HostKeyChanged, Unreachable
 from provisioner.inventory.ansible import refusal
 from provisioner.inventory.target import Target
+from provisioner.operation.reaching import addresses
+from provisioner.operation.selection import Work
 from provisioner.ssh import neighbours, on_lan, pinned, public_key, shown_key
-from provisioner.work import Work, addresses
 
 AT_ONCE = 32
 HOST_S = 90  # for one host's answer: killing somebody's processes may take it 8 s, a slow disk more

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from provisioner.inventory import git, open_inventory, vault
 from provisioner.inventory.target import Target
-from provisioner.work import technician
+from provisioner.operation.selection import technician
 
 
 @dataclass(frozen=True)

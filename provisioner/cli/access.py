@@ -187,10 +187,10 @@ def revoke(voice: Voice, login: str | None, only: tuple[str, ...], late: bool, l
 def _who(inventory: "Inventory", only: Sequence[str], lab: bool) -> "tuple[Reseller, str]":
     """The reseller it is about, and who asks: one of its technicians."""
     from provisioner import access as workflow
-    from provisioner import work
+    from provisioner.operation.selection import technician
 
     if lab:
-        return workflow.reseller_of(inventory.root, only[0]), work.technician(_target(inventory, only[0]))[0]
+        return workflow.reseller_of(inventory.root, only[0]), technician(_target(inventory, only[0]))[0]
     reseller, me = workflow.reseller_of(inventory.root), inventory.whoami()
     assert me
     if me[0] not in reseller.technicians:
@@ -233,7 +233,7 @@ def code(offices: "Sequence[Office]") -> int:
 
 def _office(one: "Office") -> dict[str, Any]:
     return {
-        "run": one.run, "problem": one.problem, "not_adopted": one.not_adopted, "unrecorded": one.unrecorded,
+        "run": one.run, "problem": one.problem, "not_adopted": one.not_adopted,
         "hosts": {told.host: _as_object(told) for told in one.told},
     }  # fmt: skip
 
@@ -263,8 +263,6 @@ def _show_revoked(voice: Voice, done: "Sequence[Office]", logins: Sequence[str],
     for one in done:
         if one.problem:
             voice.out.print(Text(f"✗ {one.name}: {shown(one.problem)}", "red"), soft_wrap=True)
-        if one.unrecorded:
-            voice.out.print(Text(f"! {one.name}: not in the audit, so still to do: {shown(one.unrecorded)}", "yellow"))
         for told in one.told:
             good = told.state == "refused"
             count += good

@@ -36,8 +36,9 @@ def adopt(
     """
     from provisioner import adopt as workflow
     from provisioner.inventory import open_inventory
+    from provisioner.operation.lock import alone
+    from provisioner.operation.selection import technician
     from provisioner.ssh import Door, technician_key
-    from provisioner.work import alone, technician
 
     target = voice.target(office, lab)
     dossier = open_inventory(target.inventory).office(office)
@@ -91,9 +92,9 @@ def adopt(
 
 def _one(voice: Voice, host: str, address: str, *, door: Any, name: str, dossier: Any, **given: Any) -> dict[str, Any]:
     from provisioner import adopt as workflow
+    from provisioner.operation.reaching import remember
     from provisioner.ssh import fingerprint as fingerprint_of
     from provisioner.ssh import locate, pinned
-    from provisioner.work import remember
 
     target = door.target
     contact, known = workflow.meet(target, host, address, replace=given["replace"])

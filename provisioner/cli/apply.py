@@ -9,9 +9,9 @@ from provisioner.cli.common import Voice, confirm, lab_option, office_argument, 
 from provisioner.errors import BadInput
 
 if TYPE_CHECKING:
+    from provisioner.operation.selection import Work
     from provisioner.plans import Plan
     from provisioner.runs import Run
-    from provisioner.work import Work
 
 host_option = click.option("--host", "hosts", multiple=True, metavar="HOST", help="Only this host (may be given again).")
 force_option = click.option("--force", is_flag=True, help="Go on though your copy is older; the audit records it.")
@@ -19,7 +19,7 @@ force_option = click.option("--force", is_flag=True, help="Go on though your cop
 WORST_FIRST = (130, 6, 4, 5, 7, 3, 0)
 
 
-def exit_code(run: "Run", *, planning: bool) -> int:
+def exit_code(run: "Run", *, planning: bool, audit_differs: bool = False) -> int:
     """The documented code for how a run ended; of several, the one the README's order names first."""
     if run.status == "interrupted":
         return 130
@@ -33,6 +33,8 @@ def exit_code(run: "Run", *, planning: bool) -> int:
         codes.add(4)
     if run.status == "unreachable":
         codes.add(5)
+    if audit_differs:
+        codes.add(7)
     if planning and run.changed:
         codes.add(3)
     return next(code for code in WORST_FIRST if code in codes)
@@ -76,17 +78,16 @@ def plan(
 
     Exits 3 when there is something to change, 0 when there is nothing.
     """
-    from provisioner import work as office_work
+    from provisioner.operation.selection import prepare
 
     target = voice.target(office, lab)
     plug(target)
-    work = office_work.prepare(target, hosts, pack=pack, variant=variant)
-    with office_work.alone(target):
-        found = _plan(voice, work, force)
+    work = prepare(target, hosts, pack=pack, variant=variant)
+    found = _plan(voice, work, force)
     if save:
         found.save(save, target)
     changes = {name: [{"task": c.task, "diff": c.diff} for c in host.changes] for name, host in sorted(found.run.hosts.items())}
-    code = exit_code(found.run, planning=True)
+    code = exit_code(found.run, planning=True, audit_differs=bool(found.audit_differs))
     moved = {} if work.dropped is None else {"pack": found.pack, "variant": found.variant, "dropped": work.dropped}
 
     def human() -> None:
@@ -94,7 +95,9 @@ def plan(
         if save and work.dropped is None:
             voice.say(f"saved: provisioner apply {office}{' --lab' if lab else ''} --plan {save}")
 
-    voice.result(as_object(found.run, work, digest=found.digest, changes=changes, **moved), human)
+    voice.result(
+        as_object(found.run, work, digest=found.digest, changes=changes, audit_differs=found.audit_differs, **moved), human
+    )
     return code
 
 
@@ -104,9 +107,7 @@ def _plan(voice: Voice, work: "Work", force: bool) -> "Plan":
 
     watch = Watch(voice, f"plan {work.target.office}", workflow.expected_tasks(work, "plan"))
     with watch.showing():
-        found = workflow.plan(work, watch=watch, say=voice.say, force=force)
-    work.door.close()
-    return found
+        return workflow.plan(work, watch=watch, say=voice.say, force=force)
 
 
 @verb("apply")
@@ -136,8 +137,8 @@ def apply(
     """
     from provisioner import apply as workflow
     from provisioner import plans
-    from provisioner import work as office_work
     from provisioner.cli.progress import Watch
+    from provisioner.operation.selection import prepare
 
     target = voice.target(office, lab)
     known = plans.load(saved, target) if saved else None
@@ -147,21 +148,20 @@ def apply(
             hint="give --yes, or --plan FILE",
         )
     plug(target)
-    work = office_work.prepare(target, hosts)
-    with office_work.alone(target):
-        if not yes and not saved:
-            found = _plan(voice, work, force)
-            show_plan(voice, found, work)
-            code = exit_code(found.run, planning=True)
-            if code not in (0, 3) or (code == 0 and not found.run.changed):
-                return code
-            if not confirm(f"Apply these {found.run.changed} changes?"):
-                voice.say("nothing was changed")
-                return 3
-            work = office_work.prepare(target, hosts)
-        watch = Watch(voice, f"apply {office}", workflow.expected_tasks(work, "apply"))
-        with watch.showing():
-            run = workflow.apply(work, watch=watch, say=voice.say, saved=known, force=force, commit=not no_commit)
+    work = prepare(target, hosts)
+    if not yes and not saved:
+        found = _plan(voice, work, force)
+        show_plan(voice, found, work)
+        code = exit_code(found.run, planning=True)
+        if code not in (0, 3) or (code == 0 and not found.run.changed):
+            return code
+        if not confirm(f"Apply these {found.run.changed} changes?"):
+            voice.say("nothing was changed")
+            return 3
+        work = prepare(target, hosts)
+    watch = Watch(voice, f"apply {office}", workflow.expected_tasks(work, "apply"))
+    with watch.showing():
+        run = workflow.apply(work, watch=watch, say=voice.say, saved=known, force=force, commit=not no_commit)
     voice.result(as_object(run, work), lambda: show_run(voice, run, work))
     return exit_code(run, planning=False)
 

@@ -9,8 +9,8 @@ from provisioner.errors import BadInput, HostFailed
 
 if TYPE_CHECKING:
     from provisioner.nights import Offer, Place
+    from provisioner.operation.selection import Work
     from provisioner.runs import Run
-    from provisioner.work import Work
 
 backup = click.Group("backup", help="The office's backups: list, run, restore.")
 place_option = click.option("--place", type=click.Choice(["disk", "remote"]), default=None, help="Only the one or the other.")
@@ -29,11 +29,11 @@ def megabytes(size: int) -> str:
 def list_(voice: Voice, office: str, place: str | None, lab: bool) -> int:
     """What is kept of OFFICE, at each place, the newest last. Exits 4 when a place cannot be asked."""
     from provisioner import backup as workflow
-    from provisioner import work as office_work
+    from provisioner.operation.selection import prepare
 
     target = voice.target(office, lab)
     plug(target)
-    work = office_work.prepare(target, [workflow.keeper(target)])
+    work = prepare(target, [workflow.keeper(target)])
     found = workflow.ask(work, place or "")
     work.door.close()
     voice.result(
@@ -84,17 +84,16 @@ def _show_places(voice: Voice, found: "list[Place]", zone: str) -> None:
 def run(voice: Voice, office: str, place: str | None, lab: bool, no_commit: bool) -> int:
     """Back OFFICE up now, to each place by itself. Exits 4 when one of them failed."""
     from provisioner import backup as workflow
-    from provisioner import work as office_work
     from provisioner.cli.apply import exit_code
     from provisioner.cli.progress import Watch
+    from provisioner.operation.selection import prepare
 
     target = voice.target(office, lab)
     plug(target)
-    work = office_work.prepare(target, [workflow.keeper(target)])
-    with office_work.alone(target):
-        watch = Watch(voice, f"backup {office}", None)
-        with watch.showing():
-            done = workflow.run(work, place=place or "", watch=watch, say=voice.say, commit=not no_commit)
+    work = prepare(target, [workflow.keeper(target)])
+    watch = Watch(voice, f"backup {office}", None)
+    with watch.showing():
+        done = workflow.run(work, place=place or "", watch=watch, say=voice.say, commit=not no_commit)
     places = _results(done, work)
     voice.result(_as_object(done, work, places=places), lambda: _show_results(voice, done, places))
     return exit_code(done, planning=False)
@@ -168,9 +167,9 @@ def restore(
     Shows what it would replace, and asks. What fails leaves the server as it was.
     """
     from provisioner import backup as workflow
-    from provisioner import work as office_work
     from provisioner.cli.apply import exit_code
     from provisioner.cli.progress import Watch
+    from provisioner.operation.selection import prepare
 
     target = voice.target(office, lab)
     if not yes and (voice.as_json or not terminal()):
@@ -178,20 +177,19 @@ def restore(
     plug(target)
     keeper = workflow.keeper(target)
     onto = host if host != keeper else ""
-    work = office_work.prepare(target, [keeper, *([onto] if onto else [])])
+    work = prepare(target, [keeper, *([onto] if onto else [])])
     for needed in (keeper, onto):
         if needed in work.not_adopted:
             raise BadInput(f"{needed} is not adopted", hint=f"provisioner adopt {office} {needed}")
-    with office_work.alone(target):
-        offered = workflow.offer(work, place=place or "", at=at, path=path, to=to, onto=onto, watch=lambda _: None)
-        if not yes:
-            _show_offer(voice, offered, work)
-            if not confirm("Put this back?"):
-                voice.say("nothing was changed")
-                return 3
-        watch = Watch(voice, f"restore {office}", 2)
-        with watch.showing():
-            done = workflow.restore(work, offered, watch=watch, commit=not no_commit)
+    offered = workflow.offer(work, place=place or "", at=at, path=path, to=to, onto=onto, watch=lambda _: None)
+    if not yes:
+        _show_offer(voice, offered, work)
+        if not confirm("Put this back?"):
+            voice.say("nothing was changed")
+            return 3
+    watch = Watch(voice, f"restore {office}", 2)
+    with watch.showing():
+        done = workflow.restore(work, offered, watch=watch, say=voice.say, commit=not no_commit)
     problems = [host.problem for host in done.hosts.values() if host.problem]
     if problems:
         given = (("--path", path), ("--to", to), ("--host", host))

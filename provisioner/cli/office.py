@@ -243,14 +243,15 @@ def replace_host(
     What was known of the old machine is forgotten, its pinned key first: the new one is adopted like any other. The old
     machine's disk still holds what it held; the server's shares and accounts are not touched.
     """
-    from provisioner import ssh, work
+    from provisioner import ssh
     from provisioner.inventory import git, hardware, open_inventory
+    from provisioner.operation.reaching import forget
 
     inventory, target = open_inventory(voice.inventory), voice.target(office, lab)
     about = {"model": model, "serial": serial, "purchased": purchased, "warranty_end": warranty_end}
     former = hardware.replace(inventory, office, host, mac, {word: said for word, said in about.items() if said})
     ssh.pin(target, host)
-    work.forget(target, host)
+    forget(target, host)
     folder = inventory.root / "offices" / office
     commit = None if no_commit else git.commit(inventory.root, [folder], f"office replace-host: {office} {host}")
     result = {"office": office, "host": host, "mac": mac, "former": former, "commit": commit}

@@ -66,7 +66,8 @@ def new(voice: Voice, office: str, lab: bool, lang: str | None, no_commit: bool)
     """
     from provisioner import record as records
     from provisioner.inventory import open_inventory
-    from provisioner.work import alone, technician
+    from provisioner.operation.lock import alone
+    from provisioner.operation.selection import technician
 
     open_inventory(voice.inventory).office(office)  # an unknown office is said before all else
     target = voice.target(office, lab)

@@ -17,7 +17,8 @@ from provisioner.errors import BadInput, Unreachable
 @lab_option
 def ssh(voice: Voice, office: str, host: str, command: tuple[str, ...], lab: bool) -> int | None:
     """Log in to HOST of OFFICE, or run CMD there; its exit code becomes ours (255: no connection becomes 5)."""
-    from provisioner.work import find, prepare
+    from provisioner.operation.reaching import find
+    from provisioner.operation.selection import prepare
 
     target = voice.target(office, lab)
     plug(target)

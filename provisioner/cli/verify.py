@@ -40,9 +40,9 @@ def verify(
     Exits 7 when something fails or is not known. The result is kept; `record new` makes the hand-over record from it.
     """
     from provisioner import verify as workflow
-    from provisioner import work as office_work
     from provisioner.cli.progress import Watch
     from provisioner.errors import BadInput
+    from provisioner.operation.selection import prepare
     from provisioner.proofs.table import EVERY, FIRST, LAST, PROOFS
 
     known = [part.check for part in EVERY]
@@ -50,12 +50,11 @@ def verify(
         raise BadInput(f"nothing is called {unknown[0][:40]!r}", hint=f"one of {', '.join(known)}")
     target = voice.target(office, lab)
     plug(target)
-    work = office_work.prepare(target)
+    work = prepare(target)
     total = (len(FIRST) + len(PROOFS) + len(LAST)) * (2 if reboot else 1) + reboot
-    with office_work.alone(target):
-        watch = Watch(voice, f"verify {office}", total)
-        with watch.showing():
-            report = workflow.verify(work, host=host, reboot=reboot, only=only, watch=watch, say=voice.say, commit=not no_commit)
+    watch = Watch(voice, f"verify {office}", total)
+    with watch.showing():
+        report = workflow.verify(work, host=host, reboot=reboot, only=only, watch=watch, say=voice.say, commit=not no_commit)
     data = {
         "office": office,
         "verb": "verify",
@@ -65,10 +64,11 @@ def verify(
         "unreachable": report.unreachable,
         "findings": [finding.as_object() for finding in report.findings],
         "summary": str(report.kept),
+        "audit_differs": report.audit_differs,
         "took_s": round(report.took_s, 1),
     }
     voice.result(data, lambda: show(voice, report, office, lang, lab))
-    return 5 if report.unreachable else 7 if report.status == "failed" else 0
+    return 5 if report.unreachable else 7 if report.status == "failed" or report.audit_differs else 0
 
 
 def show(voice: Voice, report: "Report", office: str, lang: str, lab: bool) -> None:

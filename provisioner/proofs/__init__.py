@@ -20,7 +20,8 @@ from provisioner.language import N_
 
 if TYPE_CHECKING:
     from provisioner.inventory.models import Office, Pack
-    from provisioner.work import Work
+    from provisioner.operation import Operation
+    from provisioner.operation.selection import Work
 
 LOGIN = "witness"  # fields.RESERVED_LOGINS: no person can be called so
 GRACE_S = 15  # for the way there and back, beside what a proof may take
@@ -54,7 +55,7 @@ class Proof:
 class Seat:
     """Where the witness sits: an office, one of its desktops, its server if it has one, and who the witness is."""
 
-    work: "Work"
+    op: "Operation"
     desktop: str
     server: str
     services: Mapping[str, Mapping[str, str]]
@@ -75,6 +76,11 @@ class Seat:
     def chosen(self, known: "Iterable[Proof]") -> "list[Proof]":
         """Those of the proofs that have something to try."""
         return [proof for proof in known if any(self.wants(part.check) for part in proof.every)]
+
+    @property
+    def work(self) -> "Work":
+        """The office and its hosts."""
+        return self.op.work
 
     @property
     def office(self) -> "Office":

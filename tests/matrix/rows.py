@@ -25,8 +25,8 @@ Cases = list[tuple[str, str]]  # row and name
 
 # What a run on a router and a server with small roles goes through.
 RUN = (
-    *(f"provisioner/{name}.py" for name in ("adopt", "apply", "errors", "lease", "packages", "plans", "plays", "processes")),
-    *(f"provisioner/{name}" for name in ("runs.py", "ssh.py", "work.py", "cli/apply.py", "cli/common.py", "inventory", "lab")),
+    *(f"provisioner/{name}.py" for name in ("adopt", "apply", "errors", "packages", "plans", "plays", "processes")),
+    *(f"provisioner/{name}" for name in ("runs.py", "ssh.py", "operation", "cli/apply.py", "cli/common.py", "inventory", "lab")),
     *(f"playbooks/{name}" for name in ("ansible.cfg", "apply.yml", "files", "plugins", "roles/base", "roles/mail_relay")),
     *("inventory/offices", "inventory/resellers", "tests/stage.py", "tests/lab/light.py"),
 )
@@ -42,7 +42,7 @@ DOSSIER = ("provisioner/inventory", "provisioner/errors.py", "inventory")
 # What the tool keeps on the laptop, and the verbs that write it without a machine.
 KEPT = (
     *DOSSIER,
-    *(f"provisioner/{name}" for name in ("apply.py", "runs.py", "ssh.py", "work.py", "access", "record", "documents", "cli")),
+    *(f"provisioner/{name}" for name in ("apply.py", "runs.py", "ssh.py", "operation", "access", "record", "documents", "cli")),
     *("tests/traced.py", "tests/handover.py"),
 )
 

@@ -1,4 +1,4 @@
-"""Who works on an office now, and whose copy of its dossier is the newer one.
+"""Who works on an office now.
 
 The lease is a small file on every reachable host of the office, root only, taken in the order of names, all or none, and
 on disk (fsync) before anything is done. It is live when it was renewed within `LEASE_S`; the host judges that by its time
@@ -13,33 +13,48 @@ import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
+
+from provisioner import answers
+from provisioner.answers import Answer, Short
 from provisioner.causes import cause
-from provisioner.errors import Busy, HostFailed, HostKeyChanged, Unreachable
-from provisioner.inventory import git
+from provisioner.errors import Busy, HostFailed, HostKeyChanged, ProvisionerError, Unreachable, Unreadable
 from provisioner.inventory.disk import write
 from provisioner.inventory.target import state_home
-from provisioner.ssh import Door
+from provisioner.processes import born
+from provisioner.ssh import UNREADABLE, Door
 
 LEASE_S = int(os.environ.get("PROVISIONER_LEASE_S", "900"))  # shortened only by tests
 
 # Runs on the host as root, request in argv[1], one JSON object out. Python's standard library only: Debian has it.
+# What lies there is read by shape: a mark that is none is named in `torn`, and the next one of ours takes its place.
 _HOST_SIDE = r"""
 import fcntl, json, os, sys, time
 ask = json.loads(sys.argv[1])
 base = "/var/lib/provisioner"
+torn = []
 def boot(): return open("/proc/sys/kernel/random/boot_id").read().strip()
 def up(): return time.clock_gettime(time.CLOCK_BOOTTIME)
-def read(name):
+def fits(data, shape):
+    return isinstance(data, dict) and all(type(data.get(word)) in kinds for word, kinds in shape.items())
+TEXT, NUMBER, MAYBE = (str,), (int, float), (str, type(None))
+LEASE = {"token": TEXT, "technician": TEXT, "laptop": TEXT, "run": TEXT, "boot": TEXT, "lease_s": NUMBER, "renewed_up": NUMBER}
+MARK = {"technician": MAYBE, "at": MAYBE, "commit": MAYBE}
+def read(name, shape):
     try:
-        with open(f"{base}/{name}") as f: return json.load(f)
+        with open(f"{base}/{name}") as f: data = json.loads(f.read(1 << 20))
     except FileNotFoundError: return None
-    except ValueError: return None
+    except (OSError, ValueError, RecursionError): data = None
+    if not fits(data, shape):
+        torn.append(name)
+        return None
+    return data
 def put(name, data):
     part = f"{base}/.{name}.part"
     try:
@@ -53,16 +68,22 @@ def put(name, data):
 def ago(lease): return up() - (lease["renewed_up"] if lease["boot"] == boot() else 0)
 def live(lease): return bool(lease) and 0 <= ago(lease) < lease["lease_s"]
 def applied():
-    mark, refused = read("applied.json"), read("refused.json")
+    mark, refused = read("applied.json", MARK), read("refused.json", {})
+    if refused and not all(fits(one, MARK) for one in refused.values()):
+        torn.append("refused.json")
+        refused = None
     return {**(mark or {}), "refused": list(refused.values())} if refused else mark
-do = ask["do"]
-if do == "read":
-    print(json.dumps({"lease": read("lease.json"), "live": live(read("lease.json")), "applied": applied()}))
+def say(answer):
+    print(json.dumps({**answer, "torn": sorted(set(torn))}))
     sys.exit()
+do = ask["do"]
+lease = read("lease.json", LEASE)
+if do == "read":
+    say({"lease": lease, "live": live(lease), "applied": applied()})
 os.makedirs(base, mode=0o700, exist_ok=True)
 os.chmod(base, 0o700)
 lock = os.open(base, os.O_RDONLY); fcntl.flock(lock, fcntl.LOCK_EX)
-lease = read("lease.json")
+lease = read("lease.json", LEASE)
 mine = bool(lease) and lease["token"] == ask["token"]
 answer = {"ok": True}
 def stamp(who): return {**who, "boot": boot(), "renewed_up": up()}
@@ -80,8 +101,49 @@ elif do in ("release", "mark"):
         if os.path.exists(f"{base}/refused.json"): os.unlink(f"{base}/refused.json")  # this copy knew who had left
     else: os.unlink(f"{base}/lease.json")
 answer["applied"] = applied()
-print(json.dumps(answer))
+say(answer)
 """
+
+
+class Holder(Answer):
+    """Who holds a lease, as the host keeps it."""
+
+    technician: Short
+    laptop: Short
+    run: Short
+    token: Short
+    lease_s: float
+    since: Short = "an unknown time"
+    pid: int = 0
+    born: Short = ""
+
+
+class Mark(Answer):
+    """What was last applied on a host, and from which commit; `refused` are those from which somebody was shut out since."""
+
+    technician: Short | None = None
+    at: Short | None = None
+    commit: Annotated[str, Field(pattern=r"^[0-9a-f]{7,64}$")] | None = None  # git reads what begins with - as an option
+    run: Short = ""
+    summary: Short = ""
+    summary_sha256: Short = ""
+    refused: tuple["Mark", ...] = Field(default=(), max_length=1000)
+
+
+class Keeper(Answer):
+    """What a host's lease keeper says; `torn` are files of its marks that are none any more."""
+
+    ok: bool = True
+    lease: Holder | None = None
+    ago_s: float = 0.0
+    restarted: bool = False
+    applied: Mark | None = None
+    torn: tuple[Short, ...] = Field(default=(), max_length=10)
+
+
+def boottime() -> float:
+    """Seconds since this laptop's start, those asleep included (clock_getres(2), CLOCK_BOOTTIME)."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def laptop() -> str:
@@ -92,80 +154,57 @@ def laptop() -> str:
     return path.read_text().strip()
 
 
-def _born(pid: int) -> str:
-    """When a process started, in clock ticks since boot (proc(5), field 22): with the pid it names one process."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        return ""
-
-
-def _dead(lease: Mapping[str, Any]) -> bool:
+def _dead(lease: Holder) -> bool:
     """Whether the holder was a process of this laptop that has ended."""
-    return lease.get("laptop") == laptop() and _born(int(lease.get("pid", 0))) != lease.get("born")
+    return lease.laptop == laptop() and born(lease.pid) != lease.born
 
 
-def ask(door: Door, host: str, address: str, request: Mapping[str, Any], *, timeout_s: float = 30) -> dict[str, Any]:
+def ask(door: Door, host: str, address: str, request: Mapping[str, Any], *, timeout_s: float = 30) -> Keeper:
     """One question to the lease keeper of a host; its answer.
 
     Raises:
         Unreachable, HostKeyChanged: as `Door.run`.
+        Unreadable: it answered, but not what was asked.
         HostFailed: the host could not keep a lease: a full or read-only disk.
     """
     words = ["sudo", "-n", "python3", "-", json.dumps(request)]
     done = door.run(host, address, words, stdin=_HOST_SIDE, timeout_s=timeout_s)
     try:
-        answer: dict[str, Any] = json.loads(done.stdout)
+        return answers.read(done.stdout, Keeper)
     except ValueError as error:
-        last = (done.stderr.strip().splitlines() or ["no answer"])[-1]
         where = f"{door.target.office} {host}{' --lab' if door.target.lab else ''}"
+        if done.returncode == 0:
+            raise Unreadable(f"{host} keeps no lease that can be read: {error}", hint=UNREADABLE) from error
+        last = (done.stderr.strip().splitlines() or ["no answer"])[-1][:400]
         raise HostFailed(
             f"{host} cannot keep a lease: {cause(last) or last}",
             hint=f"provisioner ssh {where} -- df -h --output=target,avail,iavail",
         ) from error
-    return answer
-
-
-def marks(door: Door, met: Mapping[str, str]) -> dict[str, dict[str, Any] | None]:
-    """What was last applied on each host, as the host remembers it: host -> mark or None."""
-    return {host: ask(door, host, met[host], {"do": "read"}).get("applied") for host in sorted(met)}
-
-
-def refuse_older_copy(root: Path, applied: Mapping[str, Mapping[str, Any] | None]) -> None:
-    """Stop when what was last applied on a host came from a commit that our copy does not hold.
-
-    Raises:
-        Busy: our copy is the older one.
-    """
-    known: dict[str, bool] = {}
-    marks = [(host, one) for host, mark in sorted(applied.items()) if mark for one in (mark, *mark.get("refused", []))]
-    for host, mark in marks:
-        commit = mark.get("commit")
-        if commit and commit not in known:
-            known[commit] = git.contains(root, commit)
-        if commit and not known[commit]:
-            raise Busy(
-                f"your copy is older: {host} was last set by {mark.get('technician')} on {mark.get('at')}"
-                f" from commit {commit[:10]}, which you do not have",
-                hint="git pull, then plan again (--force applies your copy all the same, and the audit says so)",
-            )
 
 
 @dataclass
 class Lease:
-    """The lease on some hosts, held while used as a context manager; renewed by a thread of its own."""
+    """The lease on some hosts, held while used as a context manager; renewed by a thread of its own.
+
+    `failed` are hosts that could not keep one: the work leaves them alone, and the others go on. Time is the laptop's since its
+    start, sleep included (CLOCK_BOOTTIME): a lid that was closed for an hour is an hour.
+    """
 
     door: Door
     met: Mapping[str, str]
     run: str
     technician: str
     lost: Callable[[str], None]
-    applied: dict[str, dict[str, Any] | None] = field(default_factory=dict)
+    applied: dict[str, Mark | None] = field(default_factory=dict)
+    torn: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    failed: dict[str, ProvisionerError] = field(default_factory=dict)
     moved: dict[str, str] = field(default_factory=dict)
+    renewed: Callable[[float], None] = lambda _: None  # told until when the work may go on, in seconds since this laptop's start
     _token: str = field(default_factory=lambda: secrets.token_hex(16))
     _taken: list[str] = field(default_factory=list)
     _at: dict[str, str] = field(default_factory=dict)
     _done: threading.Event = field(default_factory=threading.Event)
+    _answered: dict[str, float] = field(default_factory=dict)
     _thread: threading.Thread | None = None
 
     def __enter__(self) -> "Lease":
@@ -173,29 +212,21 @@ class Lease:
 
         Raises:
             Busy: somebody else holds one.
+            HostKeyChanged: another machine answers in a host's place.
+            HostFailed, Unreachable: no host at all could keep one.
         """
         who = {
             "technician": self.technician, "laptop": laptop(), "run": self.run, "lease_s": LEASE_S,
-            "pid": os.getpid(), "born": _born(os.getpid()), "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
+            "pid": os.getpid(), "born": born(os.getpid()), "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
         }  # fmt: skip
         try:
             for host in sorted(self.met):
-                request = {"do": "take", "token": self._token, "who": who, "over": ""}
-                answer = self._ask(host, request)
-                if not answer["ok"] and _dead(answer["lease"]):  # a killed run of this very laptop: no need to wait
-                    answer = self._ask(host, {**request, "over": answer["lease"]["token"]})
-                if not answer["ok"]:
-                    other, ago = answer["lease"], f"{answer['ago_s']:.0f} s ago"
-                    life = f"no sign of life since the start of {host} {ago}" if answer.get("restarted") else ""
-                    raise Busy(
-                        f"{other['technician']} works on {self.door.target.office} from {other['laptop']}"
-                        f" since {other.get('since', 'an unknown time')}"
-                        f" (run {other['run']}, {life or f'last sign of life {ago} on {host}'})",
-                        hint=f"wait for them, or until {other['lease_s'] // 60} minutes after "
-                        f"{f'that start of {host}' if life else 'their last sign of life'}",
-                    )
-                self._taken.append(host)
-                self.applied[host] = answer.get("applied")
+                try:
+                    self._take(host, who)
+                except (HostFailed, Unreachable) as problem:
+                    self.failed[host] = problem
+            if self.failed and not self._taken:
+                raise next(iter(self.failed.values()))
         except BaseException:
             self.release()
             raise
@@ -203,13 +234,39 @@ class Lease:
         self._thread.start()
         return self
 
+    def _take(self, host: str, who: Mapping[str, Any]) -> None:
+        request = {"do": "take", "token": self._token, "who": who, "over": ""}
+        asked = boottime()
+        answer = self._ask(host, request)
+        if not answer.ok and answer.lease and _dead(answer.lease):  # a killed run of this very laptop: no need to wait
+            answer = self._ask(host, {**request, "over": answer.lease.token})
+        if not answer.ok:
+            if answer.lease is None:
+                raise Unreadable(f"{host} refuses the lease and does not say who holds it", hint=UNREADABLE)
+            raise self._busy(host, answer, answer.lease)
+        self._taken.append(host)
+        self._answered[host] = asked
+        self.applied[host] = answer.applied
+        if answer.torn:
+            self.torn[host] = answer.torn
+
+    def _busy(self, host: str, answer: Keeper, other: Holder) -> Busy:
+        ago = f"{answer.ago_s:.0f} s ago"
+        life = f"no sign of life since the start of {host} {ago}" if answer.restarted else ""
+        return Busy(
+            f"{other.technician} works on {self.door.target.office} from {other.laptop} since {other.since}"
+            f" (run {other.run}, {life or f'last sign of life {ago} on {host}'})",
+            hint=f"wait for them, or until {other.lease_s / 60:.0f} minutes after "
+            f"{f'that start of {host}' if life else 'their last sign of life'}",
+        )
+
     def __exit__(self, *_: object) -> None:
         self._done.set()
         if self._thread:
             self._thread.join(timeout=60)
         self.release()
 
-    def _ask(self, host: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _ask(self, host: str, request: Mapping[str, Any]) -> Keeper:
         """At the address where the host last answered, else at the one the play may have moved it to meanwhile."""
         known = self._at.setdefault(host, self.met[host])
         other = self.moved.get(host, known)
@@ -226,32 +283,40 @@ class Lease:
         """Tell where hosts are for certain once the play has moved them: asking the old address costs a time-out."""
         self._at |= {host: self.moved[host] for host in hosts if host in self.moved}
 
+    @property
+    def good_until(self) -> float:
+        """Until when the work may go on without another answer, in seconds since this laptop's start."""
+        return min(self._answered.values()) + LEASE_S * 3 / 5
+
     def _renew(self) -> None:
         """Every fifth of the lease; a host that could not be asked for three fifths of it, or says no, ends the run."""
-        import time
-
-        answered = dict.fromkeys(self._taken, time.monotonic())
-        while not self._done.wait(LEASE_S / 5):
+        due = min(self._answered.values()) + LEASE_S / 5
+        while not self._done.wait(min(1.0, LEASE_S / 20)):  # a wait does not count while the lid is closed: many short ones
+            if boottime() < due:
+                continue
+            due = boottime() + LEASE_S / 5
             for host in list(self._taken):
+                asked = boottime()
                 try:
                     answer = self._ask(host, {"do": "renew", "token": self._token})
                 except (Unreachable, HostKeyChanged, HostFailed) as error:
-                    if time.monotonic() - answered[host] > LEASE_S * 3 / 5:
+                    if boottime() - self._answered[host] > LEASE_S * 3 / 5:
                         self.lost(f"the lease on {host} cannot be renewed: {error}")
                         return
                     continue
-                if not answer["ok"]:
-                    other = (answer.get("lease") or {}).get("technician", "somebody")
+                if not answer.ok:
+                    other = answer.lease.technician if answer.lease else "somebody"
                     self.lost(f"the lease on {host} was taken over by {other}")
                     return
-                answered[host] = time.monotonic()
+                self._answered[host] = asked
+            self.renewed(self.good_until)
 
     def mark(self, applied: Mapping[str, Any], hosts: list[str]) -> list[str]:
         """Leave on the hosts what was applied; returns those that could not be told."""
         untold = []
         for host in sorted(set(hosts) & set(self._taken)):
             try:
-                told = self._ask(host, {"do": "mark", "token": self._token, "applied": dict(applied)})["ok"]
+                told = self._ask(host, {"do": "mark", "token": self._token, "applied": dict(applied)}).ok
             except (Unreachable, HostKeyChanged, HostFailed):
                 told = False
             if not told:  # unreachable, or somebody else's by now

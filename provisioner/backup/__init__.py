@@ -4,21 +4,40 @@ The work is done by `office-backup` on the server (role `backup`), the same that
 snapshot, the lease, the journal and the audit. Whoever goes away in the middle stops it, and a restore undoes itself then.
 """
 
-import json
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import IO, Any
 
 from provisioner import runs
-from provisioner.errors import BadInput, HostFailed, Missing, Unreachable
-from provisioner.inventory import git, open_inventory
+from provisioner.backup.lines import (
+    ALL_BYTES,
+    LINE_BYTES,
+    Failed,
+    PlaceDone,
+    PlaceFailed,
+    PlaceStarted,
+    Plan,
+    Progress,
+    Restored,
+    Said,
+    Snapshots,
+    Step,
+    as_detail,
+    moment,
+    read,
+)
+from provisioner.errors import BadInput, HostFailed, Missing, Unreachable, Unreadable
+from provisioner.inventory import open_inventory
 from provisioner.inventory.ansible import services
 from provisioner.inventory.target import Target
-from provisioner.lease import Lease
-from provisioner.nights import Offer, Place, Snapshot, choose, moment
+from provisioner.nights import Offer, Place, Snapshot, choose
+from provisioner.operation import Listener, operation
+from provisioner.operation.reaching import reach
+from provisioner.operation.selection import Work
 from provisioner.runs import Event, Run
-from provisioner.ssh import explain
-from provisioner.work import Listener, Work, begin, bystanders, end, reach, technician
+from provisioner.ssh import UNREADABLE, explain
 
 PROGRAM = "/usr/local/sbin/office-backup"
 
@@ -42,6 +61,20 @@ def keeper(target: Target) -> str:
 # ---------------------------------------------------------------------------------------------- asking
 
 
+class Talk:
+    """The programs that speak with the server now, so that somebody else can end them: the server undoes what it was at."""
+
+    def __init__(self) -> None:
+        self.running: list[subprocess.Popen[str]] = []
+        self.stopped = False
+
+    def stop(self, _: str = "") -> None:
+        """End them."""
+        self.stopped = True
+        for process in self.running:
+            process.terminate()
+
+
 def _address(work: Work, watch: Listener) -> tuple[str, str]:
     """The keeper and where it answers, as every other chosen host does."""
     reach(work, watch)
@@ -52,32 +85,60 @@ def _address(work: Work, watch: Listener) -> tuple[str, str]:
     return host, work.met[host]
 
 
-def _said(work: Work, host: str, address: str, words: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _lines(host: str, stream: IO[str]) -> Iterator[Said]:
+    """What a program says, each line by its shape.
+
+    Raises:
+        Unreadable: a line of another shape, or too much of it.
+    """
+    total = 0
+    while line := stream.readline(LINE_BYTES):
+        total += len(line)
+        if total > ALL_BYTES or not line.endswith("\n"):
+            raise Unreadable(f"{host} says too much where a short answer belongs; the rest was not read", hint=UNREADABLE)
+        if line.startswith("{"):
+            try:
+                if said := read(line):
+                    yield said
+            except ValueError as error:
+                raise Unreadable(f"{host} says what cannot be read: {error}", hint=UNREADABLE) from error
+
+
+def _said(work: Work, host: str, address: str, words: Sequence[str], talk: Talk | None = None) -> Iterator[Said]:
     """What the program says, as it says it. It stops when we go away: its standard input is our sign of life.
 
     Raises:
         HostFailed: the host has no such program yet, or it broke.
         Unreachable, HostKeyChanged: the connection failed or broke.
+        Unreadable: it says what cannot be read.
     """
     command = work.door.command(host, address, ["sudo", "-n", PROGRAM, "--attached", *words])
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
-    ) as process:
-        assert process.stdin and process.stdout and process.stderr
+    talk = talk or Talk()
+    with (
+        tempfile.TemporaryFile() as complaints,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True, errors="replace"
+        ) as process,
+    ):
+        assert process.stdin
+        assert process.stdout
+        talk.running.append(process)
         try:
-            for line in process.stdout:
-                if line.startswith("{"):
-                    yield json.loads(line)
-            stderr = process.stderr.read()
+            yield from _lines(host, process.stdout)
         except BaseException:
             process.terminate()
             raise
         finally:
             process.stdin.close()
+        process.wait()
+        complaints.seek(0)
+        stderr = complaints.read(65536).decode(errors="replace")
+    if talk.stopped:
+        return
     if process.returncode == 255:
         raise explain(host, address, work.door.user, stderr)
     if process.returncode not in (0, 1):
-        said = (stderr.strip().splitlines() or ["no reason given"])[-1]
+        said = (stderr.strip().splitlines() or ["no reason given"])[-1][:400]
         missing = "not found" in said
         raise HostFailed(
             f"{host} makes no backups yet" if missing else f"office-backup broke on {host}: {said}",
@@ -95,17 +156,23 @@ def ask(work: Work, place: str = "", watch: Listener = lambda _: None) -> list[P
     host, address = _address(work, watch)
     found = []
     for line in _said(work, host, address, ["list", *_place(place)]):
-        if line["event"] == "failed":
+        if isinstance(line, Failed):
             raise _error(line, work)
-        name = line["place"]
-        if line["event"] == "place_failed":
-            found.append(Place(name, line["cause"]))
-            continue
-        snapshots = tuple(
-            Snapshot(one["id"], name, moment(one["time"]), one["hostname"], int(one["bytes"])) for one in line["snapshots"]
-        )
-        known = {word: line.get(word) or "" for word in ("last_success", "last_failure", "cause")}
-        found.append(Place(name, "", snapshots, **known))
+        if isinstance(line, PlaceFailed):
+            found.append(Place(line.place, line.cause))
+        elif isinstance(line, Snapshots):
+            snapshots = tuple(Snapshot(one.id, line.place, moment(one.time), one.hostname, one.bytes) for one in line.snapshots)
+            found.append(
+                Place(
+                    line.place,
+                    "",
+                    snapshots,
+                    line.last_success or "",
+                    line.last_failure or "",
+                    line.cause or "",
+                    line.note or "",
+                )
+            )
     return found
 
 
@@ -113,11 +180,11 @@ def _place(place: str) -> list[str]:
     return ["--place", place] if place else []
 
 
-def _error(line: Mapping[str, Any], work: Work) -> BadInput | HostFailed:
+def _error(line: Failed, work: Work) -> BadInput | HostFailed:
     office = f"{work.target.office}{' --lab' if work.target.lab else ''}"
-    if line.get("input"):
-        return BadInput(line["cause"], hint=f"provisioner backup list {office}")
-    return HostFailed(f"{keeper(work.target)}: {line['cause']}", hint=f"provisioner backup list {office}")
+    if line.input:
+        return BadInput(line.cause, hint=f"provisioner backup list {office}")
+    return HostFailed(f"{keeper(work.target)}: {line.cause}", hint=f"provisioner backup list {office}")
 
 
 # ---------------------------------------------------------------------------------------------- doing
@@ -131,21 +198,20 @@ def run(work: Work, *, place: str = "", watch: Listener, say: Callable[[str], No
         HostFailed, Unreachable, HostKeyChanged: nothing was begun, or the connection broke.
     """
 
-    def heard(line: Mapping[str, Any], host: str) -> Iterator[Event]:
-        what, name = line["event"], line.get("place", "")
-        task = f"Back up to {name}"
-        if what == "place_started":
+    def heard(line: Said, host: str) -> Iterator[Event]:
+        task = f"Back up to {getattr(line, 'place', '')}"
+        if isinstance(line, PlaceStarted):
             yield Event("task_started", host, task)
-        elif what == "place_done":
-            yield Event("host_changed", host, task, {"diff": "", **{k: v for k, v in line.items() if k != "event"}})
-        elif what == "place_failed":
-            yield Event("host_failed", host, task, {"problem": f"{name}: {line['cause']}", "place": name})
-        elif what == "failed":
-            yield Event("host_failed", host, "Back up", {"problem": line["cause"]})
-        elif what == "progress" and line["total"]:
-            say(f"  {name}: {line['done'] / line['total']:.0%} of {line['total'] / 1e6:,.0f} MB")
+        elif isinstance(line, PlaceDone):
+            yield Event("host_changed", host, task, {"diff": "", **as_detail(line)})
+        elif isinstance(line, PlaceFailed):
+            yield Event("host_failed", host, task, {"problem": f"{line.place}: {line.cause}", "place": line.place})
+        elif isinstance(line, Failed):
+            yield Event("host_failed", host, "Back up", {"problem": line.cause})
+        elif isinstance(line, Progress) and line.total:
+            say(f"  {line.place}: {line.done / line.total:.0%} of {line.total / 1e6:,.0f} MB")
 
-    return _do(work, "backup", ["run", *_place(place)], heard, watch, commit=commit)
+    return _do(work, "backup", ["run", *_place(place)], heard, watch, say, commit=commit)
 
 
 def offer(work: Work, *, place: str = "", at: str = "", path: str = "", to: str = "", onto: str = "", watch: Listener) -> Offer:
@@ -178,16 +244,17 @@ def offer(work: Work, *, place: str = "", at: str = "", path: str = "", to: str 
     address = work.met[host]
     items: list[dict[str, Any]] = []
     for line in _said(work, host, address, words):
-        if line["event"] == "failed":
+        if isinstance(line, Failed):
             raise _error(line, work)
-        items = line.get("items", items)
+        if isinstance(line, Plan):
+            items = [item.model_dump() for item in line.items]
     if onto:
         items = [item | {"target": f"{onto}:{to}", "replaces": False} for item in items]
         _room(work, onto, to, sum(item["bytes"] for item in items))
     return Offer(chosen, path, to, onto, items, [one.name for one in usable if one.name != chosen.place])
 
 
-def restore(work: Work, offered: Offer, *, watch: Listener, commit: bool = True) -> Run:
+def restore(work: Work, offered: Offer, *, watch: Listener, say: Callable[[str], None], commit: bool = True) -> Run:
     """Put back what was offered; what fails leaves the host as it was.
 
     Raises:
@@ -198,21 +265,32 @@ def restore(work: Work, offered: Offer, *, watch: Listener, commit: bool = True)
     words = ["export" if onto else "restore", "--place", chosen.place, "--snapshot", chosen.id]
     words += [*(["--path", offered.path] if offered.path else []), *(["--to", offered.to] if offered.to and not onto else [])]
 
-    def heard(line: Mapping[str, Any], host: str) -> Iterator[Event]:
-        what = line["event"]
-        if what == "staging":
-            yield Event("task_started", host, f"Read {', '.join(line['names'])} from {chosen.place}")
-        elif what == "moving":
-            yield Event("task_started", host, f"Put {', '.join(line['names'])} in place")
-        elif what == "restored":
-            detail = {"diff": "", **{word: value for word, value in line.items() if word != "event"}}
-            yield Event("host_changed", host, f"Restore {', '.join(line['items'])}", detail)
-        elif what == "failed":
-            yield Event("host_failed", host, "Restore", {"problem": line["cause"]})
+    def heard(line: Said, host: str) -> Iterator[Event]:
+        if isinstance(line, Step) and line.event == "staging":
+            yield Event("task_started", host, f"Read {', '.join(line.names)} from {chosen.place}")
+        elif isinstance(line, Step):
+            yield Event("task_started", host, f"Put {', '.join(line.names)} in place")
+        elif isinstance(line, Restored):
+            yield Event("host_changed", host, f"Restore {', '.join(line.items)}", {"diff": "", **as_detail(line)})
+        elif isinstance(line, Failed):
+            yield Event("host_failed", host, "Restore", {"problem": line.cause})
 
     asked = {"from": chosen.place, "snapshot": chosen.id[:8], "snapshot_at": chosen.at.isoformat(), "path": offered.path}
     asked |= {word: value for word, value in (("to", offered.to), ("onto", onto)) if value}
-    return _do(work, "restore", words, heard, watch, commit=commit, asked=asked, carry=(onto, offered.to) if onto else None)
+    size = sum(item["bytes"] for item in offered.items)
+    carry = (
+        Carry(onto, offered.to, size + size // 8 + (64 << 20)) if onto else None
+    )  # a tar is somewhat larger than what it holds
+    return _do(work, "restore", words, heard, watch, say, commit=commit, asked=asked, carry=carry)
+
+
+@dataclass(frozen=True)
+class Carry:
+    """Where to on another host, and how much may come: the server's word alone must not fill that one's disk."""
+
+    host: str
+    to: str
+    most_bytes: int
 
 
 # On the other host: beside its place first, then into it; what stands there already stays. Standard input: a tar.
@@ -221,7 +299,7 @@ set -eu
 mkdir -p -- "$1"
 part=$(mktemp -d "$1/.office-restore.XXXXXX")
 trap 'rm -rf -- "$part"' EXIT
-tar -x --no-same-owner -C "$part"
+head -c "$2" | tar -x --no-same-owner -C "$part"
 find "$part" -mindepth 1 -maxdepth 1 -exec sh -c '
   for path; do [ ! -e "$0/${path##*/}" ] || { echo "$0/${path##*/} is there already" >&2; exit 1; }; done
   mv -t "$0" -- "$@"' "$1" {} +
@@ -234,37 +312,46 @@ def _room(work: Work, host: str, to: str, size: int) -> None:
         raise BadInput(f"{to or 'no folder'} is no folder of {host}", hint="--to with a path that begins with /")
     near = 'path=$1; while [ ! -d "$path" ]; do path=$(dirname "$path"); done; df -B1 --output=avail "$path" | tail -n 1'
     done = work.door.run(host, work.met[host], ["sudo", "-n", "sh", "-c", near, "sh", to])
-    free = int(done.stdout.strip() or 0)
+    said = done.stdout.strip()
+    free = int(said) if said.isascii() and said.isdecimal() and len(said) < 20 else 0
     if size > free:
         raise HostFailed(
             f"the disk is too small: {size / 1e6:.1f} MB are to be restored and {free / 1e6:.1f} MB are free on {host}"
         )
 
 
-def _carried(work: Work, host: str, address: str, words: Sequence[str], carry: tuple[str, str]) -> Iterator[dict[str, Any]]:
+def _carried(work: Work, host: str, address: str, words: Sequence[str], carry: Carry, talk: Talk) -> Iterator[Said]:
     """The same as `_said`, and what the program writes goes over this laptop's two connections into another host's folder."""
-    onto, to = carry
-    there = work.door.command(onto, work.met[onto], ["sudo", "-n", "sh", "-c", _UNPACK, "unpack", to])
+    unpack = ["sudo", "-n", "sh", "-c", _UNPACK, "unpack", carry.to, str(carry.most_bytes)]
+    there = work.door.command(carry.host, work.met[carry.host], unpack)
     here = work.door.command(host, address, ["sudo", "-n", PROGRAM, *words])
     pipe = subprocess.PIPE
     with (
         subprocess.Popen(here, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True, errors="replace") as giver,
-        subprocess.Popen(there, stdin=giver.stdout, stdout=subprocess.DEVNULL, stderr=pipe, text=True) as taker,
+        subprocess.Popen(there, stdin=giver.stdout, stdout=subprocess.DEVNULL, stderr=pipe, text=True, errors="replace") as taker,
     ):
-        assert giver.stdout and giver.stderr and taker.stderr
+        assert giver.stdout
+        assert giver.stderr
+        assert taker.stderr
+        talk.running += [giver, taker]
         giver.stdout.close()  # the taker's now: its end is the giver's
-        last: dict[str, Any] = {}
-        for line in giver.stderr:
-            if line.startswith("{"):
-                last = json.loads(line)
-                if last["event"] != "restored":
+        last: Said | None = None
+        try:
+            for last in _lines(host, giver.stderr):
+                if not isinstance(last, Restored):
                     yield last
-        refused = taker.stderr.read().strip()
+        except BaseException:
+            talk.stop()
+            raise
+        refused = taker.stderr.read(65536).strip()
+    if talk.stopped:
+        return
     if 255 in (giver.returncode, taker.returncode):
-        raise explain(host if giver.returncode == 255 else onto, "", work.door.user, refused)
-    if taker.returncode and last.get("event") in ("restored", "moving"):
-        yield {"event": "failed", "cause": f"{onto}: {(refused.splitlines() or ['it did not take it'])[-1]}"}
-    elif last.get("event") == "restored":
+        raise explain(host if giver.returncode == 255 else carry.host, "", work.door.user, refused)
+    if taker.returncode and isinstance(last, Restored | Step):
+        cause = f"{carry.host}: {(refused.splitlines() or ['it did not take it'])[-1][:400]}"
+        yield Failed(event="failed", cause=cause)
+    elif isinstance(last, Restored):
         yield last
 
 
@@ -272,47 +359,25 @@ def _do(
     work: Work,
     verb: str,
     words: Sequence[str],
-    heard: Callable[[Mapping[str, Any], str], Iterator[Event]],
+    heard: Callable[[Said, str], Iterator[Event]],
     watch: Listener,
+    say: Callable[[str], None],
     *,
     commit: bool,
     asked: Mapping[str, Any] | None = None,
-    carry: tuple[str, str] | None = None,
+    carry: Carry | None = None,
 ) -> Run:
     """One run under the lease: journal, fold, summary, commit."""
-    recorder = begin(work, verb, watch, **(asked or {}))
-    status, error, begun = "interrupted", "", False
-    lease: Lease | None = None
-    try:
-        host, address = _address(work, recorder)
-        lease = Lease(work.door, work.met | bystanders(work), work.run_id, work.door.user, lost=lambda _: None)
-        lease.__enter__()
-        recorder(Event("lease_taken", detail={"hosts": sorted(lease.met)}))
-        begun = True
-        for line in _carried(work, host, address, words, carry) if carry else _said(work, host, address, words):
-            for event in heard(line, host):
-                recorder(event)
-        status = runs.verdict(runs.fold(recorder.events).hosts)
-    except BaseException as problem:
-        status, error = ("interrupted" if isinstance(problem, KeyboardInterrupt) else "stopped"), str(problem)
-        raise
-    finally:
-        done = end(recorder, status, error)
-        try:
-            if begun:
-                _keep(work, done, commit=commit)
-        finally:
-            if lease:
-                lease.__exit__()
-            work.door.close()
-    return done
-
-
-def _keep(work: Work, done: Run, *, commit: bool) -> None:
-    """The summary in the audit, and one commit (real offices)."""
-    target = work.target
-    runs.keep(target.summaries, runs.summary(done))
-    if commit and not target.lab:
-        _, name, email = technician(target)
-        message = f"{target.office}: {done.verb} by {done.technician}: {done.status}\n\nrun {done.id}\n"
-        git.commit(target.inventory, [target.folder], message, name=name, email=email)
+    with operation(work, verb, watch=watch, say=say, needs=work.hosts, commit=commit, detail=asked) as op:
+        host = keeper(work.target)
+        if host not in work.met:
+            raise HostFailed(work.found[host].problem, hint=f"provisioner runs show {work.target.office} {work.run_id}")
+        op.begun = True
+        talk = Talk()
+        with op.stopping(talk.stop):
+            address = work.met[host]
+            for line in _carried(work, host, address, words, carry, talk) if carry else _said(work, host, address, words, talk):
+                for event in heard(line, host):
+                    op.recorder(event)
+        op.status = runs.verdict(runs.fold(op.recorder.events).hosts)
+    return op.run

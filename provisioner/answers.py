@@ -1,0 +1,106 @@
+"""What a host says, taken as data: bounded in size and in time, and read by shape.
+
+A machine of an office may have been taken over. Whatever it answers is held against a model of what was asked; what does not
+fit is that host's failure, named, and never reaches another host.
+"""
+
+import json
+import os
+import selectors
+import subprocess
+import time
+from collections.abc import Sequence
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+LIMIT_BYTES = 4 << 20  # the longest honest answer, a whole verification's pictures apart, is some hundred kB
+Short = Annotated[str, Field(max_length=400)]
+Line = Annotated[str, Field(max_length=4000)]
+
+
+class Answer(BaseModel):
+    """What all answers share: read strictly, what was not asked for is dropped."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+
+
+AnyAnswer = TypeVar("AnyAnswer", bound=Answer)
+
+
+class TooMuch(Exception):
+    """A program said more than an answer can hold; it was ended there."""
+
+
+def read(said: str, shape: type[AnyAnswer]) -> AnyAnswer:
+    """One JSON object of the shape that was asked for.
+
+    Raises:
+        ValueError: it is another; the first thing that does not fit is named.
+    """
+    try:
+        return shape.model_validate_json(said)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{where or 'the answer'}: {first['msg']}") from None
+
+
+def plain(said: str) -> object:
+    """Any JSON value; one nested beyond reason is none.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return json.loads(said)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def call(
+    command: Sequence[str], *, stdin: str = "", timeout_s: float, limit_bytes: int = LIMIT_BYTES
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, its words kept as long as they are few enough.
+
+    Raises:
+        TooMuch: it said more than `limit_bytes` on stdout or stderr; it was ended.
+        subprocess.TimeoutExpired: it took longer than `timeout_s`; it was ended.
+    """
+    until = time.monotonic() + timeout_s
+    # in memory, not a pipe: nobody has to feed it while its answer is read
+    given = os.memfd_create("stdin", os.MFD_CLOEXEC)
+    try:
+        os.write(given, b"")
+        view = memoryview(stdin.encode("utf-8", "surrogateescape"))
+        while view:
+            view = view[os.write(given, view) :]
+        os.lseek(given, 0, os.SEEK_SET)
+        process = subprocess.Popen(command, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    finally:
+        os.close(given)
+    assert process.stdout
+    assert process.stderr
+    said = {process.stdout: bytearray(), process.stderr: bytearray()}
+    with process, selectors.DefaultSelector() as selector:
+        try:
+            for pipe in said:
+                selector.register(pipe, selectors.EVENT_READ)
+            while selector.get_map():
+                ready = selector.select(max(0.0, until - time.monotonic()))
+                if not ready:
+                    raise subprocess.TimeoutExpired(list(command), timeout_s)
+                for key, _ in ready:
+                    kept = next(kept for pipe, kept in said.items() if pipe is key.fileobj)
+                    chunk = os.read(key.fd, 65536)
+                    kept += chunk
+                    if not chunk:
+                        selector.unregister(key.fileobj)
+                    if len(kept) > limit_bytes:
+                        raise TooMuch(f"more than {limit_bytes >> 20} MB")
+            process.wait(max(0.1, until - time.monotonic()))
+        except BaseException:
+            process.kill()
+            raise
+    out, err = (bytes(kept).decode(errors="replace") for kept in said.values())
+    return subprocess.CompletedProcess(list(command), process.returncode, out, err)

@@ -1,0 +1,104 @@
+"""Where an office's hosts answer now: at the dossier's address, where they were last met, or wherever their MAC is on the LAN."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from provisioner import clock
+from provisioner.errors import HostKeyChanged, Unverified
+from provisioner.inventory import git
+from provisioner.inventory.disk import write
+from provisioner.inventory.target import Target
+from provisioner.operation.recording import Listener
+from provisioner.operation.selection import Work
+from provisioner.runs import Event
+from provisioner.ssh import locate, neighbours
+
+
+def addresses(target: Target) -> dict[str, str]:
+    """Where hosts were last met; a file that only saves a search, so a damaged one is an empty one."""
+    try:
+        known = json.loads((target.state / "addresses.json").read_text())
+        return {str(k): str(v) for k, v in known.items()}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def remember(target: Target, met: Mapping[str, str]) -> None:
+    """Keep where hosts were met."""
+    write(target.state / "addresses.json", json.dumps({**addresses(target), **met}))
+
+
+def forget(target: Target, host: str) -> None:
+    """Where a machine was met is nothing to its successor."""
+    write(target.state / "addresses.json", json.dumps({k: v for k, v in addresses(target).items() if k != host}))
+
+
+def reach(work: Work, on: Listener) -> None:
+    """Log in to every chosen host, as `find`, and compare the clocks.
+
+    Raises:
+        HostKeyChanged: as `find`.
+        Unverified: every host that can be believed contradicts this laptop's clock: what is done would bear a wrong date.
+    """
+    find(work, on)
+    ahead = {host: found.ahead_s for host, found in work.found.items() if found.ahead_s is not None}
+    behind = git.behind_s(work.target.inventory)
+    differing, wrong = clock.judge(ahead, -time.time() if behind is None else behind)
+    for host in differing:
+        on(Event("clock_differs", host, detail={"ahead_s": round(ahead[host])}))
+    if wrong:
+        said = ", ".join(f"{host}'s is {clock.span(ahead[host])} it" for host in differing)
+        raise Unverified(
+            f"this laptop's clock says {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, and every host contradicts it: {said}",
+            hint="set the one that is wrong; this laptop's: timedatectl set-ntp true",
+        )
+
+
+def find(work: Work, on: Listener) -> None:
+    """Log in to every chosen host; fills `work.found`. A host that does not answer is an event, not an error.
+
+    Raises:
+        HostKeyChanged: a host shows another key than the pinned one: the whole run stops before anything is sent.
+    """
+    office, last = work.office, addresses(work.target)
+    candidates = {
+        host: list(dict.fromkeys(filter(None, (last.get(host, ""), str(office.hosts[host].address))))) for host in work.hosts
+    }
+    work.found = locate(work.door, candidates)
+    lost = [host for host in work.hosts if not work.found[host].address]
+    if lost:
+        seen = neighbours(str(office.lan.network))
+        again: dict[str, list[str]] = {}
+        for host in lost:
+            if more := [address for address in seen.get(office.hosts[host].mac, []) if address not in candidates[host]]:
+                again[host] = more
+        better = locate(work.door, again) if again else {}
+        work.found |= {host: found for host, found in better.items() if found.address or found.key_changed}
+    for host in work.hosts:
+        found = work.found[host]
+        if found.key_changed:
+            raise HostKeyChanged(
+                found.problem,
+                hint=f"look at the machine itself; was it reinstalled? then: provisioner adopt {work.target.office} {host}"
+                f"{' --lab' if work.target.lab else ''} --replace-key",
+            )
+        if found.address:
+            on(Event("host_reached", host, detail={"address": found.address}))
+        else:
+            on(Event("host_unreachable", host, detail={"problem": found.problem}))
+    remember(work.target, work.met)
+
+
+def bystanders(work: Work) -> dict[str, str]:
+    """Where the office's other adopted hosts answer: the lease is theirs too, though the run leaves them alone.
+
+    Raises:
+        HostKeyChanged: as `find`.
+    """
+    around = replace(work, hosts=work.others, found={})
+    if work.others:
+        find(around, lambda _: None)
+    return around.met

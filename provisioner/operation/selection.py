@@ -1,0 +1,143 @@
+"""Which hosts of an office, and for whom: read from the inventory, before anything is contacted."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from provisioner import runs
+from provisioner.errors import BadInput, Missing
+from provisioner.inventory import open_inventory, vault
+from provisioner.inventory.ansible import dropped as lost
+from provisioner.inventory.target import Target
+from provisioner.ssh import Door, Found, pinned, public_key, technician_key
+
+if TYPE_CHECKING:
+    from provisioner.inventory.models import Office, Pack, Reseller
+
+
+@dataclass
+class Work:
+    """All that a plan or an apply needs to know about one office before it begins."""
+
+    target: Target
+    office: "Office"
+    pack: "Pack"
+    reseller: "Reseller"
+    door: Door
+    hosts: list[str]
+    not_adopted: list[str]
+    others: list[str]  # adopted hosts of the office that were not chosen
+    # as if the dossier named another pack or variant: what the hosts would lose by it; None: as the dossier stands
+    dropped: dict[str, list[str]] | None = None
+    run_id: str = field(default_factory=runs.new_id)
+    found: dict[str, Found] = field(default_factory=dict)
+
+    @property
+    def met(self) -> dict[str, str]:
+        """Where each reachable host was met: host -> address."""
+        return {host: found.address for host, found in self.found.items() if found.address}
+
+    @cached_property
+    def secrets(self) -> list[str]:
+        """Every secret of the office, to be hidden from whatever is shown or kept."""
+        return list(_leaves(vault.read(self.target).model_dump(mode="json")))
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _leaves(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _leaves(inner)
+    elif isinstance(value, str):
+        yield value
+
+
+def technician(target: Target) -> tuple[str, str, str]:
+    """Who works: (login, name, e-mail), from the inventory's `git config`; in a lab, failing that, whoever may serve the office.
+
+    Raises:
+        Missing: nobody said who they are.
+        BadInput: the office's reseller has no such technician.
+    """
+    inventory = open_inventory(target.inventory)
+    reseller = inventory.reseller(inventory.office(target.office).reseller)
+    me = inventory.whoami()
+    if me is None and target.lab:
+        me = (next(iter(reseller.technicians)), reseller.name)
+    if me is None:
+        raise Missing(
+            "nobody said who works here",
+            hint=f"git -C {target.inventory} config provisioner.technician LOGIN (one of {reseller.name}: "
+            f"{', '.join(reseller.technicians)})",
+        )
+    login = me[0]
+    if login not in reseller.technicians:
+        raise BadInput(
+            f"{login} is no technician of {reseller.name}, who serves {target.office}",
+            hint=f"provisioner reseller show {reseller.name}",
+        )
+    person = reseller.technicians[login]
+    return login, person.name, person.email
+
+
+def door(target: Target) -> Door:
+    """The way into the office's hosts for whoever works now."""
+    return Door(target, technician(target)[0], technician_key(target))
+
+
+def prepare(target: Target, only: Sequence[str] = (), *, pack: str = "", variant: str = "") -> Work:
+    """Read the office and choose its hosts; nothing is contacted.
+
+    With `pack` or `variant`, all is as if the dossier named that one, for a plan to show what the move would change.
+
+    Raises:
+        BadInput: a wrong dossier, a host that the office does not have, or a pack that does not fit it.
+        Missing: no host of the selection is adopted.
+    """
+    inventory = open_inventory(target.inventory)
+    office = inventory.office(target.office)
+    dropped = None
+    if pack or variant:
+        before, office = office, inventory.moved(office, pack, variant)
+        dropped = lost((inventory.pack(before.pack), before), (inventory.pack(office.pack), office))
+    for host in only:
+        if host not in office.hosts:
+            raise BadInput(f"{target.office} has no host {host!r}", hint=f"its hosts: {', '.join(office.hosts)}")
+    chosen = [host for host in office.hosts if not only or host in only]
+    pins = pinned(target)
+    adopted = [host for host in chosen if host in pins]
+    if not adopted:
+        lab = " --lab" if target.lab else ""
+        raise Missing(
+            f"no host of {target.office} is adopted" if not only else f"{', '.join(only)} of {target.office}: not adopted",
+            hint=f"provisioner adopt {target.office}{lab}",
+        )
+    return Work(
+        target, office, inventory.pack(office.pack), inventory.reseller(office.reseller), door(target),
+        adopted, [h for h in chosen if h not in pins], [h for h in office.hosts if h in pins and h not in chosen],
+        dropped=dropped,
+    )  # fmt: skip
+
+
+def refuse_lockout(work: Work) -> None:
+    """Stop before hosts are touched whose list of keys would not hold the key in our hand.
+
+    Role base makes `/etc/ssh/technicians/LOGIN` exactly the keys of the reseller's file: whoever applies with another
+    key is out from the next connection on. A lab hands its own key over beside them.
+
+    Raises:
+        BadInput: the key is not there; the hint says where to write it.
+    """
+    if work.target.lab:
+        return
+    known = {" ".join(key.split()[:2]) for key in work.reseller.technicians[work.door.user].keys}
+    mine = public_key(work.door.key)
+    if " ".join(mine.split()[:2]) not in known:
+        raise BadInput(
+            f"the key {work.door.key} is none of {work.door.user}'s in resellers/{work.reseller.name}.yml:"
+            f" {work.target.office} would lock you out",
+            hint=f"add it there, under technicians.{work.door.user}.keys: {mine}",
+        )
