@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from provisioner import answers
 from provisioner.operation import lease
 from provisioner.ssh import Door, explain
 
@@ -53,6 +54,11 @@ def host(tmp_path: Path) -> Host:
     host = Host(tmp_path)
     assert host.take("one")["ok"]
     return host
+
+
+def keeper(host: Host, request: dict[str, Any]) -> lease.Keeper:
+    """What the laptop reads of an answer."""
+    return answers.read(json.dumps(host.ask(**request)), lease.Keeper)
 
 
 CLOCKS = {"right": 0.0, "a day behind": -DAY, "a day ahead": DAY, "ten years behind": -YEARS, "ten years ahead": YEARS}
@@ -103,24 +109,24 @@ def test_who_works_on_after_a_restart_renews_it_in_that_start(host: Host) -> Non
 
 def test_a_host_that_is_somebody_elses_by_now_was_not_told(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was applied is kept where the lease is ours to the end; the others are named."""
-    monkeypatch.setattr(lease, "ask", lambda _door, _name, _address, request: host.ask(**request))
+    monkeypatch.setattr(lease, "ask", lambda _door, _name, _address, request: keeper(host, request))
     ours = lease.Lease(Door.__new__(Door), {"server": "192.0.2.1"}, "r", "c.lefevre", lost=lambda _: None)
     ours._taken, ours._token = ["server"], "one"
 
-    assert ours.mark({"commit": "a"}, ["server"]) == []
+    assert ours.mark(MARK | {"commit": "a" * 40}, ["server"]) == []
     host.up += 901
     assert host.take("two")["ok"]
-    assert ours.mark({"commit": "b"}, ["server"]) == ["server"]
-    assert host.ask(do="read")["applied"]["commit"] == "a"
+    assert ours.mark(MARK | {"commit": "b" * 40}, ["server"]) == ["server"]
+    assert host.ask(do="read")["applied"]["commit"] == "a" * 40
 
 
 def test_a_laptop_without_room_for_a_connection_cannot_renew(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the middle of a run that is no answer from the host: the run ends when it lasted, and is told the laptop's trouble."""
 
-    def ask(_door: Door, name: str, address: str, request: dict[str, Any]) -> dict[str, Any]:
+    def ask(_door: Door, name: str, address: str, request: dict[str, Any]) -> lease.Keeper:
         if request["do"] == "renew":
             raise explain(name, address, "me", "unix_listener: cannot bind to path /run/x.Vq8G: No space left on device\n")
-        return host.ask(**request)
+        return keeper(host, request)
 
     monkeypatch.setattr(lease, "ask", ask)
     monkeypatch.setattr(lease, "LEASE_S", 0.5)
@@ -130,3 +136,24 @@ def test_a_laptop_without_room_for_a_connection_cannot_renew(host: Host, monkeyp
         said = words.get(timeout=30)
 
     assert said.startswith("the lease on server cannot be renewed: no room is left on this laptop's disk")
+
+
+MARK = {"technician": "jo", "at": "2026-01-02T03:04:05Z"}
+TORN = ["5", "null", "[]", '{"commit": 5}', '{"refused": 5}', "{", "", '"text"', "[" * 100_000, '{"token": 1, "lease_s": "x"}']
+
+
+@pytest.mark.parametrize("name", ["lease.json", "applied.json", "refused.json"])
+@pytest.mark.parametrize("text", TORN, ids=range(len(TORN)))
+def test_a_torn_mark_is_named_and_the_next_one_takes_its_place(host: Host, name: str, text: str) -> None:
+    """Whatever lies there is read by shape: it never ends the keeper, it is named, and the next mark of ours mends it."""
+    assert host.ask(do="release", token="one")["ok"]
+    (host.folder / name).write_text(text)
+    honest = name == "refused.json" and text in ("null", "{}")
+
+    read = keeper(host, {"do": "read"})
+    assert read.ok
+    assert name in read.torn or honest
+    assert host.take("two")["ok"]
+    assert host.ask(do="mark", token="two", applied=MARK | {"commit": "c" * 40})["ok"]
+    assert host.ask(do="release", token="two")["ok"]
+    assert keeper(host, {"do": "read"}).torn == ()

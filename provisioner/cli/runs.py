@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Voice, lab_option, office_argument, shown, verb
+from provisioner.cli.common import Voice, lab_option, office_argument, plug, shown, verb
 from provisioner.errors import Missing, Unverified
 from provisioner.inventory.target import Target
 
@@ -116,20 +116,38 @@ def _show_proven(voice: Voice, data: dict[str, Any], found: "list[Finding]") -> 
 @office_argument
 @lab_option
 def check(voice: Voice, office: str, lab: bool) -> int:
-    """Whether the audit of OFFICE is whole: nothing edited, deleted, reordered or torn. Exits 7 when it is not."""
+    """Whether the audit of OFFICE is whole: nothing edited, deleted, reordered or torn. Exits 7 when it is not.
+
+    Held against git's history and against what the hosts remember of the newest run; hosts that cannot be asked are named.
+    """
+    from provisioner.errors import ProvisionerError
     from provisioner.inventory import git
+    from provisioner.operation.marks import ask_all
     from provisioner.runs import check as judge
     from provisioner.runs import summaries
 
     target = _target(voice, office, lab)
-    remembered = {} if lab else git.remembered(target.inventory, target.summaries)
-    problems = judge(target.summaries, remembered)
+    unasked: dict[str, str] = {}
+    told: dict[str, tuple[str, str]] = {}
+    try:
+        plug(target)
+        voice.say("asking the hosts what they remember")
+        told, unasked = ask_all(target)
+    except ProvisionerError as error:
+        unasked = {"": f"no host was asked: {error}"}
+    known = {} if lab else git.remembered(target.inventory, target.summaries)
+    problems = judge(target.summaries, known)
+    problems += [f"{host} remembers {name}: {wrong}" for host, (name, wrong) in sorted(told.items()) if wrong]
     count = len(summaries(target.summaries))
 
     def human() -> None:
         for problem in problems:
             voice.out.print(shown(f"✗ {problem}"), style="red", soft_wrap=True)
-        voice.out.print(f"{count} runs, {f'{len(problems)} problems' if problems else 'nothing altered'}")
+        for problem in unasked.values():
+            voice.out.print(shown(f"! {problem}"), style="yellow", soft_wrap=True)
+        asked = f"{len(told)} host{'s' * (len(told) != 1)} asked"
+        voice.out.print(f"{count} runs, {asked}, {f'{len(problems)} problems' if problems else 'nothing altered'}")
 
-    voice.result({"office": office, "runs": count, "problems": problems}, human)
+    data = {"office": office, "runs": count, "problems": problems, "asked": sorted(told), "unasked": unasked}
+    voice.result(data, human)
     return 7 if problems else 0

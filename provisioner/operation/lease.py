@@ -45,7 +45,7 @@ def fits(data, shape):
     return isinstance(data, dict) and all(type(data.get(word)) in kinds for word, kinds in shape.items())
 TEXT, NUMBER, MAYBE = (str,), (int, float), (str, type(None))
 LEASE = {"token": TEXT, "technician": TEXT, "laptop": TEXT, "run": TEXT, "boot": TEXT, "lease_s": NUMBER, "renewed_up": NUMBER}
-MARK = {"technician": MAYBE, "at": MAYBE, "commit": MAYBE}
+MARK = {"technician": TEXT, "at": TEXT, "commit": MAYBE}
 def read(name, shape):
     try:
         with open(f"{base}/{name}") as f: data = json.loads(f.read(1 << 20))

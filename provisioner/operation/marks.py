@@ -6,7 +6,10 @@ from pathlib import Path
 
 from provisioner.errors import Busy, ProvisionerError, Unreachable
 from provisioner.inventory import git
+from provisioner.inventory.target import Target
 from provisioner.operation.lease import Mark, ask
+from provisioner.operation.reaching import find
+from provisioner.operation.selection import prepare
 from provisioner.ssh import Door
 
 
@@ -59,6 +62,22 @@ def unlike_the_audit(summaries: Path, applied: Mapping[str, Mark | None]) -> dic
     return found
 
 
-def remembered(applied: Mapping[str, Mark | None]) -> dict[str, str]:
-    """The newest summary that each host knows, as `runs.check` takes it: file name -> SHA-256."""
-    return {m.summary: m.summary_sha256 for m in applied.values() if m and m.summary and "/" not in m.summary}
+def ask_all(target: Target) -> tuple[dict[str, tuple[str, str]], dict[str, str]]:
+    """What each adopted host that answers remembers of the newest run: host -> summary and what is wrong with ours; the others.
+
+    Raises:
+        Missing, BadInput: the office has no adopted host, or its dossier cannot be read.
+    """
+    work = prepare(target)
+    try:
+        find(work, lambda _: None)
+        known, unknown = marks(work.door, work.met)
+    finally:
+        work.door.close()
+    differs = unlike_the_audit(target.summaries, known)
+    told = {host: (mark.summary if mark else "no run", differs.get(host, "")) for host, mark in known.items()}
+    unasked = {host: work.found[host].problem for host in work.hosts if host not in work.met}
+    unasked |= {
+        host: f"{host}: {problem}" if problem != "torn" else f"{host}: its mark is torn" for host, problem in unknown.items()
+    }
+    return told, unasked

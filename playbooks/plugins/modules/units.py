@@ -24,6 +24,11 @@ options:
     type: list
     elements: str
     default: []
+  packaged:
+    description: Of the wanted ones, those that their package enables and starts; where it is not there yet, nothing is to do.
+    type: list
+    elements: str
+    default: []
   restart:
     description: Units to restart, once, because something they read was written; for handlers.
     type: list
@@ -68,6 +73,8 @@ def differing(params: dict[str, list[str]], now: dict[str, dict[str, str]]) -> l
     found = []
     for unit in params["wanted"]:
         state = now.get(unit, {})
+        if unit in params["packaged"] and state.get("LoadState") == "not-found":  # in check mode alone
+            continue
         if state.get("LoadState") == "masked":
             found.append(("unmask", unit, "unmasked"))
         if state.get("UnitFileState") not in ("enabled", "enabled-runtime", "static", "generated", "alias"):
@@ -98,7 +105,7 @@ def full() -> str:
 
 def main() -> None:
     """Ask once, then do what differs."""
-    options = ("wanted", "unwanted", "restart", "reload")
+    options = ("wanted", "unwanted", "packaged", "restart", "reload")
     module = AnsibleModule(
         argument_spec={name: {"type": "list", "elements": "str", "default": []} for name in options}, supports_check_mode=True
     )
