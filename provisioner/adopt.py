@@ -126,12 +126,17 @@ def look(contact: FirstContact, host: str, user: str) -> Holding:
         said = (err.strip().splitlines() or ["no reason given"])[-1]
         raise HostFailed(f"{host} ({contact.address}) refuses sudo to {user}: {said}", hint="use the login that may administer")
     many: dict[str, list[str]] = {}
-    for line in out.splitlines():
+    for line in out.splitlines()[:2000]:
         key, _, value = line.partition(" ")
-        many.setdefault(key, []).append(value.strip())
+        many.setdefault(key, []).append(value.strip()[:200])
 
     def one(key: str) -> str:
         return (many.get(key) or [""])[0]
+
+    def number(text: str) -> int:
+        return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else 0
+
+    clock = number(one("now").partition(".")[0])
 
     return Holding(
         system=one("system"),
@@ -141,11 +146,11 @@ def look(contact: FirstContact, host: str, user: str) -> Holding:
         model=one("model"),
         serial=one("serial"),
         people=tuple(p for p in many.get("person", []) if p != user),
-        home_kib=int(one("home") or 0),
-        free_kib=int(one("free") or 0),
-        ports=tuple(sorted(int(p) for p in many.get("port", []) if p.isdigit())),
+        home_kib=number(one("home")),
+        free_kib=number(one("free")),
+        ports=tuple(sorted(number(p) for p in many.get("port", []) if number(p))),
         holds=tuple(many.get("holds", [])),
-        ahead_s=float(one("now") or time.time()) - time.time(),
+        ahead_s=clock - time.time() if clock else 0.0,
     )
 
 

@@ -21,11 +21,12 @@ from typing import Any
 
 from provisioner import ssh
 from provisioner.causes import FELL_SILENT, cause, spoiled
-from provisioner.errors import Missing
-from provisioner.inventory.ansible import ENVIRONMENT, Handover
+from provisioner.inventory.ansible import ENVIRONMENT, Handover, playbooks
 from provisioner.inventory.target import Target, runtime_home, state_home
 from provisioner.processes import Process, born
 from provisioner.runs import Event
+
+__all__ = ["playbooks"]
 
 RUN_VARIABLE = "PROVISIONER_RUN"
 TOOL_VARIABLE = "PROVISIONER_TOOL"  # the process that plays, and when it started
@@ -33,15 +34,6 @@ TOOL_VARIABLE = "PROVISIONER_TOOL"  # the process that plays, and when it starte
 # what is set in ansible.cfg and in our words for ssh.
 HEARD = ("ANSIBLE_VERBOSITY", "ANSIBLE_LOG_PATH")
 SECRET = "********"  # noqa: S105 - what stands where a secret stood
-
-
-def playbooks() -> Path:
-    """The folder of playbooks: beside the package in a checkout, inside it when installed."""
-    here = Path(__file__).resolve().parent
-    for folder in (here.parent / "playbooks", here / "playbooks"):
-        if (folder / "ansible.cfg").is_file():
-            return folder
-    raise Missing("the playbooks are not where the package expects them", hint="install provisioner again")
 
 
 def purposes() -> dict[str, str]:

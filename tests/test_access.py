@@ -245,7 +245,7 @@ ANSWER: dict[str, Any] = {
 
 def understood(**change: Any) -> asked.Told:
     one = ANSWER["logins"]["kim"] | change.pop("kim", {})
-    call = asked.Call(Work(), "router", {"do": "refuse"})  # type: ignore[arg-type]
+    call = asked.Call(Work(), "router", {"do": "refuse", "logins": {"kim": []}})  # type: ignore[arg-type]
     return asked.understood(call, json.dumps(ANSWER | {"logins": {"kim": one}} | change), "")
 
 
@@ -258,7 +258,7 @@ class Work:
 def test_an_answer_is_a_success_only_when_it_is_proven() -> None:
     """Something left, somebody at work, a refusal, no answer: none of them is `refused`."""
     works = {"technician": "lou", "laptop": "l", "since": "s", "run": "r2"}
-    call = asked.Call(Work(), "router", {"do": "refuse"})  # type: ignore[arg-type]
+    call = asked.Call(Work(), "router", {"do": "refuse", "logins": {"kim": []}})  # type: ignore[arg-type]
 
     assert understood().state == "refused"
     assert understood(kim={"left": ["/x still holds it"]}).state == "not_proven"
@@ -266,7 +266,7 @@ def test_an_answer_is_a_success_only_when_it_is_proven() -> None:
     assert understood(works=works, kim={"left": ["x"]}).state == "not_proven"
     assert understood(works=works | {"run": "r1"}).state == "refused"
     assert understood(wrong="the key this was asked with is one to be refused").state == "failed"
-    for nonsense in ("", "[]", "null", '{"logins": 1}'):
+    for nonsense in ("", "[]", "null", '{"logins": 1}', '{"logins": {}}', "[" * 100_000, '{"logins": {"kim": {"found": 1}}}'):
         assert asked.understood(call, nonsense, "sudo: no").state == "failed", nonsense
     assert "sudo: no" in asked.understood(call, "", "x\nsudo: no\n").problem
 

@@ -18,7 +18,7 @@ from tests.bakery import Bakery, bakery
 from tests.hunting import contents, forms, hunt
 from tests.verbs import PASSPHRASE
 
-PUBLIC = ("tls.certificate", "tls.authority", "backup.ssh_key_public")
+PUBLIC = ("tls.certificate", "tls.authority", "backup.ssh_key_public", "backup.keeper_key_public")
 MAIL = "chez le fournisseur: é{{ 7*7 }}'\"%\\"
 
 

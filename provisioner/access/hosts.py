@@ -8,7 +8,10 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from provisioner import plays
+from pydantic import Field
+
+from provisioner import answers, plays
+from provisioner.answers import Answer, Line, Short
 from provisioner.errors import HostKeyChanged, Unreachable
 from provisioner.inventory.ansible import refusal
 from provisioner.inventory.target import Target
@@ -81,33 +84,86 @@ def ask(call: Call, program: str) -> Told:
 def understood(call: Call, stdout: str, stderr: str) -> Told:
     """What a host answered; pure."""
     try:
-        return _read(call, json.loads(stdout))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        said = (stderr.strip().splitlines() or ["it said nothing"])[-1]
+        return _read(call, answers.read(stdout, Refusal))
+    except ValueError as error:
+        said = (stderr.strip().splitlines() or [str(error)])[-1]
         return Told(call.host, "failed", f"{call.host}: {said[:300]}")
 
 
-def _read(call: Call, answer: Mapping[str, Any]) -> Told:
-    logins = answer["logins"]
-    if answer.get("wrong"):
-        return Told(call.host, "failed", f"{call.host} changed nothing: {answer['wrong']}")
-    left = [line for one in logins.values() for line in one["left"]]
-    works = answer["works"]
+class Thing(Answer):
+    """Something of theirs."""
+
+    what: Short
+    where: Line
+    about: Line = ""
+    key: Line = ""
+
+
+class Leaver(Answer):
+    """One person who left, on one host."""
+
+    found: tuple[Thing, ...] = Field(max_length=10_000)
+    left: tuple[Line, ...] = Field(max_length=10_000)
+    look_at: tuple[Line, ...] = Field(max_length=10_000)
+    unknown: tuple[Line, ...] = Field(max_length=1000)
+
+
+class Works(Answer):
+    """Whose work on the host goes on now."""
+
+    technician: Short
+    laptop: Short
+    run: Short
+    since: Short
+
+
+class Who(Answer):
+    """What somebody is to the host."""
+
+    account: bool
+    open: bool
+    keys: tuple[Short, ...] = Field(max_length=1000)
+    sudo: bool
+
+
+class Refusal(Answer):
+    """What `refuse.py` says."""
+
+    logins: dict[Short, Leaver] = Field(max_length=1000)
+    wrong: Line = ""
+    look_at: tuple[Line, ...] = Field(default=(), max_length=10_000)
+    works: Works | None = None
+    who: dict[Short, Who] = Field(default={}, max_length=1000)
+    strangers: tuple[Short, ...] = Field(default=(), max_length=1000)
+
+
+def _read(call: Call, answer: Refusal) -> Told:
+    logins = answer.logins
+    if answer.wrong:
+        return Told(call.host, "failed", f"{call.host} changed nothing: {answer.wrong}")
+    if set(logins) != set(call.request["logins"]):
+        return Told(call.host, "failed", f"{call.host} does not speak of those it was asked about")
+    left = [line for one in logins.values() for line in one.left]
+    works = answer.works
     state, problem = "refused" if call.request["do"] == "refuse" else "looked", ""
     if left:
         state, problem = "not_proven", "; ".join(left)
-    elif works and works["run"] != call.work.run_id:
+    elif works and works.run != call.work.run_id:
         state = "again" if state == "refused" else state
-        problem = f"{works['technician']} works here from {works['laptop']} since {works['since']} and may undo it"
+        problem = f"{works.technician} works here from {works.laptop} since {works.since} and may undo it"
     return Told(
         call.host,
         state,
         problem,
-        found=tuple({"login": login, **thing} for login, one in sorted(logins.items()) for thing in one["found"]),
-        look_at=(*answer["look_at"], *(line for one in logins.values() for line in one["look_at"])),
-        unknown={login: one["unknown"] for login, one in logins.items() if one["unknown"]},
-        who=answer["who"],
-        strangers=tuple(answer["strangers"]),
+        found=tuple(
+            {"login": login, **thing.model_dump(exclude_defaults=True), "about": thing.about}
+            for login, one in sorted(logins.items())
+            for thing in one.found
+        ),
+        look_at=(*answer.look_at, *(line for one in logins.values() for line in one.look_at)),
+        unknown={login: list(one.unknown) for login, one in logins.items() if one.unknown},
+        who={login: who.model_dump(mode="json") for login, who in answer.who.items()},
+        strangers=answer.strangers,
     )
 
 

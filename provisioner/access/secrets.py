@@ -38,14 +38,19 @@ def known(target: Target, *, lab: bool) -> list[Secret]:
             elif section == "people":
                 how = f"provisioner person password {said} {name}, unless they have chosen their own since"
                 listed.append(Secret(word, "somebody's first password", how))
-    by_hand = {
-        "mail.password": f"a new one at the provider, then: provisioner secrets set {said} mail.password",
-        "backup.ssh_key": f"provisioner access rotate {said} --backup-key: before the next apply the second place must know it",
-    }
-    for word, how in by_hand.items():
+    rotated = f"provisioner access rotate {said} --backup-key"
+    tell = f"{rotated}: before the next apply the second place must know it (provisioner backup place {said} prints how)"
+    for word, what, how in (
+        (
+            "mail.password",
+            "the mail provider's",
+            f"a new one at the provider, then: provisioner secrets set {said} mail.password",
+        ),
+        ("backup.ssh_key", "the backups'", tell),
+        ("backup.keeper_key", "what opens the backups' second place to its keeper", tell),
+    ):
         section, _, name = word.partition(".")
         if name in found[section]:
-            what = {"mail": "the mail provider's", "backup": "the backups'"}[section]
             listed.append(Secret(word, what, how))
     outside = [Secret("the login machines came with", "as their seller set it", "another password for it on each machine")]
     if not lab:

@@ -64,6 +64,7 @@ class Snapshots(Answer):
     last_failure: Short | None = None
     cause: Line | None = None
     note: Line | None = None
+    gone: Line = ""
 
 
 class PlaceStarted(Answer):
@@ -73,8 +74,15 @@ class PlaceStarted(Answer):
     place: PlaceName
 
 
+class Held(Answer):
+    """A snapshot that a place has now."""
+
+    id: Hex
+    time: Moment
+
+
 class PlaceDone(Answer):
-    """A place has tonight's snapshot; `held` are all it has now, the newest last."""
+    """A place has tonight's snapshot; `held` are the newest it has now."""
 
     event: Literal["place_done"]
     place: PlaceName
@@ -83,7 +91,7 @@ class PlaceDone(Answer):
     added: Count
     files: Count
     seconds: float
-    held: tuple[Hex, ...] = Field(default=(), max_length=20_000)
+    held: tuple[Held, ...] = Field(default=(), max_length=1000)
     note: Line = ""
 
 
@@ -136,7 +144,16 @@ class Restored(Answer):
     sid: Short = ""
 
 
-Said = Snapshots | PlaceStarted | PlaceDone | PlaceFailed | Failed | Progress | Plan | Step | Restored
+class Accepted(Answer):
+    """A person said why snapshots are missing; what is there now counts."""
+
+    event: Literal["accepted"]
+    place: PlaceName
+    missing: Count
+    snapshots: Count
+
+
+Said = Snapshots | PlaceStarted | PlaceDone | PlaceFailed | Failed | Progress | Plan | Step | Restored | Accepted
 _SAID: TypeAdapter[Said] = TypeAdapter(Annotated[Said, Field(discriminator="event")])
 
 

@@ -1,4 +1,4 @@
-"""`backup list|run|restore`: what the office keeps, made now, and put back."""
+"""`backup list|run|restore|accept|place|prune`: what an office keeps, made now, put back, kept safe from itself."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from provisioner.operation.selection import Work
     from provisioner.runs import Run
 
-backup = click.Group("backup", help="The office's backups: list, run, restore.")
+backup = click.Group("backup", help="The office's backups: list, run, restore; what the second place needs.")
 place_option = click.option("--place", type=click.Choice(["disk", "remote"]), default=None, help="Only the one or the other.")
 no_commit_option = click.option("--no-commit", is_flag=True, help="Leave the run's summary uncommitted.")
 
@@ -46,7 +46,7 @@ def list_(voice: Voice, office: str, place: str | None, lab: bool) -> int:
 def _place(one: "Place") -> dict[str, Any]:
     return {
         "place": one.name, "problem": one.problem, "last_success": one.last_success, "last_failure": one.last_failure,
-        "cause": one.cause,
+        "cause": one.cause, "note": one.note,
         "snapshots": [
             {"id": s.id, "at": s.at.isoformat(), "host": s.host, "bytes": s.size_bytes} for s in one.snapshots
         ],
@@ -74,6 +74,8 @@ def _show_places(voice: Voice, found: "list[Place]", zone: str) -> None:
             voice.out.print(Text(f"✗ {place.name}: failed on {place.last_failure}: {shown(place.cause)}", "red"), soft_wrap=True)
         elif not place.snapshots:
             voice.out.print(Text(f"{place.name}: nothing was backed up there yet", "yellow"))
+        if place.note:
+            voice.out.print(Text(f"! {place.name}: {shown(place.note)}", "yellow"), soft_wrap=True)
 
 
 @verb(backup, "run")
@@ -110,7 +112,7 @@ def _results(done: "Run", work: "Work") -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for event in _events(done, work):
         if event.what == "host_changed":
-            found[event.detail["place"]] = {k: v for k, v in event.detail.items() if k not in ("diff", "place")}
+            found[event.detail["place"]] = {k: v for k, v in event.detail.items() if k not in ("diff", "place", "held")}
         elif event.what == "host_failed":
             found[event.detail.get("place", "")] = {"problem": event.detail["problem"]}
     return found
@@ -134,10 +136,77 @@ def _show_results(voice: Voice, done: "Run", places: dict[str, dict[str, Any]]) 
         else:
             line = f"snapshot {one['snapshot']}, {megabytes(one['bytes'])}, {megabytes(one['added'])} new, {one['seconds']} s"
             voice.out.print(Text(f"✓ {name}: {line}", "green"), soft_wrap=True)
+            if one.get("note"):
+                voice.out.print(Text(f"! {name}: {shown(one['note'])}", "yellow"), soft_wrap=True)
     good = done.status == "changed"
     took = f" in {seconds(done.finished - done.started)}"
     words = ("done" if good else done.status, "green" if good else "red")
     voice.out.print(Text.assemble(f"backup {done.office}{' (lab)' if done.lab else ''}: ", words, took))
+
+
+@verb(backup, "accept")
+@office_argument
+@place_option
+@click.option("--why", metavar="WHY", required=True, help="What happened, in a sentence; the audit keeps it.")
+@lab_option
+@no_commit_option
+def accept(voice: Voice, office: str, place: str | None, why: str, lab: bool, no_commit: bool) -> int:
+    """Say why snapshots of OFFICE are missing, or that an odd clock is right: what is there now is what counts from here on."""
+    from provisioner import backup as workflow
+    from provisioner.cli.apply import exit_code
+    from provisioner.cli.progress import Watch
+    from provisioner.operation.selection import prepare
+
+    if not why.strip() or not why.isprintable():
+        raise BadInput("a reason is one line of text", hint="--why 'the disk was replaced'")
+    target = voice.target(office, lab)
+    plug(target)
+    work = prepare(target, [workflow.keeper(target)])
+    watch = Watch(voice, f"backup accept {office}", None)
+    with watch.showing():
+        done = workflow.accept(work, why, place=place or "", watch=watch, say=voice.say, commit=not no_commit)
+    accepted = {e.detail["place"]: e.detail["missing"] for e in _events(done, work) if e.what == "host_changed"}
+
+    def human() -> None:
+        for name, count in accepted.items():
+            voice.out.print(f"{name}: {count} missing snapshots are accepted; the next backup goes on with what is there")
+
+    voice.result(_as_object(done, work, accepted=accepted, why=why), human)
+    return exit_code(done, planning=False)
+
+
+@verb(backup, "place")
+@office_argument
+@lab_option
+def place_(voice: Voice, office: str, lab: bool) -> int:
+    """Print what the second place of OFFICE needs so that the office can only add there: a shell script for its root."""
+    from provisioner.backup import place as second
+
+    text = second.script(voice.target(office, lab))
+    voice.result({"office": office, "lab": lab, "script": text}, lambda: print(text, end=""))
+    voice.say(f"then append_only: true under backup: in the dossier, and: provisioner apply {office}{' --lab' if lab else ''}")
+    return 0
+
+
+@verb(backup, "prune")
+@office_argument
+@lab_option
+def prune(voice: Voice, office: str, lab: bool) -> int:
+    """At the second place of OFFICE, forget what the pack keeps no longer, and tidy up what was forgotten before."""
+    from provisioner.backup import place as second
+
+    target = voice.target(office, lab)
+    plug(target)
+    voice.say("asking the second place; tidying a large one takes its time")
+    done = second.prune(target)
+    data = {"office": office, "lab": lab, "snapshots": done.snapshots, "forgotten": done.forgotten, "tidied": done.tidied}
+
+    def human() -> None:
+        tidied = ", what was forgotten before is tidied away" if done.tidied else ""
+        voice.out.print(f"remote: {done.forgotten} snapshots forgotten, {done.snapshots} are kept{tidied}")
+
+    voice.result(data, human)
+    return 0
 
 
 @verb(backup, "restore")

@@ -14,11 +14,21 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
+from provisioner.errors import Missing
 from provisioner.inventory import disk, open_inventory
 from provisioner.inventory.models import Host, Kind, Office, Pack, Reseller, outside
 from provisioner.inventory.target import Target
 
 ENVIRONMENT = "PROVISIONER_HANDOVER"
+
+
+def playbooks() -> Path:
+    """The folder of playbooks: beside the package in a checkout, inside it when installed."""
+    here = Path(__file__).resolve().parents[1]
+    for folder in (here.parent / "playbooks", here / "playbooks"):
+        if (folder / "ansible.cfg").is_file():
+            return folder
+    raise Missing("the playbooks are not where the package expects them", hint="install provisioner again")
 
 
 @dataclass(frozen=True)
@@ -151,6 +161,7 @@ def hosts(dossier: Path) -> dict[str, tuple[str, dict[str, Any]]]:
         from provisioner.inventory import vault
 
         data["secrets"] = vault.read(target).model_dump(mode="json")
+        data["secrets"]["backup"].pop("keeper_key", None)  # no machine of the office may ever hold it
         for technician in data["technicians"]:
             technician["keys"] = [*technician["keys"], *handover.technicians.get(technician["login"], [])]
         if target.lab and data["outside"]:

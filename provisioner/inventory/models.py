@@ -154,13 +154,18 @@ class Mail(Noun):
 
 
 class Backup(Noun):
-    """The backup's second place, away from the office: an SFTP account, its folder, and the key it must show."""
+    """The backup's second place, away from the office: an account there, its folder, and the key it must show.
+
+    `append_only`: the office can only add there (`provisioner backup place` says how that is set up). Without it the account
+    speaks SFTP, and whoever has the office's server can delete what it kept.
+    """
 
     host: Domain
     port: int = Field(default=22, ge=1, le=65535)
     user: Login
     path: BackupPath = "office"
     host_key: PublicKey
+    append_only: bool = False
 
 
 class Website(Noun):

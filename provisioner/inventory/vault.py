@@ -210,7 +210,7 @@ ROTATED = {
     "directory": "the directory's Administrator",
     "tls": "the office's authority, and its server's certificate",
 }
-_BACKUP_KEY = ("ssh_key", "ssh_key_public")
+_BACKUP_KEY = ("ssh_key", "ssh_key_public", "keeper_key", "keeper_key_public")
 
 
 def rotate(target: "Target", office: Office, *, backup_key: bool = False) -> list[str]:
@@ -329,7 +329,11 @@ def _completed(old: Secrets, office: Office, *, lab: bool) -> Secrets:
         machines=_filled(old.machines, office.hosts),
         directory=_filled(old.directory, ["administrator"]),
         tls=keys.certified(old.tls, office),
-        backup=(keys.pair("ssh_key", f"backup of {office.name}") | _filled(old.backup, ["password"])),
+        backup=(
+            keys.pair("ssh_key", f"backup of {office.name}")
+            | keys.pair("keeper_key", f"keeper of the backups of {office.name}")
+            | _filled(old.backup, ["password"])
+        ),
         mail=_filled(old.mail, ["password"]) if lab else old.mail,
         lab=_provider(old.lab, office) if lab else {},
     )

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from provisioner import packages
+from provisioner import packages, place
 from provisioner.errors import BadInput, HostFailed, Missing
 from provisioner.inventory import vault
 from provisioner.inventory.models import Kind, Office
@@ -108,6 +108,8 @@ def _create(
     if start:
         start.recall(target)
     system = base.ensure(suite, say)
+    if plan.provider and plan.provider.backup and plan.provider.backup["append_only"]:
+        base.with_packages(suite, place.PACKAGES, say)
     say(f"Starting {len(plan.cables)} hosts of {office.name}.")
     network.build(plan)
     _switch_on_printers(state)
@@ -139,6 +141,8 @@ def _make(machine: Machine, system: Path, state: State, shadow: str, start: Snap
     if plan.provider and machine.name == plan.provider.name:
         files = provider.files(plan.provider, kept, system)
         files["etc/shadow"] = File(shadow + provider.account(plan.provider), 0o640, gid=42)  # group shadow, base-passwd
+        if plan.provider.backup and plan.provider.backup["append_only"]:
+            layers = [base.with_packages(state.suite, place.PACKAGES, _quiet), *layers]
     elif start and start.has(machine.name):
         files = {}
     else:

@@ -13,7 +13,7 @@ import secrets
 import shlex
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from provisioner import packages
@@ -172,6 +172,45 @@ def ensure(suite: str, say: Callable[[str], None]) -> Path:
         run(["mv", "--no-target-directory", str(partial), str(base)])
         say(f"The base system {SUITES[suite]} is ready: {time.monotonic() - began:.0f} s.")
     return base
+
+
+def with_packages(suite: str, names: Sequence[str], say: Callable[[str], None]) -> Path:
+    """A layer to lay over the base of `suite`: what installing these packages adds to it; made once.
+
+    Raises:
+        HostFailed: apt-get failed; the message holds its last words.
+        Missing: apt-cacher-ng is not on this laptop.
+    """
+    base = ensure(suite, say)
+    layer = base.with_name(f"{base.name}-{hashlib.sha256(' '.join(names).encode()).hexdigest()[:6]}")
+    if layer.is_dir():
+        return layer
+    with _building() as _, packages.in_use() as cache:
+        if layer.is_dir():
+            return layer
+        _sweep()
+        say(f"Adding {', '.join(names)} to a copy of the base, once for all labs.")
+        partial = layer.with_name(f"{layer.name}.{secrets.token_hex(4)}.partial")
+        upper, work, root = (partial / name for name in ("upper", "work", "root"))
+        run(["mkdir", "-p", str(upper), str(work), str(root)])
+        run(["chmod", "0755", str(upper)])
+        # in a mount namespace of its own: what is mounted there ends with it
+        private = ["unshare", "--mount", "--propagation", "private", "--", "sh", "-euc", _INSTALL, "sh"]
+        run([*private, *map(str, (base, upper, work, root)), f"http://127.0.0.1:{cache.port}", *names])
+        run(["mv", "--no-target-directory", str(upper), str(layer)])
+        remove_tree(partial)
+    return layer
+
+
+_INSTALL = """
+mount -t overlay -o "lowerdir=$1,upperdir=$2,workdir=$3,volatile" overlay "$4"
+mount -t proc proc "$4/proc"
+root=$4 proxy=$5; shift 5
+export DEBIAN_FRONTEND=noninteractive http_proxy=$proxy
+chroot "$root" apt-get update -qq
+chroot "$root" apt-get install -y -qq --no-install-recommends "$@"
+chroot "$root" apt-get clean
+"""
 
 
 def _build(suite: str, partial: Path, proxy: str, say: Callable[[str], None]) -> None:

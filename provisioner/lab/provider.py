@@ -1,4 +1,4 @@
-"""What stands in the lab's Internet for the office's providers: a Debian of the same base that takes mail, and backups by SFTP.
+"""What stands in the lab's Internet for the office's providers: a Debian of the same base that takes mail, and backups.
 
 It shares the namespace of the lab's Internet with the way to the package cache, so it never touches the link. Its keys,
 certificate and passwords are the lab's (`vault`, sections `lab`, `mail`, `backup`); its disk stays as long as the lab does.
@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from provisioner import place
+from provisioner.inventory.models import Backup
 from provisioner.inventory.vault import Secrets
 from provisioner.lab.machines import File, Machine, host_keys
 from provisioner.lab.network import Provider
@@ -56,7 +58,9 @@ def files(provider: Provider, kept: Secrets, system: Path) -> dict[str, File]:
     }
     if provider.mail:
         found |= _mail(provider.mail, kept)
-    return found | (_backup(provider.backup, kept, system) if provider.backup else host_keys())
+    if not provider.backup:
+        return found | host_keys()
+    return found | (_append_only if provider.backup["append_only"] else _sftp)(provider.backup, kept, system)
 
 
 def account(provider: Provider) -> str:
@@ -88,17 +92,35 @@ def _mail(mail: Mapping[str, Any], kept: Secrets) -> dict[str, File]:
     return found
 
 
-def _backup(backup: Mapping[str, Any], kept: Secrets, system: Path) -> dict[str, File]:
+def _account(backup: Mapping[str, Any], kept: Secrets, system: Path, home: str, shell: str) -> dict[str, File]:
     user = backup["user"]
     lines = {
         name: "".join(line + "\n" for line in run(["cat", str(system / "etc" / name)]).splitlines())
         for name in ("passwd", "group")
     }
     return {
-        "etc/passwd": File(f"{lines['passwd']}{user}:x:{_UID}:{_UID}::/{user}:/usr/sbin/nologin\n"),
+        "etc/passwd": File(f"{lines['passwd']}{user}:x:{_UID}:{_UID}::{home}:{shell}\n"),
         "etc/group": File(f"{lines['group']}{user}:x:{_UID}:\n"),
-        "etc/provider/authorized_keys": File(f"{kept.backup['ssh_key_public']}\n"),
         "etc/ssh/provider_host_key": File(kept.lab["provider_host_key"], 0o600),
+    }
+
+
+def _append_only(backup: Mapping[str, Any], kept: Secrets, system: Path) -> dict[str, File]:
+    """The same files that `provisioner backup place` tells a keeper to write."""
+    given = Backup.model_validate({**backup, "host_key": kept.lab["provider_host_key_public"]})
+    written = place.files(given, kept.backup["ssh_key_public"], kept.backup["keeper_key_public"])
+    ports = f"HostKey /etc/ssh/provider_host_key\nPort 22\nPort {given.port}\n"
+    return _account(backup, kept, system, f"{place.DATA}/{given.user}", "/bin/sh") | {
+        **{path.removeprefix("/"): File(content, mode) for path, (content, mode) in written.items()},
+        "etc/ssh/sshd_config.d/00-provider.conf": File(ports),
+        "etc/tmpfiles.d/backup.conf": File(f"d {place.DATA} 0755\nd {place.DATA}/{given.user} 0700 {given.user} {given.user}\n"),
+    }
+
+
+def _sftp(backup: Mapping[str, Any], kept: Secrets, system: Path) -> dict[str, File]:
+    user = backup["user"]
+    return _account(backup, kept, system, f"/{user}", "/usr/sbin/nologin") | {
+        "etc/provider/authorized_keys": File(f"{kept.backup['ssh_key_public']}\n"),
         "etc/ssh/sshd_config.d/provider.conf": File(_SSHD.format(user=user, port=backup["port"])),
         "etc/tmpfiles.d/backup.conf": File(f"d /srv/sftp 0755\nd /srv/sftp/{user} 0700 {user} {user}\n"),
     }

@@ -51,6 +51,7 @@ class Operation:
     status: str = "interrupted"
     applied: dict[str, Mark | None] = field(default_factory=dict)  # what the hosts remember
     summary: Mapping[str, Any] | None = None  # what the audit keeps, where it is not the run as it was counted
+    more: dict[str, Any] = field(default_factory=dict)  # what the audit keeps beside
     run: Run = field(default_factory=Run)
     kept: Path | None = None
     commit: str | None = None
@@ -275,7 +276,7 @@ def _leave(op: Operation, *, commit: bool, finish: Callable[[Operation], None]) 
     """
     target = op.work.target
     try:
-        summary = op.summary if op.summary is not None else runs.summary(op.run)
+        summary = {**(op.summary if op.summary is not None else runs.summary(op.run)), **op.more}
         if op.audit_differs:
             summary = {**summary, "audit_differs": op.audit_differs}
         op.kept = runs.keep(target.summaries, summary)

@@ -14,9 +14,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from provisioner.errors import HostKeyChanged, Unreachable
+from provisioner import answers
+from provisioner.errors import HostKeyChanged, Unreachable, Unreadable
 from provisioner.findings import Finding, Level
 from provisioner.language import N_
+from provisioner.ssh import UNREADABLE
 
 if TYPE_CHECKING:
     from provisioner.inventory.models import Office, Pack
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from provisioner.operation.selection import Work
 
 LOGIN = "witness"  # fields.RESERVED_LOGINS: no person can be called so
+PICTURES_BYTES = 48 << 20  # what a screen showed, some dozens of times
 GRACE_S = 15  # for the way there and back, beside what a proof may take
 
 
@@ -114,13 +117,14 @@ class Seat:
             ["sudo", "-n", "python3", "-c", source(program)],
             stdin=json.dumps(what),
             timeout_s=timeout_s + GRACE_S,
+            limit_bytes=PICTURES_BYTES,
         )
         try:
-            answer: dict[str, Any] = json.loads(done.stdout)
+            answer = answers.plain(done.stdout)
         except ValueError:
-            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1][:400]
             return {"ok": False, "evidence": f"{host}: {last}"}
-        return answer
+        return told(host, answer)
 
     def act(self, do: str, *, program: str = "seat", timeout_s: float = 30, **what: Any) -> dict[str, Any]:
         """Let the witness do something at the desktop."""
@@ -130,10 +134,48 @@ class Seat:
     def pictured(self, finding: Finding, shown: Iterable[str], took_s: float) -> Finding:
         """The finding with what the screen showed (PNG, in base64) and how long it took."""
         names = []
-        for data in (base64.b64decode(one) for one in shown if one):
+        for data in (_picture(self.desktop, one) for one in shown if one):
             names.append(f"{hashlib.sha256(data).hexdigest()}.png")
             self.pictures[names[-1]] = data
         return replace(finding, pictures=tuple(names), took_s=took_s)
+
+
+def _picture(host: str, text: object) -> bytes:
+    try:
+        data = base64.b64decode(text, validate=True) if isinstance(text, str) else b""
+    except ValueError:
+        data = b""
+    if not data.startswith(b"\x89PNG\r\n\x1a\n"):
+        raise Unreadable(f"{host} shows a picture that is none", hint=UNREADABLE)
+    return data
+
+
+class Told(dict[str, Any]):
+    """What a program said; a word that it owes us and does not say makes it unreadable."""
+
+    def __init__(self, host: str, said: Mapping[str, Any]) -> None:
+        super().__init__(said)
+        self.host = host
+
+    def __missing__(self, word: str) -> Any:
+        raise Unreadable(f"{self.host} does not say {word}", hint=UNREADABLE)
+
+
+SHAPE: dict[str, tuple[type, ...]] = {"ok": (bool,), "evidence": (str,), "took_s": (int, float), "pictures": (list,)}
+
+
+def told(host: str, answer: object) -> Told:
+    """An answer whose known words have their types, the steps in it too.
+
+    Raises:
+        Unreadable: it has not.
+    """
+    if not isinstance(answer, dict):
+        raise Unreadable(f"{host} says {type(answer).__name__} where an object belongs", hint=UNREADABLE)
+    for word, kinds in SHAPE.items():
+        if word in answer and type(answer[word]) not in kinds:
+            raise Unreadable(f"{host} says {word}: {str(answer[word])[:60]}", hint=UNREADABLE)
+    return Told(host, {word: told(host, one) if isinstance(one, dict) else one for word, one in answer.items()})
 
 
 def workgroup(office: "Office") -> str:

@@ -308,6 +308,7 @@ def test_a_damaged_pack_is_found_and_the_other_place_offered(shop: Stage) -> Non
     assert restore(shop, "--place", "remote", "--path", "/srv/share/large").code == 0
     assert root(shop, "cmp /srv/share/large /root/large && echo same") == "same\n"
     root(shop, "rm -r /srv/backup/restic")
+    assert shop.json("backup", "accept", "demo", "--lab", "--place", "disk", "--why", "it rotted").code == 0
     assert run(shop, "--place", "disk").code == 0
 
 
@@ -342,16 +343,98 @@ def test_a_missing_disk_is_said_and_the_night_is_red(shop: Stage) -> None:
     assert "Persistent=true" in root(shop, "systemctl cat office-backup.timer")
 
 
-def test_old_nights_go_by_age_alone(shop: Stage) -> None:
-    """Nights older than the pack keeps are forgotten, however few; fake ones of today push none of the others out."""
+def test_old_nights_go_by_age_alone_and_the_newest_days_stay(shop: Stage) -> None:
+    """Nights older than the pack keeps are forgotten once thirty newer days have one; fake ones of today push none out.
+
+    What a night forgets is still there the next one: nothing is pruned in the same.
+    """
     made = f"{LOCAL} backup -q --host server /etc/hostname --time"
     root(shop, f"{made} '2020-01-01 00:00:00'; {made} \"$(date -d '300 days ago' '+%F %T')\"")
+    assert run(shop, "--place", "disk").code == 0
+    assert "2020" in [snapshot["at"][:4] for snapshot in listed(shop)["disk"]]  # few nights: each of them stays
+
+    root(shop, f'for n in $(seq 1 30); do {made} "$(date -d "$n days ago" \'+%F %T\')"; done')
     root(shop, f"for n in 1 2 3 4 5; do {made} \"$(date '+%F %T')\"; done")
+    packs = "find /srv/backup/restic/data -type f | wc -l"
+    before = int(root(shop, packs))
     assert run(shop, "--place", "disk").code == 0
     kept = [snapshot["at"][:4] for snapshot in listed(shop)["disk"]]
 
     assert "2020" not in kept
-    assert len(kept) >= 7
+    assert len(kept) >= 37
+    assert int(root(shop, packs)) >= before
+
+
+MEMORY = "/var/lib/provisioner/backup.json"
+
+
+def test_a_clock_a_year_ahead_forgets_nothing(shop: Stage) -> None:
+    """All former nights are a year old at once: they stay until a person says that the clock is right, and it is said."""
+    made = f"{LOCAL} backup -q --host server /etc/hostname --time"
+    ids = "$(" + LOCAL + " snapshots --json | python3 -c 'import json,sys; print(*[s[\"id\"] for s in json.load(sys.stdin)])')"
+    root(shop, f"cp -a /srv/backup/restic /root/restic; cp {MEMORY} /root/memory; {LOCAL} forget -q {ids}")
+    root(shop, f'for d in 24 25 26; do {made} "2016-11-$d 01:00:00"; done; rm {MEMORY}')
+    (state := shop.target.state / "backups.json").unlink()
+    summaries = sorted(shop.target.summaries.glob("*.json"))
+    try:
+        for path in summaries:  # the nights of ten years ago are all that anybody knows of
+            path.rename(path.with_suffix(".aside"))
+        for _ in range(2):
+            done = run(shop, "--place", "disk")
+            assert done.code == 0, done
+            assert "nothing is forgotten" in done.data["places"]["disk"]["note"]
+        assert [one["at"][:4] for one in listed(shop)["disk"]].count("2016") == 3
+        assert shop.json("backup", "accept", "demo", "--lab", "--place", "disk", "--why", "it was off for years").code == 0
+        done = run(shop, "--place", "disk")
+        assert done.data["places"]["disk"]["note"] == ""
+        assert [one["at"][:4] for one in listed(shop)["disk"]].count("2016") == 3  # the floor holds all the same
+    finally:
+        for path in shop.target.summaries.glob("*.json"):
+            path.unlink()
+        for path in summaries:
+            path.with_suffix(".aside").rename(path)
+        state.unlink(missing_ok=True)
+        root(shop, f"rm -r /srv/backup/restic; mv /root/restic /srv/backup/restic; mv /root/memory {MEMORY}")
+    assert run(shop, "--place", "disk").code == 0
+
+
+@pytest.mark.parametrize("memory", ["kept", "gone"])
+def test_a_repository_that_vanished_is_red_until_a_person_says_why(shop: Stage, memory: str) -> None:
+    """Root deletes it, the server's own memory too: no new one is made in its place, on neither side, night after night."""
+    root(shop, f"mv /srv/backup/restic /root/restic; cp {MEMORY} /root/memory")
+    root(shop, f"rm {MEMORY}" if memory == "gone" else "true")
+    try:
+        for _ in range(2):
+            done = run(shop, "--place", "disk")
+            assert done.code == 4, done
+            assert "gone" in done.data["places"]["disk"]["problem"]
+            assert "provisioner backup accept" in done.data["places"]["disk"]["problem"]
+        said = shop.json("backup", "list", "demo", "--lab", "--place", "disk")
+        assert said.code == 4
+        assert "gone" in said.data["places"][0]["problem"]
+        assert root(shop, "ls /srv/backup").split() == ["lost+found"] or "restic" not in root(shop, "ls /srv/backup")
+        if memory == "kept":
+            root(shop, "systemctl start office-backup.service || true")
+            assert root(shop, "systemctl is-failed office-backup.service || true").strip() == "failed"
+            assert "restic" not in root(shop, "ls /srv/backup")
+    finally:
+        root(shop, f"rm -rf /srv/backup/restic; mv /root/restic /srv/backup/restic; mv /root/memory {MEMORY}")
+    assert run(shop, "--place", "disk").code == 0
+
+
+def test_a_snapshot_that_vanished_is_red_too(shop: Stage) -> None:
+    """Fewer than before, though nobody forgot one: tonight's is made, the place is red and names it until it is accepted."""
+    ids = json.loads(root(shop, f"{LOCAL} snapshots --json --no-lock"))
+    gone = max(ids, key=lambda one: one["time"])["id"]
+    root(shop, f"{LOCAL} forget -q {gone}")
+    for _ in range(2):
+        done = run(shop, "--place", "disk")
+        assert done.code == 4
+        assert gone[:8] in done.data["places"]["disk"]["problem"]
+    accepted = shop.json("backup", "accept", "demo", "--lab", "--place", "disk", "--why", "by hand, to make room")
+    assert accepted.code == 0, accepted
+    assert accepted.data["accepted"] == {"disk": 1}
+    assert run(shop, "--place", "disk").code == 0
 
 
 def test_a_snapshot_from_the_future_forgets_nothing(shop: Stage) -> None:
@@ -425,6 +508,11 @@ def test_a_lost_server_is_rebuilt_from_the_place_away_from_the_office(own_office
     assert logs_in(stage, "zoe", own)
     assert refused(stage, "zoe", first)
     assert stage.on("desktop", "sudo sss_cache -E; id -u zoe") == uid
+    gone = run(stage)  # the second disk burnt too, and a new one must not hide that
+    assert gone.code == 4
+    assert "snapshots are gone that were there" in gone.data["places"]["disk"]["problem"]
+    assert "snapshot" in gone.data["places"]["remote"]
+    assert stage.json("backup", "accept", "demo", "--lab", "--place", "disk", "--why", "it burnt with the server").code == 0
     assert run(stage).code == 0
     assert stage.json("apply", "demo", "--lab", "--yes").data["status"] == "unchanged"
     verified = stage.json("verify", "demo", "--lab")

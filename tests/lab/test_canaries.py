@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.matrix, pytest.mark.case("T3")]
 # Every play is handed the whole vault; these roles use most of it. What directory and shares do with theirs: test_client_text.py.
 ROLES = {"server": ["base", "mail_relay", "backup"], "router": ["base", "mail_relay"]}
 PUBLIC = (
-    *("tls.authority", "tls.certificate", "backup.ssh_key_public"),
+    *("tls.authority", "tls.certificate", "backup.ssh_key_public", "backup.keeper_key_public"),
     *("lab.names", "lab.provider_authority", "lab.provider_certificate", "lab.provider_host_key_public"),
 )
 # Where a machine keeps what it needs, root only or its service's: what a run left anywhere else is found. A former password of

@@ -255,8 +255,8 @@ def test_a_killed_run_is_taken_up_by_the_next(two: Stage, moment: str) -> None:
 
 def test_an_orphan_is_asked_waited_for_and_ended(two: Stage) -> None:
     """An ansible-playbook whose tool is dead is asked to stop before its next task; one that does not is ended; ours alone."""
-    gate = runtime_home() / f"play-{two.target.id}-r1/stop"
-    gate.parent.mkdir(mode=0o700)
+    gate = runtime_home() / f"play-{two.target.id}-r1/gate/stop"
+    gate.parent.mkdir(mode=0o700, parents=True)
     lines = {
         "r1": f"while [ ! -e {gate} ]; do sleep 0.1; done; sleep 0.5 # ansible-playbook",
         "r2": "sleep 60; : ansible-playbook",

@@ -81,7 +81,8 @@ def sides(value: object) -> object:
         return [sides(one) for one in value if isinstance(one, dict)]
     if not isinstance(value, dict):
         return []
-    return {side: plain(value[side]) for side in SIDES if side in value}
+    texts = {side: value[side] for side in SIDES if isinstance(value.get(side), str)}
+    return texts | {side: plain(value[side]) for side in ("before", "after") if isinstance(value.get(side), (dict, list))}
 
 
 def known(answer: dict[str, Any]) -> dict[str, Any]:

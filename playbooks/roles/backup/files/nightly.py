@@ -1,17 +1,19 @@
 """One night's backup: a consistent copy of the directory first, then each place by itself, whatever became of the other."""
 
-import datetime
 import json
 import os
 import shutil
 import tarfile
 import time
 
-from places import WORK, Trouble, alone, cause, config, now, places, remember, remembered, run, say
+from keeping import may_go, missing, moment, odd
+from places import WORK, Gone, Trouble, alone, cause, config, now, places, remember, remembered, run, say
 from rekey import former, rekey
 
 COPY = f"{WORK}/directory"
 WEEK_S = 7 * 86400
+PRUNE_AFTER_S = 20 * 3600  # what a night forgets is still there the next one
+LISTED = 60  # of the newest snapshots, told to whoever asked for this backup
 SLICES = 8  # of all data, one read a week: everything is read about every two months
 
 
@@ -73,31 +75,57 @@ def everything(only=""):
 
 
 def backup(place, settings):
-    """One place: its repository made at the first time, a snapshot, what is too old forgotten, once a week tidied and read."""
+    """One place: its repository made at the first time, a snapshot, what is too old forgotten, once a week tidied and read.
+
+    Raises:
+        Gone: snapshots are missing that nobody forgot; tonight's is made all the same where the repository is there.
+    """
+    state = remembered()["places"].get(place.name, {})
     if not place.present():
+        if state.get("held") or state.get("snapshot"):
+            raise Gone(place.name, f"the repository is gone, which held {len(state.get('held', {})) or 'some'} snapshots, "
+                       f"the newest of {state.get('snapshot_at', 'an unknown time')}; none is made in its place")  # fmt: skip
         say("repository_made", place=place.name)
         place.ask("init")
-        remember(place.name, made=now(), pruned=time.time(), shut=former())
+        state = {"made": now(), "shut": former()}
+        remember(place.name, **state)
     rekey(place)
     place.unlock()
+    before = nights(place)
+    gone = missing(state.get("held", {}), before)
+    if not gone:
+        prune(place, state)
     done = snapshot(place, settings)
-    news = {
-        "snapshot": done["snapshot"],
-        "snapshot_at": now(),
-        "bytes": done["bytes"],
-        "added": done["added"],
-        "files": done["files"],
-    }
-    remember(place.name, **news)
-    state = remembered()["places"].get(place.name, {})
-    forget(place, settings["keep"])
-    if due(state.get("pruned", 0), time.time()):
-        say("tidying", place=place.name)
-        place.ask("prune", "--max-unused", "10%")
-        remember(place.name, pruned=time.time())
+    remember(
+        place.name, snapshot=done["snapshot"], snapshot_at=now(), bytes=done["bytes"], added=done["added"], files=done["files"]
+    )
+    remember(place.name, held={**state.get("held", {}), **nights(place)})  # whatever comes: what was there is known
+    if gone:
+        shown = ", ".join(f"{name[:8]} of {time.strftime('%Y-%m-%d', time.gmtime(state['held'][name]))}" for name in gone[-3:])
+        raise Gone(place.name, f"{len(gone)} snapshots are gone that nobody forgot, among them {shown}; tonight's is made")
+    note = forget(place, settings["keep"], before)
+    held = nights(place)
+    remember(place.name, held=held, note=note)
     if due(state.get("checked", 0), time.time()):  # what failed is not `checked`: it is said again each night
         check(place, f"{int(time.time() // WEEK_S) % SLICES + 1}/{SLICES}")
-    return done
+    newest = sorted(held, key=held.get)[-LISTED:]
+    listed = [{"id": name, "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(held[name]))} for name in newest]
+    return {**done, "held": listed, "note": note}
+
+
+def nights(place):
+    """Every snapshot of a place: id -> seconds since 1970."""
+    return {one["id"]: moment(one["time"]) for one in json.loads(place.ask("snapshots", "--json", "--no-lock") or "[]") or []}
+
+
+def prune(place, state):
+    """Once a week give the room back of what was forgotten in a night before this one."""
+    since = time.time() - state.get("forgotten", 0)
+    if place.append_only or not state.get("forgotten") or not due(state.get("pruned", 0), time.time()) or since < PRUNE_AFTER_S:
+        return
+    say("tidying", place=place.name)
+    place.ask("prune", "--max-unused", "10%")
+    remember(place.name, pruned=time.time(), forgotten=0)
 
 
 def due(at, now):
@@ -149,24 +177,46 @@ def _unread(err):
     return "; ".join(found[:3]) or cause(err)
 
 
-def forget(place, keep):
-    """Drop what is older than the pack keeps; by age alone, because counts would let fake snapshots push out real ones.
+def forget(place, keep, before):
+    """Drop what is older than the pack keeps, but never the newest days' nights; what is to be known about it.
+
+    By age alone, because counts would let fake snapshots push out real ones. A clock that jumped, or a machine that was off for
+    long, makes all former nights old at once: nothing is forgotten then, until a person says that it is right.
 
     Raises:
         Trouble: a snapshot lies in the future. restic counts ages back from the newest, so all others would be forgotten.
     """
-    times = [one["time"] for one in json.loads(place.ask("snapshots", "--json", "--no-lock") or "[]")]
-    newest = max((_moment(at) for at in times), default=0)
-    if newest > time.time() + 86400:
-        raise Trouble(f"a snapshot is dated {max(times)[:16]}, in the future: nothing is forgotten until it is gone")
-    place.ask("forget", "--group-by", "host", *(f"--{word.replace(chr(95), chr(45))}={value}" for word, value in keep.items()))
+    if place.append_only:
+        return ""  # whoever keeps the place does that, with a key that is not here
+    newest = max(before.values(), default=None)
+    wrong = odd(newest, time.time())
+    if wrong == "in the future":
+        at = time.strftime("%Y-%m-%dT%H:%M", time.gmtime(newest))
+        raise Trouble(f"a snapshot is dated {at}, in the future: nothing is forgotten until it is gone")
+    if wrong:
+        remember(place.name, odd=f"the night before was {wrong} by this machine's clock ({now()[:10]})")
+    if said := remembered()["places"].get(place.name, {}).get("odd"):
+        return f"nothing is forgotten: {said}; if that clock is right: provisioner backup accept OFFICE --place {place.name}"
+    ages = [f"--{word.replace(chr(95), chr(45))}={value}" for word, value in keep.items()]
+    groups = json.loads(place.ask("forget", "--dry-run", "--json", "--no-lock", "--group-by", "host", *ages) or "[]") or []
+    old = [one["id"] for group in groups for one in group.get("remove") or []]
+    going = may_go(nights(place), old)
+    if going:
+        place.ask("forget", *going)
+        remember(place.name, forgotten=time.time())
+    return ""
 
 
-def _moment(text):
-    """Seconds since 1970 of restic's time: nanoseconds and any zone (RFC 3339)."""
-    head, _, rest = text.partition(".")
-    zone = rest.lstrip("0123456789") if rest else ""
-    return datetime.datetime.fromisoformat((head + zone).replace("Z", "+00:00")).timestamp()
+def accept(only, why):
+    """A person says why nights are missing, or that the clock is right: what is there now is what there is."""
+    with alone():
+        for place in places(only):
+            held = nights(place) if place.present() else {}
+            before = remembered()["places"].get(place.name, {}).get("held", {})
+            accepted = {"why": why, "at": now(), "missing": len(missing(before, held))}
+            remember(place.name, held=held, odd="", note="", cause="", accepted=accepted, **({} if held else {"snapshot": ""}))
+            say("accepted", place=place.name, missing=accepted["missing"], snapshots=len(held))
+    return True
 
 
 def check(place, subset=""):

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""office-backup: this machine's backups: run, list, check, restore, export; rekey, when their password is another one.
+"""office-backup: this machine's backups: run, list, check, restore, export; accept, rekey.
 
 Says one JSON object a line, exits 1 when something failed. The nightly timer and `provisioner backup` both call it.
 """
@@ -16,7 +16,8 @@ sys.path.insert(0, "/usr/local/lib/office-backup")
 import nightly  # noqa: E402 - the path comes first
 import recovery  # noqa: E402 - the same
 import rekey  # noqa: E402 - the same
-from places import VOICE, Stopped, Trouble, Wrong, alone, config, places, remembered, say  # noqa: E402 - the same
+from keeping import missing, moment  # noqa: E402 - the same
+from places import VOICE, Gone, Stopped, Trouble, Wrong, alone, config, places, remembered, say  # noqa: E402 - the same
 
 
 def listed(only):
@@ -24,14 +25,19 @@ def listed(only):
     well = True
     for place in places(only):
         try:
-            found = place.snapshots() if place.present() else []
+            there = place.present()
+            found = place.snapshots() if there else []
         except Trouble as error:
             well = False
             say("place_failed", place=place.name, cause=str(error))
         else:
             state = remembered()["places"].get(place.name, {})
-            known = {word: state.get(word) for word in ("last_success", "last_failure", "cause", "checked_at")}
-            say("snapshots", place=place.name, snapshots=found, **known)
+            lost = missing(state.get("held", {}), {one["id"]: moment(one["time"]) for one in found})
+            what = "snapshots are gone that nobody forgot" if there else "the repository is gone"
+            gone = str(Gone(place.name, f"{what} ({len(lost)} were there)")) if lost else ""
+            well = well and not gone
+            known = {word: state.get(word) for word in ("last_success", "last_failure", "cause", "checked_at", "note")}
+            say("snapshots", place=place.name, snapshots=found, gone=gone, **known)
     return well
 
 
@@ -104,6 +110,7 @@ VERBS = {
     "restore": restored,
     "export": exported,
     "rekey": lambda given: rekeyed(given.place),
+    "accept": lambda given: nightly.accept(given.place, given.why),
 }
 
 
@@ -115,6 +122,8 @@ def main():
     for verb in VERBS:
         words = verbs.add_parser(verb)
         words.add_argument("--place", default="")
+        if verb == "accept":
+            words.add_argument("--why", required=True)
         if verb == "check":
             words.add_argument("--everything", action="store_true")
         if verb in ("restore", "export"):

@@ -31,6 +31,7 @@ CAUSES = (
     (r"Permission denied", "refuses the office's key"),
     (r"wrong password or no key found", "the repository has another password than the office's vault"),
     (r"resolve hostname|Connection refused|timed out|No route|unreachable|Connection closed|Connection reset", "does not answer"),
+    (r"403 Forbidden|blob not removed", "the place lets nothing be deleted"),
     (r"locked", "somebody works in the repository"),
     (
         r"ciphertext verification|hash mismatch|does not match|damaged|corrupt|unexpected EOF|invalid data|not contained in"
@@ -76,9 +77,21 @@ def remembered():
     """What is known of each place: last success and failure, snapshot, sizes; empty when the file is not there or torn."""
     try:
         with open(STATE, encoding="utf-8") as file:
-            return json.load(file)
-    except (OSError, ValueError):
-        return {"places": {}}
+            found = json.load(file)
+    except (OSError, ValueError, RecursionError):
+        found = None
+    known = found.get("places") if isinstance(found, dict) else None
+    return {"places": {name: one for name, one in known.items() if fits(one)} if isinstance(known, dict) else {}}
+
+
+def fits(one):
+    """Whether what is remembered of a place has its shape."""
+    numbers = ("checked", "pruned", "forgotten")
+    held = one.get("held", {}) if isinstance(one, dict) else None
+    if not isinstance(held, dict) or not all(isinstance(at, (int, float)) for at in held.values()):
+        return False
+    texts = all(isinstance(one.get(word, ""), str) for word in ("snapshot", "odd", "note"))
+    return texts and all(isinstance(one.get(word, 0), (int, float)) for word in numbers)
 
 
 def remember(place, **news):
@@ -111,6 +124,13 @@ def cause(said):
     return lines[-1][:300] if lines else "restic ended without a word"
 
 
+class Gone(Trouble):
+    """Snapshots that were there are missing: whoever can read this has to say why."""
+
+    def __init__(self, place, what):
+        super().__init__(f"{what}: find out why, then: provisioner backup accept OFFICE --place {place} --why WHY")
+
+
 class Wrong(Trouble):
     """What was asked for is not there or cannot be: the asker's mistake, not the machine's."""
 
@@ -126,11 +146,14 @@ class Place:
         self.name = name
         self.repository = settings["repository"]
         self.ssh_config = settings.get("ssh_config", "")
+        self.append_only = settings.get("append_only", False)  # what is there we can only add to
 
     def words(self, *words, password="password"):
         """The command line of restic on this place; `password` is the file in `HOME` that holds it."""
         base = ["restic", "--repo", self.repository, "--password-file", f"{HOME}/{password}", "--cache-dir", CACHE]
-        if self.ssh_config:
+        if self.append_only:  # the place runs its own program, whatever we ask for (sshd_config(5), ForceCommand)
+            base += ["-o", f"rclone.program=ssh -F {self.ssh_config} office-backup rclone", "-o", "rclone.timeout=2m"]
+        elif self.ssh_config:
             base += ["-o", f"sftp.command=ssh -F {self.ssh_config} office-backup -s sftp"]
         return [*base, *words]
 
@@ -192,6 +215,11 @@ class Place:
     def present(self):
         """Whether the repository is there; one that lost its configuration is damaged, not absent: nothing is made over it."""
         self.connect()
+        if self.append_only:
+            code, _, err = self.call("cat", "config", "--no-lock", "--quiet")
+            if code and not re.search(r"unable to open config file|repository does not exist", err):
+                raise Trouble(cause(err))
+            return not code
         names = self.names()
         if names and "config" in names:
             return True

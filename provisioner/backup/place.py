@@ -1,0 +1,130 @@
+"""The second place, where the office can only add: what whoever keeps it sets up there, and how they forget and tidy."""
+
+import json
+import shlex
+import time
+
+from pydantic import Field
+
+from provisioner import answers
+from provisioner.answers import Answer, Line
+from provisioner.errors import BadInput, HostFailed, HostKeyChanged, Missing, Unreachable
+from provisioner.inventory import open_inventory, vault
+from provisioner.inventory.ansible import LAB_INTERNET
+from provisioner.inventory.models import Backup
+from provisioner.inventory.target import Target, runtime_home
+from provisioner.place import DATA, KEYS, PACKAGES, PROGRAMS, files
+
+PATIENCE_S = 4 * 3600  # tidying a large repository
+
+
+def script(target: Target) -> str:
+    """A shell script for the place's root, to run on any Debian there; no secret is in it.
+
+    Raises:
+        Missing: the dossier names no second place.
+        Locked: the vault is locked.
+    """
+    backup = _backup(target)
+    secrets = vault.read(target).backup
+    lines = [
+        "#!/bin/sh",
+        f"# Run as root at {backup.host}: the second place of {target.office}'s backups. The office can only add there.",
+        "set -eu",
+        f"apt-get install -y --no-install-recommends {' '.join(PACKAGES)} python3 openssh-server",
+        f"id -u {backup.user} >/dev/null 2>&1 || useradd --system --shell /bin/sh --home-dir {DATA}/{backup.user} {backup.user}",
+        f"usermod --shell /bin/sh {backup.user}  # a login shell runs the one command each key allows, and nothing else",
+        f"install -d -m 755 {KEYS} {PROGRAMS} {DATA}",
+        f"install -d -m 700 -o {backup.user} -g {backup.user} {DATA}/{backup.user}",
+        "# A repository that is here already goes on: move its folder to "
+        f"{shlex.quote(f'{DATA}/{backup.user}/{backup.path}')}, owned by {backup.user}.",
+    ]
+    for path, (content, mode) in files(backup, secrets["ssh_key_public"], secrets["keeper_key_public"]).items():
+        lines += [f"cat > {path} <<'OFFICE_PLACE'", content.rstrip("\n"), "OFFICE_PLACE", f"chmod {mode:o} {path}"]
+    lines += ["sshd -t", "systemctl reload ssh"]
+    return "\n".join(lines) + "\n"
+
+
+def _backup(target: Target) -> Backup:
+    backup = open_inventory(target.inventory).office(target.office).backup
+    if backup is None:
+        raise Missing(f"the dossier of {target.office} names no second place", hint="backup: {host: …, user: …, host_key: …}")
+    return backup
+
+
+class Tidied(Answer):
+    """What was done at the place; `problem` when nothing was."""
+
+    problem: Line = ""
+    snapshots: int = Field(default=0, ge=0)
+    forgotten: int = Field(default=0, ge=0)
+    tidied: bool = False
+
+
+def prune(target: Target) -> Tidied:
+    """Forget at the second place what the pack no longer keeps, and give back the room of what was forgotten before.
+
+    Raises:
+        BadInput: the place is no append-only one: the server does it itself.
+        HostFailed, Unreachable, HostKeyChanged: nothing was forgotten.
+    """
+    backup = _backup(target)
+    if not backup.append_only:
+        raise BadInput(
+            f"the second place of {target.office} is not append-only: its server forgets by itself",
+            hint=f"provisioner backup place {target.office}, then append_only: true under backup: in the dossier",
+        )
+    inventory = open_inventory(target.inventory)
+    office = inventory.office(target.office)
+    roles = inventory.pack(office.pack)
+    ages = next(
+        (
+            role.settings
+            for host in office.hosts.values()
+            for name, role in roles.roles(host.kind, office.variant).items()
+            if name == "backup"
+        ),
+        {},
+    )
+    secrets = vault.read(target)
+    host_key = secrets.lab["provider_host_key_public"] if target.lab else backup.host_key
+    request = {
+        "password": secrets.backup["password"],
+        "now": time.time(),
+        "keep": {word: str(value) for word, value in ages.items() if word.startswith("keep_within")},
+    }
+    folder = runtime_home() / f"place-{target.id}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    key, known = folder / "key", folder / "known_hosts"
+    try:
+        key.touch(mode=0o600)
+        key.write_text(secrets.backup["keeper_key"])  # in memory, for as long as ssh reads it
+        known.write_text(f"place {host_key}\n")
+        address = str(LAB_INTERNET) if target.lab else backup.host
+        words = [
+            "ssh", "-F", "none", "-o", "HostKeyAlias=place", "-o", f"UserKnownHostsFile={known}",
+            "-o", "GlobalKnownHostsFile=/dev/null",
+            "-o", "StrictHostKeyChecking=yes", "-o", "UpdateHostKeys=no", "-o", "CheckHostIP=no", "-o", "IdentitiesOnly=yes",
+            "-o", f"IdentityFile={key}", "-o", "IdentityAgent=none", "-o", "CertificateFile=none", "-o", "BatchMode=yes",
+            "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15", "-p", str(backup.port), "-l", backup.user, "--", address,
+        ]  # fmt: skip
+        done = answers.call(words, stdin=json.dumps(request), timeout_s=PATIENCE_S)
+    except answers.TooMuch as error:
+        raise HostFailed(f"{backup.host} says {error} where a short answer belongs") from error
+    finally:
+        key.unlink(missing_ok=True)
+        known.unlink(missing_ok=True)
+        folder.rmdir()
+    if "Host key verification failed" in done.stderr or "IDENTIFICATION HAS CHANGED" in done.stderr:
+        raise HostKeyChanged(f"{backup.host} shows another host key than the dossier's; nothing was sent to it")
+    if done.returncode == 255:
+        last = (done.stderr.strip().splitlines() or ["no answer"])[-1][:300]
+        raise Unreachable(f"{backup.host} does not let the keeper in: {last}", hint=f"provisioner backup place {target.office}")
+    try:
+        answer = answers.read(done.stdout, Tidied)
+    except ValueError as error:
+        last = (done.stderr.strip().splitlines() or [str(error)])[-1][:300]
+        raise HostFailed(f"{backup.host}: {last}", hint=f"provisioner backup place {target.office}") from error
+    if answer.problem:
+        raise HostFailed(f"{backup.host}: {answer.problem}", hint=f"provisioner backup list {target.office}")
+    return answer

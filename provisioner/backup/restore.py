@@ -1,0 +1,160 @@
+"""A snapshot put back: which one, what it would replace, and into place, or into a folder of another host of the office."""
+
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from provisioner.backup.lines import Failed, Plan, Restored, Said, Step, as_detail
+from provisioner.backup.talk import PROGRAM, Talk, ask, conduct, failure, keeper, lines, said
+from provisioner.errors import BadInput, HostFailed
+from provisioner.nights import Offer, choose
+from provisioner.operation import Listener, Operation
+from provisioner.operation.selection import Work
+from provisioner.runs import Event, Run
+from provisioner.ssh import explain
+
+
+def offer(work: Work, *, place: str = "", at: str = "", path: str = "", to: str = "", onto: str = "", watch: Listener) -> Offer:
+    """What a restore would put back: the first place that has a fitting snapshot, unless one is named.
+
+    With `onto`, it goes into the folder `to` of that host of the office instead, which `work` must hold too.
+
+    Raises:
+        BadInput: no such snapshot, no such path in it.
+        HostFailed: no place can be asked, or the disk is too small for it.
+    """
+    asked = ask(work, place, watch)
+    usable = [one for one in asked if one.snapshots]
+    if not usable:
+        why = "; ".join(f"{one.name}: {one.problem or 'nothing was backed up there yet'}" for one in asked)
+        raise HostFailed(f"there is nothing to restore from: {why}", hint=f"provisioner backup run {work.target.office}")
+    chosen, refused = None, None
+    for one in usable:
+        try:
+            chosen = choose(one.snapshots, at, work.office.timezone)
+            break
+        except BadInput as error:
+            refused = refused or error
+    if chosen is None:
+        assert refused
+        raise refused
+    words = ["restore", "--plan", "--place", chosen.place, "--snapshot", chosen.id]
+    words += [*(["--path", path] if path else []), *(["--to", "/var/lib/office-backup/export" if onto else to] if to else [])]
+    host = keeper(work.target)
+    address = work.met[host]
+    items: list[dict[str, Any]] = []
+    for line in said(work, host, address, words):
+        if isinstance(line, Failed):
+            raise failure(line, work)
+        if isinstance(line, Plan):
+            items = [item.model_dump() for item in line.items]
+    if onto:
+        items = [item | {"target": f"{onto}:{to}", "replaces": False} for item in items]
+        _room(work, onto, to, sum(item["bytes"] for item in items))
+    return Offer(chosen, path, to, onto, items, [one.name for one in usable if one.name != chosen.place])
+
+
+def restore(work: Work, offered: Offer, *, watch: Listener, say: Callable[[str], None], commit: bool = True) -> Run:
+    """Put back what was offered; what fails leaves the host as it was.
+
+    Raises:
+        Busy: somebody works on the office.
+        HostFailed, Unreachable, HostKeyChanged: nothing was begun, or the connection broke and the host undid it.
+    """
+    chosen, onto = offered.snapshot, offered.onto
+    words = ["export" if onto else "restore", "--place", chosen.place, "--snapshot", chosen.id]
+    words += [*(["--path", offered.path] if offered.path else []), *(["--to", offered.to] if offered.to and not onto else [])]
+
+    def heard(line: Said, host: str) -> Iterator[Event]:
+        if isinstance(line, Step) and line.event == "staging":
+            yield Event("task_started", host, f"Read {', '.join(line.names)} from {chosen.place}")
+        elif isinstance(line, Step):
+            yield Event("task_started", host, f"Put {', '.join(line.names)} in place")
+        elif isinstance(line, Restored):
+            yield Event("host_changed", host, f"Restore {', '.join(line.items)}", {"diff": "", **as_detail(line)})
+        elif isinstance(line, Failed):
+            yield Event("host_failed", host, "Restore", {"problem": line.cause})
+
+    asked = {"from": chosen.place, "snapshot": chosen.id[:8], "snapshot_at": chosen.at.isoformat(), "path": offered.path}
+    asked |= {word: value for word, value in (("to", offered.to), ("onto", onto)) if value}
+    size = sum(item["bytes"] for item in offered.items)
+    carry = (
+        Carry(onto, offered.to, size + size // 8 + (64 << 20)) if onto else None
+    )  # a tar is somewhat larger than what it holds
+
+    def speak(_: Operation, host: str, talk: Talk) -> Iterator[Said]:
+        return carried(work, host, words, carry, talk) if carry else said(work, host, work.met[host], words, talk)
+
+    return conduct(work, "restore", speak, heard, watch, say, commit=commit, asked=asked)
+
+
+@dataclass(frozen=True)
+class Carry:
+    """Where to on another host, and how much may come: the server's word alone must not fill that one's disk."""
+
+    host: str
+    to: str
+    most_bytes: int
+
+
+# On the other host: beside its place first, then into it; what stands there already stays. Standard input: a tar.
+_UNPACK = """
+set -eu
+mkdir -p -- "$1"
+part=$(mktemp -d "$1/.office-restore.XXXXXX")
+trap 'rm -rf -- "$part"' EXIT
+head -c "$2" | tar -x --no-same-owner -C "$part"
+find "$part" -mindepth 1 -maxdepth 1 -exec sh -c '
+  for path; do [ ! -e "$0/${path##*/}" ] || { echo "$0/${path##*/} is there already" >&2; exit 1; }; done
+  mv -t "$0" -- "$@"' "$1" {} +
+"""
+
+
+def _room(work: Work, host: str, to: str, size: int) -> None:
+    """Stop where the other host has not the room, or when the folder cannot be one."""
+    if not to.startswith("/"):
+        raise BadInput(f"{to or 'no folder'} is no folder of {host}", hint="--to with a path that begins with /")
+    near = 'path=$1; while [ ! -d "$path" ]; do path=$(dirname "$path"); done; df -B1 --output=avail "$path" | tail -n 1'
+    done = work.door.run(host, work.met[host], ["sudo", "-n", "sh", "-c", near, "sh", to])
+    told = done.stdout.strip()
+    free = int(told) if told.isascii() and told.isdecimal() and len(told) < 20 else 0
+    if size > free:
+        raise HostFailed(
+            f"the disk is too small: {size / 1e6:.1f} MB are to be restored and {free / 1e6:.1f} MB are free on {host}"
+        )
+
+
+def carried(work: Work, host: str, words: Sequence[str], carry: Carry, talk: Talk) -> Iterator[Said]:
+    """The same as `said`, and what the program writes goes over this laptop's two connections into another host's folder."""
+    unpack = ["sudo", "-n", "sh", "-c", _UNPACK, "unpack", carry.to, str(carry.most_bytes)]
+    there = work.door.command(carry.host, work.met[carry.host], unpack)
+    here = work.door.command(host, work.met[host], ["sudo", "-n", PROGRAM, *words])
+    pipe = subprocess.PIPE
+    with (
+        subprocess.Popen(here, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True, errors="replace") as giver,
+        subprocess.Popen(there, stdin=giver.stdout, stdout=subprocess.DEVNULL, stderr=pipe, text=True, errors="replace") as taker,
+    ):
+        assert giver.stdout
+        assert giver.stderr
+        assert taker.stderr
+        talk.running += [giver, taker]
+        giver.stdout.close()  # the taker's now: its end is the giver's
+        last: Said | None = None
+        try:
+            for last in lines(host, giver.stderr):
+                if not isinstance(last, Restored):
+                    yield last
+        except BaseException:
+            talk.stop()
+            raise
+        refused = taker.stderr.read(65536).strip()
+    if talk.stopped:
+        return
+    if 255 in (giver.returncode, taker.returncode):
+        raise explain(host if giver.returncode == 255 else carry.host, "", work.door.user, refused)
+    if taker.returncode and isinstance(last, Restored | Step):
+        cause = f"{carry.host}: {(refused.splitlines() or ['it did not take it'])[-1][:400]}"
+        yield Failed(event="failed", cause=cause)
+    elif isinstance(last, Restored):
+        yield last

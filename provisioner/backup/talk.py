@@ -1,0 +1,218 @@
+"""The conversation with `office-backup` on the server: its lines as it says them, and one run under the lease around it."""
+
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import IO, Any
+
+from provisioner import runs
+from provisioner.backup import memory
+from provisioner.backup.lines import ALL_BYTES, LINE_BYTES, Failed, PlaceDone, PlaceFailed, Said, Snapshots, moment, read
+from provisioner.errors import BadInput, HostFailed, Missing, Unreachable, Unreadable
+from provisioner.inventory import open_inventory
+from provisioner.inventory.ansible import services
+from provisioner.inventory.target import Target
+from provisioner.nights import Place, Snapshot
+from provisioner.operation import Listener, Operation, operation
+from provisioner.operation.reaching import reach
+from provisioner.operation.selection import Work
+from provisioner.runs import Event, Run
+from provisioner.ssh import UNREADABLE, explain
+
+PROGRAM = "/usr/local/sbin/office-backup"
+
+
+def keeper(target: Target) -> str:
+    """The host that makes the office's backups.
+
+    Raises:
+        Missing: the office has none.
+    """
+    inventory = open_inventory(target.inventory)
+    office = inventory.office(target.office)
+    found = services(inventory.pack(office.pack), office).get("backup")
+    if not found:
+        raise Missing(
+            f"{target.office} has no backups: no server whose pack has them", hint=f"provisioner office show {target.office}"
+        )
+    return found["name"]
+
+
+class Talk:
+    """The programs that speak with the server now, so that somebody else can end them: the server undoes what it was at."""
+
+    def __init__(self) -> None:
+        self.running: list[subprocess.Popen[str]] = []
+        self.stopped = False
+
+    def stop(self, _: str = "") -> None:
+        """End them."""
+        self.stopped = True
+        for process in self.running:
+            process.terminate()
+
+
+def meet(work: Work, watch: Listener) -> tuple[str, str]:
+    """The keeper and where it answers, as every other chosen host does."""
+    reach(work, watch)
+    for host in work.hosts:
+        if host not in work.met:
+            raise Unreachable(work.found[host].problem, hint=work.found[host].hint or f"is {host} switched on and plugged in?")
+    host = keeper(work.target)
+    return host, work.met[host]
+
+
+def lines(host: str, stream: IO[str]) -> Iterator[Said]:
+    """What a program says, each line by its shape.
+
+    Raises:
+        Unreadable: a line of another shape, or too much of it.
+    """
+    total = 0
+    while line := stream.readline(LINE_BYTES):
+        total += len(line)
+        if total > ALL_BYTES or not line.endswith("\n"):
+            raise Unreadable(f"{host} says too much where a short answer belongs; the rest was not read", hint=UNREADABLE)
+        if line.startswith("{"):
+            try:
+                if one := read(line):
+                    yield one
+            except ValueError as error:
+                raise Unreadable(f"{host} says what cannot be read: {error}", hint=UNREADABLE) from error
+
+
+def said(work: Work, host: str, address: str, words: Sequence[str], talk: Talk | None = None) -> Iterator[Said]:
+    """What the program says, as it says it. It stops when we go away: its standard input is our sign of life.
+
+    Raises:
+        HostFailed: the host has no such program yet, or it broke.
+        Unreachable, HostKeyChanged: the connection failed or broke.
+        Unreadable: it says what cannot be read.
+    """
+    command = work.door.command(host, address, ["sudo", "-n", PROGRAM, "--attached", *words])
+    talk = talk or Talk()
+    with (
+        tempfile.TemporaryFile() as complaints,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True, errors="replace"
+        ) as process,
+    ):
+        assert process.stdin
+        assert process.stdout
+        talk.running.append(process)
+        try:
+            yield from lines(host, process.stdout)
+        except BaseException:
+            process.terminate()
+            raise
+        finally:
+            process.stdin.close()
+        process.wait()
+        complaints.seek(0)
+        stderr = complaints.read(65536).decode(errors="replace")
+    if talk.stopped:
+        return
+    if process.returncode == 255:
+        raise explain(host, address, work.door.user, stderr)
+    if process.returncode not in (0, 1):
+        last = (stderr.strip().splitlines() or ["no reason given"])[-1][:400]
+        raise HostFailed(
+            f"{host} makes no backups yet" if "not found" in last else f"office-backup broke on {host}: {last}",
+            hint=f"provisioner apply {work.target.office}",
+        )
+
+
+def ask(work: Work, place: str = "", watch: Listener = lambda _: None) -> list[Place]:
+    """All snapshots of every place, or of one; a place that cannot be asked says why.
+
+    Raises:
+        HostFailed: the host knows no such place, or makes no backups.
+        Unreachable, HostKeyChanged: it gives no answer.
+    """
+    host, _ = meet(work, watch)
+    found = listed(work, host, place)
+    missing = memory.missing(memory.known(work.target), found)
+    memory.remember(work.target, memory.newest(one for one in found if one.name not in missing))
+    return [replace(one, problem=one.problem or missing.get(one.name, "")) for one in found]
+
+
+def listed(work: Work, host: str, place: str) -> list[Place]:
+    """What the server itself says of every place, or of one."""
+    found = []
+    for line in said(work, host, work.met[host], ["list", *place_words(place)]):
+        if isinstance(line, Failed):
+            raise failure(line, work)
+        if isinstance(line, PlaceFailed):
+            found.append(Place(line.place, line.cause))
+        elif isinstance(line, Snapshots):
+            snapshots = tuple(Snapshot(one.id, line.place, moment(one.time), one.hostname, one.bytes) for one in line.snapshots)
+            found.append(
+                Place(
+                    line.place,
+                    line.gone,
+                    snapshots,
+                    line.last_success or "",
+                    line.last_failure or "",
+                    line.cause or "",
+                    line.note or "",
+                )
+            )
+    return found
+
+
+def place_words(place: str) -> list[str]:
+    """The option that names one place."""
+    return ["--place", place] if place else []
+
+
+def failure(line: Failed, work: Work) -> BadInput | HostFailed:
+    """What the program could not do, as an error."""
+    office = f"{work.target.office}{' --lab' if work.target.lab else ''}"
+    if line.input:
+        return BadInput(line.cause, hint=f"provisioner backup list {office}")
+    return HostFailed(f"{keeper(work.target)}: {line.cause}", hint=f"provisioner backup list {office}")
+
+
+def conduct(
+    work: Work,
+    verb: str,
+    speak: Callable[[Operation, str, Talk], Iterator[Said]],
+    heard: Callable[[Said, str], Iterator[Event]],
+    watch: Listener,
+    say: Callable[[str], None],
+    *,
+    commit: bool,
+    asked: Mapping[str, Any] | None = None,
+    accepted: list[str] | None = None,
+) -> Run:
+    """One run under the lease: journal, fold, summary, commit.
+
+    Args:
+        work: the keeper, and another host that a restore goes to.
+        verb: what it is called.
+        speak: what is asked of the keeper, line by line; it may add events of its own.
+        heard: a line as events.
+        watch: gets every event.
+        say: gets one line for the person waiting, now and then.
+        commit: one commit for the run.
+        asked: what the journal says of how it was asked for.
+        accepted: places whose losses somebody has explained, filled by `heard`.
+    """
+    with operation(work, verb, watch=watch, say=say, needs=work.hosts, commit=commit, detail=asked) as op:
+        host = keeper(work.target)
+        if host not in work.met:
+            raise HostFailed(work.found[host].problem, hint=f"provisioner runs show {work.target.office} {work.run_id}")
+        op.begun = True
+        talk, held = Talk(), dict[str, dict[str, float]]()
+        with op.stopping(talk.stop):
+            for line in speak(op, host, talk):
+                if isinstance(line, PlaceDone):
+                    held[line.place] = {one.id[:12]: moment(one.time).timestamp() for one in line.held}
+                for event in heard(line, host):
+                    op.recorder(event)
+        op.check()
+        op.status = runs.verdict(runs.fold(op.recorder.events).hosts)
+        memory.remember(work.target, held)
+        op.more |= {**({"held": held} if held else {}), **({"accepted": accepted} if accepted else {})}
+    return op.run
