@@ -36,7 +36,7 @@ def test_specs_and_defaults_name_the_same_variables(role: Path) -> None:
     options = {name for entry in specs.values() for name in entry["options"]}
     defaults = set(load(role / "defaults/main.yml"))
     # composed of the others, for the tasks alone: what a role writes, walked in one loop
-    composed = {name for name in defaults - options if name.endswith(("_files", f"{role.name}_accounts"))}
+    composed = {name for name in defaults - options if name.endswith(("_files", "_load", "_in_force", f"{role.name}_accounts"))}
 
     assert options == defaults - composed
     assert all(name.startswith(f"{role.name}_") for name in defaults)

@@ -38,14 +38,11 @@ def known(target: Target, *, lab: bool) -> list[Secret]:
             elif section == "people":
                 how = f"provisioner person password {said} {name}, unless they have chosen their own since"
                 listed.append(Secret(word, "somebody's first password", how))
+    mail = f"a new one at the provider, then: provisioner secrets set {said} mail.password"
     rotated = f"provisioner access rotate {said} --backup-key"
     tell = f"{rotated}: before the next apply the second place must know it (provisioner backup place {said} prints how)"
     for word, what, how in (
-        (
-            "mail.password",
-            "the mail provider's",
-            f"a new one at the provider, then: provisioner secrets set {said} mail.password",
-        ),
+        ("mail.password", "the mail provider's", mail),
         ("backup.ssh_key", "the backups'", tell),
         ("backup.keeper_key", "what opens the backups' second place to its keeper", tell),
     ):

@@ -1,5 +1,6 @@
 """Updates: nothing that mends a weakness is waiting, and the machines fetch such by themselves."""
 
+import re
 from collections.abc import Iterable
 
 from provisioner.findings import Finding, Level
@@ -7,12 +8,19 @@ from provisioner.language import N_
 from provisioner.proofs import Proof, Seat, judged
 
 
+def periodic(said: str) -> bool:
+    """Whether apt fetches and installs by itself, by what `apt-config dump APT::Periodic` shows (apt.systemd.daily). Pure."""
+    shown = dict(re.findall(r'APT::Periodic::([\w-]+) "([^"]*)"', said))
+    wanted = (shown.get("Enable", "1"), shown.get("Update-Package-Lists", "0"), shown.get("Unattended-Upgrade", "0"))
+    return all(value not in ("0", "", "false") for value in wanted)
+
+
 def run(seat: Seat) -> Iterable[Finding]:
     """From each host's own package lists, no older than this proof."""
     for host, facts in sorted(seat.facts.items()):
         found = facts["updates"]
         evidence = "; ".join(f"{word}: {' '.join(found[word]) or '-'}" for word in ("security", "others", "held"))
-        automatic = '"1"' in found["automatic"] and found["timer"] == "enabled"
+        automatic = found["timer"] == "enabled" and periodic(found["automatic"])
         if found["held"] and not found["security"]:
             values = {"host": host, "held": ", ".join(found["held"])}
             yield Finding("updates", Level.WARNING, N_("{host} holds packages back: {held}."), values, host, evidence)

@@ -105,8 +105,8 @@ def test_the_keeper_forgets_what_is_too_old_and_nothing_on_the_word_of_one_clock
     said = shop.json("backup", "prune", "demo", "--lab")
     assert said.data["tidied"] is True
     assert said.data["forgotten"] == 0
-    ahead = f"import json; p={state!r}; d=json.load(open(p)); d['held']['ab' * 32] = max(d['held'].values()); json.dump(d, open(p, 'w'))"
-    inside(shop, "provider", f"python3 -c {shlex.quote(ahead)}")
+    lost = f"import json; p={state!r}; d=json.load(open(p)); d['held']['ab' * 32] = 2e9; json.dump(d, open(p, 'w'))"
+    inside(shop, "provider", f"python3 -c {shlex.quote(lost)}")
     said = shop.json("backup", "prune", "demo", "--lab")
     assert said.code == 4
     assert "1 snapshots are gone that nobody forgot: nothing is forgotten" in said.data["error"]

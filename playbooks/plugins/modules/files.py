@@ -6,15 +6,10 @@ whole (rename). Measured on the demo office's second apply: 12 files took 11 s o
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
-import shlex
-import stat
-import tempfile
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.text_files import FILE, compare, leads_to, link, put, removed, surplus
 
 DOCUMENTATION = """
 module: files
@@ -60,82 +55,6 @@ written:
   returned: always
 """
 
-FILE = {
-    "dest": {"type": "path", "required": True},
-    "content": {"type": "str", "required": True},
-    "owner": {"type": "str", "default": "root"},
-    "group": {"type": "str", "default": "root"},
-    "mode": {"type": "str", "default": "0644"},
-    "validate": {"type": "str", "default": ""},
-    "secret": {"type": "bool", "default": False},
-}
-
-
-def ids(module: AnsibleModule, file: dict[str, Any]) -> tuple[int, int]:
-    """The numbers of owner and group; in check mode a name that the play has yet to make stands for root."""
-    try:
-        return pwd.getpwnam(file["owner"]).pw_uid, grp.getgrnam(file["group"]).gr_gid
-    except KeyError as error:
-        if module.check_mode:
-            return 0, 0
-        module.fail_json(msg=f"{file['dest']}: {error}")
-        raise
-
-
-def present(dest: str) -> tuple[str | None, str]:
-    """The text at `dest` and a line `owner:group mode` for the diff; None when it is not a plain text file.
-
-    A link is followed: one that leads to the wanted text may stay.
-    """
-    try:
-        status = os.stat(dest)
-        if not stat.S_ISREG(status.st_mode):
-            return None, "not a plain file"
-        with open(dest, encoding="utf-8", errors="surrogateescape", newline="") as file:
-            return file.read(), f"{status.st_uid}:{status.st_gid} {stat.S_IMODE(status.st_mode):04o}"
-    except FileNotFoundError:
-        return None, "absent"
-
-
-def leads_to(path: str) -> str:
-    """Where a symbolic link leads; empty when there is none."""
-    return os.readlink(path) if os.path.islink(path) else ""
-
-
-def link(path: str, target: str) -> None:
-    """Put a symbolic link in the place of whatever file or link is there, in one step."""
-    if os.path.lexists(path + ".part"):  # left by a kill
-        os.unlink(path + ".part")
-    os.symlink(target, path + ".part")
-    os.rename(path + ".part", path)
-
-
-def candidate(module: AnsibleModule, file: dict[str, Any]) -> str:
-    """The new text in a temporary file, accepted by its `validate` command where that program exists already."""
-    descriptor, path = tempfile.mkstemp(dir=module.tmpdir)
-    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as new:
-        new.write(file["content"])
-    words = [word.replace("%s", path) for word in shlex.split(file["validate"])]
-    if words and (module.get_bin_path(words[0], opt_dirs=["/usr/sbin", "/sbin"]) or not module.check_mode):
-        code, out, err = module.run_command(words)
-        if code:
-            os.unlink(path)
-            module.fail_json(msg=f"{file['dest']} would be wrong: {(err or out).strip()[-1500:]}")
-    return path
-
-
-def put(module: AnsibleModule, file: dict[str, Any], new: str | None, uid: int, gid: int) -> None:
-    """Put a candidate in its place, if there is one; owner and mode in any case."""
-    os.makedirs(os.path.dirname(file["dest"]), mode=0o755, exist_ok=True)
-    if new:
-        os.chmod(new, int(file["mode"], 8))
-        os.chown(new, uid, gid)
-        if os.path.islink(file["dest"]):
-            os.unlink(file["dest"])  # else the text would land wherever it leads
-        module.atomic_move(new, file["dest"], keep_dest_attrs=False)
-    os.chown(file["dest"], uid, gid)
-    os.chmod(file["dest"], int(file["mode"], 8))
-
 
 def owed(path: str) -> list[str]:
     """The files whose handlers have not run yet."""
@@ -170,38 +89,17 @@ def main() -> None:
     files = module.params["files"]
     # What Ansible tells of a call at -vvv, and hands to every listener, is its params as they are when it ends.
     module.params["files"] = [{**file, "content": "(a secret)"} if file["secret"] else file for file in files]
-    diffs: list[dict[str, str]] = []
-    due: list[tuple[dict[str, Any], str | None, int, int]] = []
-    for file in files:
-        uid, gid = ids(module, file)
-        was, had = present(file["dest"])
-        if os.path.isdir(file["dest"]) and not os.path.islink(file["dest"]):
-            module.fail_json(msg=f"{file['dest']} is a folder on this host, a file belongs there: move it away")
-        wanted = f"{uid}:{gid} {int(file['mode'], 8):04o}"
-        if was == file["content"] and had == wanted:
-            continue
-        new = candidate(module, file) if was != file["content"] else None
-        due.append((file, new, uid, gid))
-        shown = {"before": was or "", "after": file["content"]} if not file["secret"] else {"before": "", "after": "********\n"}
-        if was == file["content"]:
-            shown = {"before": had + "\n", "after": wanted + "\n"}
-        diffs.append({"before_header": file["dest"], "after_header": file["dest"], **shown})
+    diffs, due = compare(module, files)
     astray = {path: target for path, target in module.params["links"].items() if leads_to(path) != target}
     diffs += [
         {"before_header": path, "after_header": path, "before": f"{leads_to(path)}\n", "after": f"{target}\n"}
         for path, target in astray.items()
     ]
     named = {file["dest"] for file in module.params["files"]}
-    surplus = [
-        os.path.join(folder, name)
-        for folder in module.params["exactly"]
-        if os.path.isdir(folder)
-        for name in sorted(os.listdir(folder))
-        if os.path.join(folder, name) not in named
-    ]
-    diffs += [{"before_header": path, "after_header": "/dev/null", "before": "present\n", "after": ""} for path in surplus]
+    extra = surplus(module.params["exactly"], named)
+    diffs += removed(extra)
     ledger = f"/var/lib/provisioner/pending-{module.params['pending']}" if module.params["pending"] else ""
-    written = [file["dest"] for file, *_ in due] + list(astray) + surplus
+    written = [file["dest"] for file, *_ in due] + list(astray) + extra
     before = [dest for dest in owed(ledger) if dest not in written] if ledger else []
     if ledger and written and not module.check_mode:
         owe(ledger, written + before)
@@ -213,7 +111,7 @@ def main() -> None:
     if not module.check_mode:
         for path, target in astray.items():
             link(path, target)
-        for path in surplus:
+        for path in extra:
             os.unlink(path)
     module.exit_json(changed=bool(written or before), written=written + before, diff=diffs)
 

@@ -1,11 +1,15 @@
 """Several units of systemd in one call: enabled and running, or neither; restarted when something they read was written.
 
-`systemd_service` costs a host one round trip a unit, and asks systemd six times; ten units cost as much as one here.
+`systemd_service` costs a host one round trip a unit, and asks systemd six times; ten units cost as much as one here. At the end
+of a role the programs are asked too what is in force: a machine with a history has files that win over ours.
 """
 
 from __future__ import annotations
 
+import glob
 import os
+import re
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -38,6 +42,14 @@ options:
     description: The same, by reload where the unit knows how, else by restart.
     type: list
     elements: str
+    default: []
+  in_force:
+    description:
+      - What programs must say, asked once all runs. C(ask) is a command; C(says) the settings it must show, by name;
+        C(holds) text that must be in its output; C(files) where others may have set them (patterns).
+      - A difference fails the host, with the file that wins.
+    type: list
+    elements: dict
     default: []
 author: the provisioner authors
 """
@@ -93,6 +105,60 @@ def differing(params: dict[str, list[str]], now: dict[str, dict[str, str]]) -> l
     return found + [("try-reload-or-restart", unit, "reloaded") for unit in params["reload"]]
 
 
+IN_FORCE = {
+    "ask": {"type": "list", "elements": "str", "required": True},
+    "says": {"type": "dict", "default": {}},
+    "holds": {"type": "list", "elements": "str", "default": []},
+    "files": {"type": "list", "elements": "str", "default": []},
+}
+
+
+def shown(out: str, names: dict[str, Any]) -> dict[str, str]:
+    """The settings with these names in a program's output, each as it is shown last."""
+    found = {}
+    for line in out.splitlines():
+        for name in names:
+            rest = line.strip()
+            if rest.lower().startswith(name.lower()) and rest[len(name) : len(name) + 1] in (" ", "=", "\t", ""):
+                value = rest[len(name) :].strip().removeprefix("=").strip().rstrip(";").strip()
+                found[name] = value.strip('"')
+    return found
+
+
+def winner(name: str, patterns: list[str]) -> str:
+    """The files in which a setting stands, the last read one last; empty when there is none."""
+    word = re.compile(rf"^\s*{re.escape(name.rpartition('::')[2])}\b", re.IGNORECASE | re.MULTILINE)
+    inside = re.compile(rf"\b{re.escape(name)}\b", re.IGNORECASE)
+    found = []
+    for path in [path for pattern in patterns for path in sorted(glob.glob(pattern))]:
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                text = "\n".join(line for line in file.read().splitlines() if not line.lstrip().startswith(("#", "//", ";")))
+        except OSError:
+            continue
+        if word.search(text) or inside.search(text):
+            found.append(path)
+    return ", ".join(found)
+
+
+def differences(module: AnsibleModule, wanted: list[dict[str, Any]]) -> list[str]:
+    """What programs say otherwise than they must, each with the files that may be why."""
+    wrong = []
+    for one in wanted:
+        code, out, err = module.run_command(one["ask"])
+        if code:
+            wrong.append(f"{' '.join(one['ask'])}: {(err or out).strip()[-300:]}")
+            continue
+        found = shown(out, one["says"])
+        for name, value in one["says"].items():
+            if found.get(name) != str(value):
+                where = winner(name, one["files"])
+                said = f"{name} is {found[name]!r}" if name in found else f"{name} is not set"
+                wrong.append(f"{said} in force, not {str(value)!r}{f': it stands in {where}' if where else ''}")
+        wrong += [f"{' '.join(one['ask'])} does not show {text!r}" for text in one["holds"] if text not in out]
+    return wrong
+
+
 def full() -> str:
     """Where next to nothing more can be written: a unit that failed for it could not even say so in the journal."""
     said = []
@@ -106,9 +172,9 @@ def full() -> str:
 def main() -> None:
     """Ask once, then do what differs."""
     options = ("wanted", "unwanted", "packaged", "restart", "reload")
-    module = AnsibleModule(
-        argument_spec={name: {"type": "list", "elements": "str", "default": []} for name in options}, supports_check_mode=True
-    )
+    spec: dict[str, Any] = {name: {"type": "list", "elements": "str", "default": []} for name in options}
+    spec["in_force"] = {"type": "list", "elements": "dict", "default": [], "options": IN_FORCE}
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     if not module.check_mode:
         module.run_command(["systemctl", "daemon-reload"])
     now = states(module, list(dict.fromkeys(unit for name in options for unit in module.params[name])))
@@ -126,6 +192,8 @@ def main() -> None:
             module.fail_json(
                 msg=f"{unit} could not be {what}: {(err or out).strip()[-600:]}\n{log.strip()[-900:]}\n{full()}".strip()
             )
+    if not module.check_mode and (wrong := differences(module, module.params["in_force"])):
+        module.fail_json(msg="what was set is not in force, because something else on this host wins:\n" + "\n".join(wrong))
     diff = [{"before": "", "after": "".join(f"{line}\n" for line in done)}] if done else []
     module.exit_json(changed=bool(done), units=done, diff=diff)
 

@@ -11,6 +11,8 @@ import sys
 import time
 from typing import Any
 
+TIMERS = ("apt-daily", "apt-daily-upgrade")  # the one fetches the lists, the other installs
+
 
 def call(*words: str) -> str:
     """What a program says, or nothing."""
@@ -56,8 +58,9 @@ def updates() -> dict[str, Any]:
         "others": sorted({name for name, archive in pending if "ecurity" not in archive}),
         "held": call("apt-mark", "showhold").split(),
         "audit": call("dpkg", "--audit").strip(),
-        "automatic": call("apt-config", "dump", "APT::Periodic::Unattended-Upgrade").strip(),
-        "timer": call("systemctl", "is-enabled", "apt-daily-upgrade.timer").strip(),
+        # apt's own word, whatever file it comes from: a Debian without a setting has it on
+        "automatic": " ".join(call("apt-config", "dump", "APT::Periodic").split("\n")).strip(),
+        "timer": " ".join(sorted({call("systemctl", "is-enabled", f"{unit}.timer").strip() for unit in TIMERS})),
     }
 
 

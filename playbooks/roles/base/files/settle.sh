@@ -6,13 +6,30 @@ mac=$1 address=$2
 link=$(ip -o link | awk -v mac="$mac" 'tolower($0) ~ ("link/ether " mac) { sub(/[@:].*/, "", $2); print $2; exit }')
 changed=
 
-if [ -e /etc/network/interfaces ] && grep -Eq "^[[:space:]]*iface[[:space:]]+$link[[:space:]]" /etc/network/interfaces; then
-  cp -n /etc/network/interfaces /etc/network/interfaces.before-pack
-  printf '# The office network is in /etc/systemd/network/10-office.network.\nauto lo\niface lo inet loopback\n' \
-    > /etc/network/interfaces.new
-  mv /etc/network/interfaces.new /etc/network/interfaces
+# Every file that ifupdown reads (interfaces(5), source and source-directory): what it says of this link goes, the rest stays.
+# The former ones are kept outside of what it reads: a pattern may take any name there.
+for file in /etc/network/interfaces $(find /etc/network/interfaces.d -type f 2>/dev/null); do
+  [ -e "$file" ] || continue
+  awk -v link="$link" '
+    /^[[:space:]]*(iface|mapping|auto|allow-[a-z]+|source|source-directory|rename|template)[[:space:]]/ { mine = 0 }
+    /^[[:space:]]*(auto|allow-[a-z]+)[[:space:]]/ {
+      kept = $1
+      for (n = 2; n <= NF; n++) if ($n != link) kept = kept " " $n
+      if (kept != $1) print kept
+      next
+    }
+    /^[[:space:]]*iface[[:space:]]/ && $2 == link { mine = 1 }
+    !mine
+  ' "$file" > "$file.new~"
+  if cmp -s "$file" "$file.new~"; then
+    rm "$file.new~"
+    continue
+  fi
+  mkdir -p /var/lib/provisioner/before-pack
+  cp -n "$file" "/var/lib/provisioner/before-pack/$(echo "$file" | tr / -)"
+  mv "$file.new~" "$file"
   changed=yes
-fi
+done
 if systemctl is-active -q NetworkManager && ! nmcli -t -f DEVICE,STATE device | grep -qx "$link:unmanaged"; then
   printf '[keyfile]\nunmanaged-devices=mac:%s;interface-name:%s\n' "$mac" "$link" > /etc/NetworkManager/conf.d/10-office.conf
   systemctl reload NetworkManager
@@ -34,5 +51,10 @@ if [ "$others" != 0 ] || [ "$managed" != /etc/systemd/network/10-office.network 
     ip addr del "$old" dev "$link" || true
   done
   changed=yes
+fi
+managed=$(networkctl status "$link" 2>/dev/null | awk '/Network File:/ { print $3 }')
+if [ "$managed" != /etc/systemd/network/10-office.network ]; then
+  echo "the office's address is set and not in force: $link is managed by ${managed:-nobody}, which wins over ours; take it away" >&2
+  exit 1
 fi
 [ -z "$changed" ] || echo settled
