@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from provisioner.inventory.models import Reseller
 
 
+SHUTS = "base: Technicians who left are shut out, with all that was theirs"  # what an apply proves it by
+
+
 @dataclass
 class Office:
     """One office's part: what its hosts told, or why none was asked."""
@@ -87,7 +90,10 @@ def pending(target: Target, reseller: "Reseller") -> dict[str, list[str]]:
                 for host in hosts:
                     counts = data["hosts"].get(host, {})
                     good = counts.get("ok") and not counts["failed"] and not counts["unreachable"]
-                    done[login, host] = str(data["started"]) if good else ""
+                    failed = data.get("problems", {}).get(host, {}).get("task", "")
+                    # the last proof counts: a later apply that failed for a reason of its own takes nothing back
+                    if good or data["verb"] == "access revoke" or failed == SHUTS:
+                        done[login, host] = str(data["started"]) if good else ""
         except (ValueError, KeyError, TypeError, AttributeError):
             continue  # `runs check` says so; what it told is still to do
     adopted = sorted(pinned(target))
@@ -175,6 +181,8 @@ def revoke(found: Sequence[Job], keys: Mapping[str, list[str]], *, tell: Callabl
                 _round(again, keys, tell, commit=commit)
         finally:
             for job in found:
+                assert job.operation
+                job.operation.more["revoked"] = {login: sorted(known) for login, known in keys.items() if login in job.hosts}
                 _conclude(job)
     if commit and found and not found[0].work.target.lab:
         _commit(found, list(keys))
@@ -299,3 +307,20 @@ def look(root: Path, name: str, *, lab: bool) -> Office:
         remember(work.target, {told.host: told.address for told in office.told if told.address})
     office.told.sort(key=lambda one: one.host)
     return office
+
+
+def admit(root: Path, reseller: "Reseller", login: str, keys: Sequence[str], *, commit: bool) -> "Reseller":
+    """Let somebody in again who had left, by name and with a key of now; the next apply makes their account anew.
+
+    Raises:
+        BadInput, Missing, Busy: nothing is changed.
+    """
+    inventory = open_inventory(root)
+    after = technicians.admit(inventory, reseller.name, login, keys, datetime.now(UTC))
+    if commit:
+        me = inventory.whoami()
+        who = after.technicians.get(me[0]) if me else None
+        path = inventory.root / "resellers" / f"{after.name}.yml"
+        named = {"name": who.name, "email": who.email} if who else {}
+        git.commit(inventory.root, [path], f"{after.name}: {login} is admitted again", **named)
+    return after

@@ -1,4 +1,4 @@
-"""`access list|revoke|rotate`: who may log in where, and what becomes of that when a technician leaves."""
+"""`access list|revoke|admit|rotate`: who may log in where, and what becomes of that when a technician leaves."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from provisioner.inventory import Inventory
     from provisioner.inventory.models import Reseller
 
-access = click.Group("access", help="Who may log in where; a technician leaves: list, revoke, rotate.")
+access = click.Group("access", help="Who may log in where; a technician leaves: list, revoke, admit, rotate.")
 no_commit_option = click.option("--no-commit", is_flag=True, help="Leave the commits to you.")
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
@@ -182,6 +182,34 @@ def revoke(voice: Voice, login: str | None, only: tuple[str, ...], late: bool, l
     }  # fmt: skip
     voice.result(data, lambda: _show_revoked(voice, done, logins, lab))
     return code(done)
+
+
+@verb(access, "admit")
+@click.argument("login", metavar="LOGIN", shell_complete=complete_technician)
+@click.option(
+    "--key", "key_file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The public half of their key."
+)
+@yes_option
+@no_commit_option
+def admit(voice: Voice, login: str, key_file: Path | None, yes: bool, no_commit: bool) -> int:
+    """LOGIN, who had left, works here again: write it down by name; the next apply lets them in, with this key alone."""
+    from provisioner import access as workflow
+    from provisioner.inventory import open_inventory
+
+    inventory = open_inventory(voice.inventory)
+    reseller = workflow.reseller_of(inventory.root)
+    text = key_file.read_text(encoding="utf-8", errors="replace") if key_file else ""
+    if "PRIVATE KEY" in text:
+        raise BadInput(f"{key_file} is the private half of a key", hint=f"--key {key_file}.pub")
+    if not yes and not confirm(shown(f"Let {login} in again on every host of {reseller.name}'s offices?")):
+        raise click.exceptions.Abort
+    after = workflow.admit(inventory.root, reseller, login, [text.strip()] if text else [], commit=not no_commit)
+    keys = _fingerprints(after.technicians[login].keys)
+    data = {"admitted": login, "reseller": after.name, "keys": keys, "readmitted": after.technicians[login].readmitted}
+    voice.result(
+        data, lambda: voice.out.print(shown(f"{login} is admitted again; next: provisioner apply OFFICE"), soft_wrap=True)
+    )
+    return 0
 
 
 def _who(inventory: "Inventory", only: Sequence[str], lab: bool) -> "tuple[Reseller, str]":

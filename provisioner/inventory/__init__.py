@@ -111,6 +111,7 @@ class Inventory:
         sweep = Inventory(self.root, {})
         found: set[Problem] = set()
         prefixes: dict[object, str] = {}
+        served: dict[str, str] = {}
         for name in self._files("resellers"):
             found.update(sweep._noun(Reseller, "resellers", name)[1])
         for name in self._files("packs"):
@@ -124,7 +125,27 @@ class Inventory:
             if office and (first := prefixes.setdefault(office.ula, name)) != name:
                 document.complain(("ula",), f"{office.ula} is also the prefix of {first}", "a new random one")
             found.update(document.problems, elsewhere)
-        return sorted(found)
+            if office:
+                served[name] = office.reseller
+        return sorted(found | self._returned(served))
+
+    def _returned(self, served: dict[str, str]) -> "set[Problem]":
+        """Who stands in a reseller's file though an audit, or another member's file, says that they were shut out."""
+        from provisioner.inventory import revocations
+        from provisioner.inventory.files import read
+        from provisioner.inventory.models import Reseller
+
+        found: set[Problem] = set()
+        try:
+            revoked = revocations.everywhere(self, served)
+        except (BadInput, Missing):  # a reseller's file is wrong, and said already
+            return found
+        for name in self._files("resellers"):
+            reseller, document = read(Reseller, self.root / "resellers" / f"{name}.yml", f"resellers/{name}.yml", name)
+            for place, what, hint in revocations.returned(reseller, revoked) if reseller else ():
+                document.complain(place, what, hint)
+            found.update(document.problems)
+        return found
 
     def whoami(self) -> tuple[str, str] | None:
         """Who works with this copy: (technician's login, reseller), as `init` wrote it into git's config."""

@@ -205,12 +205,16 @@ def outside(office: Office) -> list[str]:
 
 
 class Technician(Noun):
-    """Somebody who works for a reseller; has an account of their own on every host they may serve."""
+    """Somebody who works for a reseller; has an account of their own on every host they may serve.
+
+    `readmitted`: when somebody who had left was let in again, by name (`access admit`).
+    """
 
     name: Filled
     email: Text = ""
     phone: Text = ""
     keys: list[PublicKey] = []
+    readmitted: Moment | None = None
 
 
 class FormerTechnician(Noun):

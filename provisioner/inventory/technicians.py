@@ -82,6 +82,32 @@ def leave(inventory: "Inventory", name: str, login: str, now: datetime) -> "Rese
     return roster.save()
 
 
+def admit(inventory: "Inventory", name: str, login: str, keys: "Iterable[str]", now: datetime) -> "Reseller":
+    """Move somebody back from those who left, or confirm who stands among the technicians though an audit shut them out.
+
+    Raises:
+        Missing: the reseller never had such a technician.
+        BadInput: no key is given, or the result is wrong; nothing is changed.
+        Busy: somebody wrote the file meanwhile.
+    """
+    roster = Roster(inventory, name)
+    gone, here = roster.before.former.get(login), roster.before.technicians.get(login)
+    if not gone and not here:
+        raise Missing(f"{name} never had a technician {login[:40]!r}", hint=f"one of {', '.join(roster.before.former) or 'none'}")
+    given = [*keys] or (list(here.keys) if here else [])
+    if not given:
+        raise BadInput(f"with which key does {login} come back?", hint="--key FILE.pub: one made since, ssh-keygen -t ed25519")
+    at = f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    who = {"name": here.name if here else gone.name if gone else login, "keys": given, "readmitted": at}
+    if here:
+        who |= {word: text for word, text in (("email", here.email), ("phone", here.phone)) if text}
+        roster.drop(("technicians",), login)
+    if gone:
+        roster.drop(("former",), login)
+    roster.put(("technicians",), login, who)
+    return roster.save()
+
+
 def learn(inventory: "Inventory", name: str, login: str, keys: "Iterable[str]") -> "Reseller":
     """Write down keys of somebody who left that machines had and nobody knew.
 

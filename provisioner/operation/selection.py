@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from provisioner import runs
 from provisioner.errors import BadInput, Missing
-from provisioner.inventory import open_inventory, vault
+from provisioner.inventory import open_inventory, revocations, vault
 from provisioner.inventory.ansible import dropped as lost
 from provisioner.inventory.target import Target
 from provisioner.ssh import Door, Found, pinned, public_key, technician_key
@@ -123,16 +123,17 @@ def prepare(target: Target, only: Sequence[str] = (), *, pack: str = "", variant
 
 
 def refuse_lockout(work: Work) -> None:
-    """Stop before hosts are touched whose list of keys would not hold the key in our hand.
+    """Stop before hosts are touched whose list of keys would not hold the key in our hand, or would hold a leaver's.
 
     Role base makes `/etc/ssh/technicians/LOGIN` exactly the keys of the reseller's file: whoever applies with another
     key is out from the next connection on. A lab hands its own key over beside them.
 
     Raises:
-        BadInput: the key is not there; the hint says where to write it.
+        BadInput: the key is not there, or somebody stands there whom the audit says was shut out; the hint says what to write.
     """
     if work.target.lab:
         return
+    revocations.refuse(open_inventory(work.target.inventory), work.target.office, work.reseller)
     known = {" ".join(key.split()[:2]) for key in work.reseller.technicians[work.door.user].keys}
     mine = public_key(work.door.key)
     if " ".join(mine.split()[:2]) not in known:
