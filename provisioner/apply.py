@@ -19,7 +19,7 @@ from provisioner.inventory import vault
 from provisioner.inventory.ansible import Handover
 from provisioner.inventory.target import runtime_home
 from provisioner.operation import Interrupted, Listener, Operation, leave_marks, operation
-from provisioner.operation.selection import Work, refuse_lockout
+from provisioner.operation.selection import Work, refuse_lockout, refuse_returned
 from provisioner.plans import Plan
 from provisioner.runs import Event, Run, fold
 from provisioner.ssh import public_key
@@ -191,6 +191,7 @@ def plan(work: Work, *, watch: Listener, say: Callable[[str], None], force: bool
         Busy, HostKeyChanged, Unverified, BadInput: before or while asking the hosts.
     """
     refuse_lockout(work)
+    refuse_returned(work)
     asked = {"ansible": plays.ansible_version()}
     with operation(work, "plan", watch=watch, say=say, leased=False, force=force, detail=asked) as op:
         _play(op, op.recorder, check=True)
@@ -223,6 +224,7 @@ def apply(
         Busy, HostKeyChanged, Unverified, BadInput: nothing was changed.
     """
     refuse_lockout(work)
+    refuse_returned(work)
     moved = {h: str(work.office.hosts[h].address) for h in work.hosts if work.office.hosts[h].kind != "router"}
     asked = {"ansible": plays.ansible_version(), **_asked(work, saved, force)}
     with operation(

@@ -123,17 +123,16 @@ def prepare(target: Target, only: Sequence[str] = (), *, pack: str = "", variant
 
 
 def refuse_lockout(work: Work) -> None:
-    """Stop before hosts are touched whose list of keys would not hold the key in our hand, or would hold a leaver's.
+    """Stop before hosts are touched whose list of keys would not hold the key in our hand.
 
     Role base makes `/etc/ssh/technicians/LOGIN` exactly the keys of the reseller's file: whoever applies with another
     key is out from the next connection on. A lab hands its own key over beside them.
 
     Raises:
-        BadInput: the key is not there, or somebody stands there whom the audit says was shut out; the hint says what to write.
+        BadInput: the key is not there; the hint says where to write it.
     """
     if work.target.lab:
         return
-    revocations.refuse(open_inventory(work.target.inventory), work.target.office, work.reseller)
     known = {" ".join(key.split()[:2]) for key in work.reseller.technicians[work.door.user].keys}
     mine = public_key(work.door.key)
     if " ".join(mine.split()[:2]) not in known:
@@ -142,3 +141,13 @@ def refuse_lockout(work: Work) -> None:
             f" {work.target.office} would lock you out",
             hint=f"add it there, under technicians.{work.door.user}.keys: {mine}",
         )
+
+
+def refuse_returned(work: Work) -> None:
+    """Stop before hosts let in somebody whom the office's own audit says was shut out: a merge can lose a `former:` part.
+
+    Raises:
+        BadInput: somebody stands among the technicians again, or their key does; the hint says how to mean it.
+    """
+    if not work.target.lab:  # what is shut out of a lab is a rehearsal
+        revocations.refuse(open_inventory(work.target.inventory), work.target.office, work.reseller)

@@ -81,6 +81,11 @@ def test_whatever_is_theirs_is_found_named_and_gone(network: Network) -> None:
         systemctl start helper
         """,
     )
+    leaves.on(
+        "server",
+        "sudo systemd-run -q --unit=tunnel sleep 6666; sudo cp /bin/sh /usr/local/bin/.sh; sudo chmod 4755 /usr/local/bin/.sh",
+    )
+    as_root(stays, "server", f"echo '{LEAVES} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/zz; chmod 440 /etc/sudoers.d/zz")
     session = leaves.start("ssh", "demo", "server", "--", "sudo setsid sleep 8888 & sleep 9999")
     assert soon(lambda: len(sleeping(stays, "server")) == 3), sleeping(stays, "server")
     colleague = stays.start("ssh", "demo", "server", "--", "sleep 13; echo still here")
@@ -115,7 +120,15 @@ def test_whatever_is_theirs_is_found_named_and_gone(network: Network) -> None:
     assert nightly[:2] == ["MAILTO=root", "0 3 * * * root true"]
     assert nightly[2].startswith("# refused")
     look_at = said.data["offices"]["demo"]["hosts"]["server"]["look_at"]
-    assert look_at == [f"/etc/cron.d/theirs runs something of {LEAVES}'s: 0 5 * * * root /home/{LEAVES}/backup"]
+    assert f"/etc/cron.d/theirs runs something of {LEAVES}'s: 0 5 * * * root /home/{LEAVES}/backup" in look_at
+    for start in (
+        f"tunnel.service runs as root: {LEAVES} started it",
+        "/usr/local/bin/.sh gives",
+        f"/etc/sudoers.d/zz lets {LEAVES}",
+    ):
+        assert any(line.startswith(start) for line in look_at), (start, look_at)
+    assert len(look_at) == 4, look_at
+    assert "sudo /etc/sudoers.d/zz " in text
     assert f"/home/{LEAVES}/backup" in stays.on("server", "cat /etc/cron.d/theirs")  # the office's, perhaps: a person judges
     assert len(as_root(stays, "server", f"ls /var/lib/provisioner/refused/{LEAVES}").split()) == 3
     assert stays.on("server", f"test -d /home/{LEAVES} && echo kept").strip() == "kept"
