@@ -14,8 +14,10 @@ def audited(net: Path, login: str, keys: list[str], at: str = "2026-11-20T10:00:
     """The audit of the bakery with a run in which they were shut out."""
     folder = net / "offices/bakery/runs"
     folder.mkdir(exist_ok=True)
-    data = {"number": 1, "former": None, "run": "20261120T100000Z-abcd", "office": "bakery", "verb": "access revoke", "started": at,
-            "refuses": {login: ["server"]}, "revoked": {login: keys}, "hosts": {}}  # fmt: skip
+    data = {
+        "number": 1, "former": None, "run": "20261120T100000Z-abcd", "office": "bakery", "verb": "access revoke", "started": at,
+        "refuses": {login: ["server"]}, "revoked": {login: keys}, "hosts": {},
+    }  # fmt: skip
     (folder / "00001-20261120T100000Z-abcd.json").write_text(json.dumps(data))
 
 
@@ -71,15 +73,14 @@ def test_who_is_admitted_by_name_works_here_again(run: Run, scop: Path, keys: di
     text = (scop / "resellers/ma-scop.yml").read_text()
     assert key.read_text().split()[1] in text
     assert "readmitted" in text
-    assert (
-        subprocess.run(["git", "-C", scop, "status", "--porcelain", "resellers"], capture_output=True, env=GIT, check=True).stdout
-        == b""
-    )
+    left_over = ["git", "-C", str(scop), "status", "--porcelain", "resellers"]
+    assert subprocess.run(left_over, capture_output=True, env=GIT, check=True).stdout == b""
     audited(scop, "kim", [keys["kim-before"]], at="2099-01-01T00:00:00Z")
     assert len(problems(run)) == 1
 
 
-def test_nobody_is_admitted_without_a_key_or_a_name(run: Run, scop: Path) -> None:
+@pytest.mark.usefixtures("scop")
+def test_nobody_is_admitted_without_a_key_or_a_name(run: Run) -> None:
     """One clear message, nothing changed."""
     for words in (("ghost", "--yes"), ("kim",)):
         said = run("access", "admit", *words)

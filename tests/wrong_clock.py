@@ -27,6 +27,11 @@ def _library() -> tempfile.TemporaryDirectory[str]:
     return folder
 
 
+def sleeper(path: Path) -> dict[str, str]:
+    """The environment of a process whose laptop slept as many seconds as the file says, once it says so."""
+    return {"LD_PRELOAD": f"{_library().name}/wrong_clock.so", "ASLEEP": str(path)}
+
+
 def clock(off: float) -> dict[str, str]:
     """The environment of a process whose clock is that far ahead (s)."""
     return {"LD_PRELOAD": f"{_library().name}/wrong_clock.so", "WRONG_CLOCK_S": f"{off:.0f}"}

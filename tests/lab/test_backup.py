@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lab.light import bring_up, kill, light, replace
+from tests.lab.light import bring_up, kill, light, replace, state
 from tests.lab.people import logs_in, refused
 from tests.stage import Said, Stage
 
@@ -374,8 +374,8 @@ def test_a_clock_a_year_ahead_forgets_nothing(shop: Stage) -> None:
     ids = "$(" + LOCAL + " snapshots --json | python3 -c 'import json,sys; print(*[s[\"id\"] for s in json.load(sys.stdin)])')"
     root(shop, f"cp -a /srv/backup/restic /root/restic; cp {MEMORY} /root/memory; {LOCAL} forget -q {ids}")
     root(shop, f'for d in 24 25 26; do {made} "2016-11-$d 01:00:00"; done; rm {MEMORY}')
-    (state := shop.target.state / "backups.json").unlink()
-    summaries = sorted(shop.target.summaries.glob("*.json"))
+    (seen := state(shop) / "backups.json").unlink()
+    summaries = sorted((state(shop) / "runs").glob("*.json"))
     try:
         for path in summaries:  # the nights of ten years ago are all that anybody knows of
             path.rename(path.with_suffix(".aside"))
@@ -389,11 +389,11 @@ def test_a_clock_a_year_ahead_forgets_nothing(shop: Stage) -> None:
         assert done.data["places"]["disk"]["note"] == ""
         assert [one["at"][:4] for one in listed(shop)["disk"]].count("2016") == 3  # the floor holds all the same
     finally:
-        for path in shop.target.summaries.glob("*.json"):
+        for path in (state(shop) / "runs").glob("*.json"):
             path.unlink()
         for path in summaries:
             path.with_suffix(".aside").rename(path)
-        state.unlink(missing_ok=True)
+        seen.unlink(missing_ok=True)
         root(shop, f"rm -r /srv/backup/restic; mv /root/restic /srv/backup/restic; mv /root/memory {MEMORY}")
     assert run(shop, "--place", "disk").code == 0
 
