@@ -118,7 +118,8 @@ def traces(lab_id: str) -> dict[str, list[str]]:
         "folders": run(["find", "/run/systemd/nspawn", "-maxdepth", "2", "-name", f"pv-{lab_id}-*"], check=False).splitlines(),
     }
     home = lab.base.lab_home()
-    found["folders"] += [str(path) for path in (home / lab_id, *home.glob("bases/*.partial")) if path.exists()]
+    # a base that is being built bears no lab's mark: it may be another clone's
+    found["folders"] += [str(home / lab_id)] if (home / lab_id).exists() else []
     return found
 
 

@@ -156,7 +156,8 @@ def test_nobody_from_outside_the_lan_is_answered(served: Stage) -> None:
         "print(s.recv(100).split(b'\\r\\n')[0].decode())"
     )
     closed = served.on("router", f'python3 -c "{ask}" 2>&1 || true')
-    assert "timed out" in closed, closed
+    # a packet that is dropped, or a route that is not there: neither is an answer
+    assert any(word in closed for word in ("timed out", "No route", "unreachable")), closed
     served.on("server", "sudo nft delete table inet office")
     try:
         assert served.on("router", f'python3 -c "{ask}"').split()[1] == "403"
