@@ -4,7 +4,6 @@ import functools
 import json
 import os
 import sys
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provisioner.errors import BadInput, Missing, ProvisionerError
+from provisioner.text import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,11 +20,7 @@ if TYPE_CHECKING:
     from provisioner.inventory.target import Target
 
 
-def shown(text: str) -> str:
-    """`text` fit for a terminal: control, bidirectional and other format characters become visible escapes."""
-    return "".join(
-        c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp") else f"\\u{ord(c):04x}" for c in text
-    )
+shown = visible
 
 
 @dataclass

@@ -19,6 +19,7 @@ from provisioner.errors import HostKeyChanged, Unreachable, Unreadable
 from provisioner.findings import Finding, Level
 from provisioner.language import N_
 from provisioner.ssh import UNREADABLE
+from provisioner.text import visible
 
 if TYPE_CHECKING:
     from provisioner.inventory.models import Office, Pack
@@ -209,8 +210,8 @@ def try_out(proof: Proof, seat: Seat) -> list[Finding]:
 
 
 def clean(evidence: str, password: str) -> str:
-    """Evidence for paper: without the witness's password should a program have shown it, and no longer than a page."""
-    text = evidence.replace(password, "********").strip()
+    """Evidence for paper: without the witness's password, without what moves a terminal, no longer than a page."""
+    text = visible(evidence.replace(password, "********").strip())
     return text if len(text) <= 1500 else f"{text[:1000]}\n…\n{text[-400:]}"
 
 
