@@ -13,6 +13,7 @@ import pytest
 
 from tests.lab.light import Technician, bring_up, fast, inside, kill, light, slow, soon, waits
 from tests.lab.technicians import pair
+from tests.lab.test_hostile import quiet, taken_over
 from tests.lab.test_races import aged
 from tests.stage import Stage
 from tests.wrong_clock import sleeper
@@ -106,6 +107,29 @@ def test_what_a_killed_apply_left_at_work_is_waited_for(shop: Stage, verb: str) 
     assert "was killed but its ansible-playbook still works" in said.err
     assert said.code in (0, 7), said
     assert shop.json("apply", "demo", "--lab", "--yes").code == 0
+
+
+@pytest.mark.parametrize("how", ["huge", "types", "nested"])
+def test_verify_beside_a_machine_that_was_taken_over(shop: Stage, how: str) -> None:
+    """What it says of itself is its own failure: it is named, the others are tried, and the verdict is not a success."""
+    with taken_over(shop, "router", how):
+        said = shop.json("verify", "demo", "--lab", "--only", "updates")
+    assert quiet(said)
+    assert said.code in (5, 7), said
+    found = {(one["check"], one["about"]): one["level"] for one in said.data["findings"]}
+    assert found["reached", "router"] == "critical"
+    assert ("updates", "server") in found
+
+
+def test_a_leaver_is_shut_out_beside_a_machine_that_was_taken_over(shop: Stage) -> None:
+    """The others shut them out; the one whose answer is none is named and stays on the list."""
+    with taken_over(shop, "router", "types"):
+        said = shop.json("access", "revoke", "n.petit", "--lab", "--office", "demo", "--yes")
+    assert quiet(said)
+    states = {host: told["state"] for host, told in said.data["offices"]["demo"]["hosts"].items()}
+    assert states["router"] == "failed"
+    assert states["server"] == states["desktop"] == "refused"
+    assert said.data["pending"] == {"demo": ["router"]}
 
 
 THIEF = (

@@ -53,6 +53,17 @@ if [ "$others" != 0 ] || [ "$managed" != /etc/systemd/network/10-office.network 
   changed=yes
 fi
 managed=$(networkctl status "$link" 2>/dev/null | awk '/Network File:/ { print $3 }')
+# What would win at the next start too: the first file, by its name, that fits the link (systemd.network(5)).
+for file in $(find /etc/systemd/network /run/systemd/network /usr/lib/systemd/network -name '*.network' 2>/dev/null); do
+  first=$(printf '%s\n10-office.network\n' "${file##*/}" | LC_ALL=C sort | head -n 1)
+  [ "$first" != 10-office.network ] || continue
+  for pattern in $(sed -n '/^\[Match\]/,/^\[[^M]/{s/^\(Name\|MACAddress\|Type\)=//p}' "$file"); do
+    # shellcheck disable=SC2254 - a pattern it is
+    case $link in $pattern) managed=$file ;; esac
+    case $pattern in [Ee]ther) managed=$file ;; esac
+    [ "$(echo "$pattern" | tr A-Z- a-z:)" != "$mac" ] || managed=$file
+  done
+done
 if [ "$managed" != /etc/systemd/network/10-office.network ]; then
   echo "the office's address is set and not in force: $link is managed by ${managed:-nobody}, which wins over ours; take it away" >&2
   exit 1
