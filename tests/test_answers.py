@@ -78,7 +78,8 @@ DONE = '{"event": "place_done", "place": "disk", "snapshot": "abcd", "bytes": -1
 @pytest.mark.parametrize(
     "line",
     [
-        NIGHTS.format("../x", "2026-01-01T00:00:00Z"), NIGHTS.format("abcd", "yesterday"), NIGHTS.format("abcd", "2026-01-01"), DONE,
+        NIGHTS.format("../x", "2026-01-01T00:00:00Z"), NIGHTS.format("abcd", "yesterday"),
+        NIGHTS.format("abcd", "2026-01-01"), DONE,
         '{"event": "place_failed", "place": "../../x", "cause": "y"}', '{"event": "failed", "cause": 5}', "5", "[]", "null",
     ],
 )  # fmt: skip
