@@ -9,8 +9,8 @@ import os
 import selectors
 import subprocess
 import time
-from collections.abc import Sequence
-from typing import Annotated, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -104,3 +104,39 @@ def call(
             raise
     out, err = (bytes(kept).decode(errors="replace") for kept in said.values())
     return subprocess.CompletedProcess(list(command), process.returncode, out, err)
+
+
+def follow(
+    pipe: IO[bytes], beside: Mapping[IO[bytes], bytearray], *, idle_s: float, line_bytes: int, all_bytes: int
+) -> Iterator[str]:
+    """The lines of a running program as they come, until it closes `pipe`; what comes `beside` is kept, its first 64 kB.
+
+    Raises:
+        TooMuch: a line, or all of them, are longer than they may be.
+        TimeoutError: nothing came for `idle_s`.
+    """
+    rest, total = bytearray(), 0
+    with selectors.DefaultSelector() as selector:
+        for stream in (pipe, *beside):
+            selector.register(stream, selectors.EVENT_READ)
+        while pipe in {key.fileobj for key in selector.get_map().values()}:
+            ready = selector.select(idle_s)
+            if not ready:
+                raise TimeoutError(f"nothing for {idle_s / 60:.0f} minutes")
+            for key, _ in ready:
+                chunk = os.read(key.fd, 65536)
+                if not chunk:
+                    selector.unregister(key.fileobj)
+                if key.fileobj is not pipe:
+                    kept = next(kept for stream, kept in beside.items() if stream is key.fileobj)
+                    kept += chunk[: max(0, 65536 - len(kept))]
+                    continue
+                rest += chunk
+                total += len(chunk)
+                while (end := rest.find(b"\n")) >= 0:
+                    yield rest[:end].decode(errors="replace")
+                    del rest[: end + 1]
+                if len(rest) > line_bytes or total > all_bytes:
+                    raise TooMuch(f"more than {min(line_bytes, all_bytes) >> 20} MB")
+    if rest:
+        yield rest.decode(errors="replace")

@@ -193,7 +193,7 @@ def plan(work: Work, *, watch: Listener, say: Callable[[str], None], force: bool
     refuse_lockout(work)
     refuse_returned(work)
     asked = {"ansible": plays.ansible_version()}
-    with operation(work, "plan", watch=watch, say=say, leased=False, force=force, detail=asked) as op:
+    with operation(work, "plan", watch=watch, say=say, leased=False, compared=True, force=force, detail=asked) as op:
         _play(op, op.recorder, check=True)
         op.status = runs.verdict(fold(op.recorder.events).hosts)
     if op.status in ("changed", "unchanged") and work.dropped is None:
@@ -228,7 +228,7 @@ def apply(
     moved = {h: str(work.office.hosts[h].address) for h in work.hosts if work.office.hosts[h].kind != "router"}
     asked = {"ansible": plays.ansible_version(), **_asked(work, saved, force)}
     with operation(
-        work, "apply", watch=watch, say=say, force=force, commit=commit, moved=moved, finish=_finish, detail=asked
+        work, "apply", watch=watch, say=say, compared=True, force=force, commit=commit, moved=moved, finish=_finish, detail=asked
     ) as op:  # fmt: skip
         if not work.met:
             op.begun, op.status = True, runs.verdict(fold(op.recorder.events).hosts)

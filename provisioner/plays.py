@@ -359,8 +359,11 @@ def sweep(target: Target, *, say: Callable[[str], None], patience_s: float = 900
         _end(target, list(working))
     ssh.sweep(target)
     for left in runtime_home().glob(f"play-{target.id}-*"):
-        tool = left / "gate/tool"
-        if not (tool.exists() and _at_work(tool.read_text())):
+        try:
+            tool = (left / "gate/tool").read_text()
+        except OSError:
+            tool = ""
+        if not _at_work(tool):
             shutil.rmtree(left, ignore_errors=True)
     return runs
 

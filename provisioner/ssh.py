@@ -9,6 +9,7 @@ and netmiko out. The laptop's own ssh configuration is not read: a `Host *` with
 would undo the pin.
 """
 
+import contextlib
 import errno
 import os
 import re
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import paramiko
 
 CONNECT_TIMEOUT_S = 6
+_PID = re.compile(r"[0-9a-f]{1,8}")
 PORT = 22
 
 UNREADABLE = "look at the machine itself: what it says is not what was asked"
@@ -146,20 +148,24 @@ class Door:
 
 def _close(folder: Path) -> None:
     """End the connections behind the sockets of a folder, and remove it."""
-    for socket in folder.iterdir():
-        subprocess.run(
-            ["ssh", "-F", "none", "-o", f"ControlPath={_literal(socket)}", "-O", "exit", "--", "x"],
-            capture_output=True, check=False, timeout=10,
-        )  # fmt: skip
-        socket.unlink(missing_ok=True)
-    folder.rmdir()
+    with contextlib.suppress(OSError):  # somebody else sweeps it too
+        for socket in folder.iterdir():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                subprocess.run(
+                    ["ssh", "-F", "none", "-o", f"ControlPath={_literal(socket)}", "-O", "exit", "--", "x"],
+                    capture_output=True, check=False, timeout=10,
+                )  # fmt: skip
+            socket.unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def sweep(target: Target) -> None:
     """End the connections that killed processes of ours left open; those of living ones are theirs."""
-    for folder in target.control.iterdir():
-        if not Path(f"/proc/{int(folder.name, 16)}").exists():
-            _close(folder)
+    for entry in target.control.iterdir():
+        if entry.is_socket():  # of a version whose sockets all lay here
+            entry.unlink(missing_ok=True)
+        elif not (_PID.fullmatch(entry.name) and Path(f"/proc/{int(entry.name, 16)}").exists()):
+            _close(entry)
 
 
 def _literal(path: Path) -> str:

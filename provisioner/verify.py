@@ -246,10 +246,12 @@ def restart(seat: Seat, recorder: Recorder) -> list[Finding]:
     """Restart every host at once, as after a power cut, and wait until each answers in a new boot and has settled."""
     work, ask = seat.work, ["cat", "/proc/sys/kernel/random/boot_id"]
     seat.op.check()
-    former = {host: work.door.run(host, address, ask).stdout for host, address in work.met.items()}
+    former: dict[str, str] = {}
     recorder(Event("task_started", task=N_("Restarting every machine")))
     for host, address in work.met.items():
-        work.door.run(host, address, ["sudo", "-n", "systemd-run", "--on-active=1", "systemctl", "reboot"])
+        with contextlib.suppress(Unreachable):  # it is said below: it did not come back
+            former[host] = work.door.run(host, address, ask).stdout
+            work.door.run(host, address, ["sudo", "-n", "systemd-run", "--on-active=1", "systemctl", "reboot"])
     work.door.close()
     began = time.time()
 
@@ -257,7 +259,7 @@ def restart(seat: Seat, recorder: Recorder) -> list[Finding]:
         back, state = False, ""
         while not back and time.time() - began < RESTART_S:
             with contextlib.suppress(Unreachable):
-                back = work.door.run(host, work.met[host], ask, timeout_s=10).stdout not in ("", former[host])
+                back = work.door.run(host, work.met[host], ask, timeout_s=10).stdout not in ("", former.get(host, ""))
             time.sleep(0 if back else 0.5)
         with contextlib.suppress(Unreachable):
             if back:
@@ -266,7 +268,7 @@ def restart(seat: Seat, recorder: Recorder) -> list[Finding]:
                 ).stdout.strip()
         took = time.time() - began
         yes, no = N_("{host} came back after a restart."), N_("{host} did not come back whole after a restart.")
-        good = back and state in ("running", "degraded")
+        good = back and host in former and state in ("running", "degraded")
         return replace(judged(RESTARTED, good, yes, no, f"{took:.0f} s; {state}", host, host=host), at=began, took_s=took)
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:

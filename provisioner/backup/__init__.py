@@ -73,18 +73,19 @@ def run(work: Work, *, place: str = "", watch: Listener, say: Callable[[str], No
         say(f"! the second place lets this office's server delete what it keeps; the way over: {over}")
 
     def speak(op: Operation, host: str, talk: Talk) -> Iterator[Said]:
-        for words in _steps(work, place, _lost(op, host, place)):
+        for words in _steps(work, place, _lost(op, host, place, talk)):
+            op.check()
             yield from said(work, host, work.met[host], words, talk)
 
     return conduct(work, "backup", speak, heard, watch, say, commit=commit)
 
 
-def _lost(op: Operation, host: str, place: str) -> list[str]:
+def _lost(op: Operation, host: str, place: str, talk: Talk) -> list[str]:
     """Places that lost what this side knows of, each a failure of its own; empty when nothing is missing."""
     known = memory.known(op.work.target)
     if not any(known.values()):
         return []
-    seen = listed(op.work, host, place)
+    seen = listed(op.work, host, place, talk)
     found = memory.missing(known, seen)
     office = f"{op.work.target.office}{' --lab' if op.work.target.lab else ''}"
     for name, lost in found.items():

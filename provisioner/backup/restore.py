@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provisioner.backup.lines import Failed, Plan, Restored, Said, Step, as_detail
-from provisioner.backup.talk import PROGRAM, Talk, ask, conduct, failure, keeper, lines, said
+from provisioner.backup.talk import PROGRAM, WORK_IDLE_S, Talk, ask, conduct, failure, keeper, lines, said
 from provisioner.errors import BadInput, HostFailed
 from provisioner.nights import Offer, choose
 from provisioner.operation import Listener, Operation
@@ -130,31 +130,32 @@ def carried(work: Work, host: str, words: Sequence[str], carry: Carry, talk: Tal
     unpack = ["sudo", "-n", "sh", "-c", _UNPACK, "unpack", carry.to, str(carry.most_bytes)]
     there = work.door.command(carry.host, work.met[carry.host], unpack)
     here = work.door.command(host, work.met[host], ["sudo", "-n", PROGRAM, *words])
-    pipe = subprocess.PIPE
+    pipe, refused = subprocess.PIPE, bytearray()
     with (
-        subprocess.Popen(here, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True, errors="replace") as giver,
-        subprocess.Popen(there, stdin=giver.stdout, stdout=subprocess.DEVNULL, stderr=pipe, text=True, errors="replace") as taker,
+        subprocess.Popen(here, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe) as giver,
+        subprocess.Popen(there, stdin=giver.stdout, stdout=subprocess.DEVNULL, stderr=pipe) as taker,
     ):
         assert giver.stdout
         assert giver.stderr
         assert taker.stderr
-        talk.running += [giver, taker]
+        talk.hold(giver, taker)
         giver.stdout.close()  # the taker's now: its end is the giver's
         last: Said | None = None
         try:
-            for last in lines(host, giver.stderr):
+            for last in lines(host, giver.stderr, {taker.stderr: refused}, WORK_IDLE_S):
                 if not isinstance(last, Restored):
                     yield last
+            refused += taker.stderr.read(65536)
         except BaseException:
             talk.stop()
             raise
-        refused = taker.stderr.read(65536).strip()
     if talk.stopped:
         return
     if 255 in (giver.returncode, taker.returncode):
-        raise explain(host if giver.returncode == 255 else carry.host, "", work.door.user, refused)
+        raise explain(host if giver.returncode == 255 else carry.host, "", work.door.user, refused.decode(errors="replace"))
     if taker.returncode and isinstance(last, Restored | Step):
-        cause = f"{carry.host}: {(refused.splitlines() or ['it did not take it'])[-1][:400]}"
+        words = refused.decode(errors="replace").strip().splitlines() or ["it did not take it"]
+        cause = f"{carry.host}: {words[-1][:400]}"
         yield Failed(event="failed", cause=cause)
     elif isinstance(last, Restored):
         yield last

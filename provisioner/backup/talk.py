@@ -1,12 +1,12 @@
 """The conversation with `office-backup` on the server: its lines as it says them, and one run under the lease around it."""
 
+import contextlib
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import IO, Any
 
-from provisioner import runs
+from provisioner import answers, runs
 from provisioner.backup import memory
 from provisioner.backup.lines import ALL_BYTES, LINE_BYTES, Failed, PlaceDone, PlaceFailed, Said, Snapshots, moment, read
 from provisioner.errors import BadInput, HostFailed, Missing, Unreachable, Unreadable
@@ -21,6 +21,8 @@ from provisioner.runs import Event, Run
 from provisioner.ssh import UNREADABLE, explain
 
 PROGRAM = "/usr/local/sbin/office-backup"
+LIST_IDLE_S = 30 * 60  # restic counts what each night holds before it says anything
+WORK_IDLE_S = 6 * 3600  # a repository that is tidied or read says nothing meanwhile
 
 
 def keeper(target: Target) -> str:
@@ -43,8 +45,14 @@ class Talk:
     """The programs that speak with the server now, so that somebody else can end them: the server undoes what it was at."""
 
     def __init__(self) -> None:
-        self.running: list[subprocess.Popen[str]] = []
+        self.running: list[subprocess.Popen[bytes]] = []
         self.stopped = False
+
+    def hold(self, *processes: "subprocess.Popen[bytes]") -> None:
+        """One more; it is ended at once when the talk is over already."""
+        self.running += processes
+        if self.stopped:
+            self.stop()
 
     def stop(self, _: str = "") -> None:
         """End them."""
@@ -63,23 +71,22 @@ def meet(work: Work, watch: Listener) -> tuple[str, str]:
     return host, work.met[host]
 
 
-def lines(host: str, stream: IO[str]) -> Iterator[Said]:
+def lines(host: str, stream: IO[bytes], beside: Mapping[IO[bytes], bytearray], idle_s: float) -> Iterator[Said]:
     """What a program says, each line by its shape.
 
     Raises:
-        Unreadable: a line of another shape, or too much of it.
+        Unreadable: a line of another shape, too much of it, or nothing for too long.
     """
-    total = 0
-    while line := stream.readline(LINE_BYTES):
-        total += len(line)
-        if total > ALL_BYTES or not line.endswith("\n"):
-            raise Unreadable(f"{host} says too much where a short answer belongs; the rest was not read", hint=UNREADABLE)
-        if line.startswith("{"):
-            try:
-                if one := read(line):
-                    yield one
-            except ValueError as error:
-                raise Unreadable(f"{host} says what cannot be read: {error}", hint=UNREADABLE) from error
+    try:
+        for line in answers.follow(stream, beside, idle_s=idle_s, line_bytes=LINE_BYTES, all_bytes=ALL_BYTES):
+            if line.startswith("{") and (one := read(line)):
+                yield one
+    except answers.TooMuch as error:
+        raise Unreadable(f"{host} says {error} where a short answer belongs; the rest was not read", hint=UNREADABLE) from error
+    except TimeoutError as error:
+        raise Unreadable(f"{host} says {error}, and was not waited for any longer", hint=UNREADABLE) from error
+    except ValueError as error:
+        raise Unreadable(f"{host} says what cannot be read: {error}", hint=UNREADABLE) from error
 
 
 def said(work: Work, host: str, address: str, words: Sequence[str], talk: Talk | None = None) -> Iterator[Said]:
@@ -92,27 +99,25 @@ def said(work: Work, host: str, address: str, words: Sequence[str], talk: Talk |
     """
     command = work.door.command(host, address, ["sudo", "-n", PROGRAM, "--attached", *words])
     talk = talk or Talk()
-    with (
-        tempfile.TemporaryFile() as complaints,
-        subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True, errors="replace"
-        ) as process,
-    ):
+    complaints = bytearray()
+    quick = words[0] == "list" or "--plan" in words
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin
         assert process.stdout
-        talk.running.append(process)
+        assert process.stderr
+        talk.hold(process)
         try:
-            yield from lines(host, process.stdout)
+            yield from lines(host, process.stdout, {process.stderr: complaints}, LIST_IDLE_S if quick else WORK_IDLE_S)
         except BaseException:
-            process.terminate()
+            process.kill()  # the connection's end is what its program there ends by
             raise
         finally:
-            process.stdin.close()
+            with contextlib.suppress(OSError):
+                process.stdin.close()
         process.wait()
-        complaints.seek(0)
-        stderr = complaints.read(65536).decode(errors="replace")
     if talk.stopped:
         return
+    stderr = complaints.decode(errors="replace")
     if process.returncode == 255:
         raise explain(host, address, work.door.user, stderr)
     if process.returncode not in (0, 1):
@@ -137,10 +142,10 @@ def ask(work: Work, place: str = "", watch: Listener = lambda _: None) -> list[P
     return [replace(one, problem=one.problem or missing.get(one.name, "")) for one in found]
 
 
-def listed(work: Work, host: str, place: str) -> list[Place]:
+def listed(work: Work, host: str, place: str, talk: Talk | None = None) -> list[Place]:
     """What the server itself says of every place, or of one."""
     found = []
-    for line in said(work, host, work.met[host], ["list", *place_words(place)]):
+    for line in said(work, host, work.met[host], ["list", *place_words(place)], talk):
         if isinstance(line, Failed):
             raise failure(line, work)
         if isinstance(line, PlaceFailed):
@@ -206,6 +211,7 @@ def conduct(
         op.begun = True
         talk, held = Talk(), dict[str, dict[str, float]]()
         with op.stopping(talk.stop):
+            op.check()
             for line in speak(op, host, talk):
                 if isinstance(line, PlaceDone):
                     held[line.place] = {one.id[:12]: moment(one.time).timestamp() for one in line.held}

@@ -111,7 +111,7 @@ def _show_seen(voice: Voice, seen: "Office", here: dict[str, Any]) -> None:
             more = [key for key in who["keys"] if key not in here[login]["keys"]]
             if more:
                 voice.out.print(
-                    Text(f"! {told.host}: {login} with a key of no file: {', '.join(more)}", "yellow"), soft_wrap=True
+                    Text(shown(f"! {told.host}: {login} with a key of no file: {', '.join(more)}"), "yellow"), soft_wrap=True
                 )
         for login in told.strangers:
             voice.out.print(Text(f"! {told.host}: nobody knows {shown(login)}, who is let in", "yellow"), soft_wrap=True)

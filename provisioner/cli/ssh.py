@@ -1,13 +1,14 @@
 """`ssh`: into a host with its pinned key."""
 
 import os
-import subprocess
 from dataclasses import replace
 
 import click
 
 from provisioner.cli.common import Voice, lab_option, office_argument, plug, verb
-from provisioner.errors import BadInput, Unreachable
+from provisioner.errors import BadInput, Unreachable, Unreadable
+
+SSH_S, SSH_BYTES = 86_400, 64 << 20  # of a command that a person runs, all of it kept in memory
 
 
 @verb("ssh", context_settings={"ignore_unknown_options": True})
@@ -17,6 +18,7 @@ from provisioner.errors import BadInput, Unreachable
 @lab_option
 def ssh(voice: Voice, office: str, host: str, command: tuple[str, ...], lab: bool) -> int | None:
     """Log in to HOST of OFFICE, or run CMD there; its exit code becomes ours (255: no connection becomes 5)."""
+    from provisioner import answers
     from provisioner.operation.reaching import find
     from provisioner.operation.selection import prepare
 
@@ -32,7 +34,10 @@ def ssh(voice: Voice, office: str, host: str, command: tuple[str, ...], lab: boo
     if voice.as_json:
         if not command:
             raise BadInput("--json needs a command to run", hint=f"provisioner --json ssh {office} {host} -- CMD")
-        done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False)
+        try:
+            done = answers.call(words, timeout_s=SSH_S, limit_bytes=SSH_BYTES)
+        except answers.TooMuch as error:
+            raise Unreadable(f"{host} says {error}; without --json it goes to the terminal as it comes") from error
         voice.result(
             {"office": office, "host": host, "exit": done.returncode, "stdout": done.stdout, "stderr": done.stderr},
             lambda: None,

@@ -7,6 +7,7 @@ lease given back. A workflow does its work inside `operation(...)` and keeps no 
 
 import contextlib
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from typing import Any
 from provisioner import plays, runs
 from provisioner.errors import BadInput, Busy, Unreachable, Unreadable, Unverified, described
 from provisioner.inventory import git
-from provisioner.operation.lease import Lease, Mark
+from provisioner.operation.lease import Lease, Mark, boottime
 from provisioner.operation.lock import alone, held
 from provisioner.operation.marks import marks, refuse_older_copy, unlike_the_audit
 from provisioner.operation.reaching import find, reach, remember
@@ -49,7 +50,8 @@ class Operation:
     lease: Lease | None = None
     begun: bool = False  # from here on the run is kept in the audit, however it ends
     status: str = "interrupted"
-    applied: dict[str, Mark | None] = field(default_factory=dict)  # what the hosts remember
+    applied: dict[str, Mark | None] = field(default_factory=dict)  # what the hosts remember of the last apply
+    newest: dict[str, Mark | None] = field(default_factory=dict)  # and of the last run of any verb
     summary: Mapping[str, Any] | None = None  # what the audit keeps, where it is not the run as it was counted
     more: dict[str, Any] = field(default_factory=dict)  # what the audit keeps beside
     run: Run = field(default_factory=Run)
@@ -65,11 +67,13 @@ class Operation:
         return self.work.met
 
     def check(self) -> None:
-        """Before each step of the work.
+        """Before each step of the work; waits where the lease is to be asked for first, as after the laptop's sleep.
 
         Raises:
             LeaseLost: the lease is gone.
         """
+        while self.lease and not self._lost and boottime() > self.lease.good_until:
+            time.sleep(0.2)  # its own thread asks within a second
         if self._lost:
             raise LeaseLost(self._lost, hint=f"provisioner runs show {self.work.target.office} {self.work.run_id}")
 
@@ -106,6 +110,7 @@ def operation(
     say: Say,
     leased: bool = True,
     reaching: bool = True,
+    compared: bool = False,
     force: bool = False,
     commit: bool = True,
     moved: Mapping[str, str] = MappingProxyType({}),
@@ -122,6 +127,7 @@ def operation(
         say: gets one line for the person waiting, now and then.
         leased: it changes something: alone on this laptop, under the lease. Without, it only reads, beside whoever works.
         reaching: the hosts are met here; a workflow with a way of its own says no.
+        compared: it brings hosts where our copy wants them: an older copy, or a torn mark, stops it; else that is only said.
         force: go on though our copy is older, a mark is torn or the audit was cut; recorded.
         commit: one commit of what is kept (real offices in git only).
         moved: where the work may move a host to.
@@ -143,7 +149,7 @@ def operation(
         error = ""
         try:
             if reaching:
-                _arrive(op, needs, moved if leased else None, force=force)
+                _arrive(op, needs, moved if leased else None, compared=compared, force=force)
             yield op
             op.check()
         except (Interrupted, LeaseLost) as reason:
@@ -169,19 +175,20 @@ def operation(
         )
 
 
-def _arrive(op: Operation, needs: Sequence[str], moved: Mapping[str, str] | None, *, force: bool) -> None:
+def _arrive(op: Operation, needs: Sequence[str], moved: Mapping[str, str] | None, *, compared: bool, force: bool) -> None:
     """Whatever killed runs left, where the hosts answer, the lease (with `moved`), and our copy against what they remember."""
     work = op.work
     plays.sweep(work.target, say=op.say)
     reach(work, op.recorder)
     _needed(work, needs)
     if work.met and moved is not None:
-        _take(op, moved, force=force)
+        _take(op, moved, compared=compared, force=force)
     elif work.met:
-        op.applied, unknown = marks(work.door, work.met)
+        op.applied, op.newest, unknown = marks(work.door, work.met)
         for host, problem in unknown.items():
-            _leave_out(op, host, problem, force=force)
-    _compare_copies(op, force=force, changing=moved is not None)
+            if compared or problem != "torn":
+                _leave_out(op, host, problem, force=force)
+    _compare_copies(op, compared=compared, force=force, changing=moved is not None)
 
 
 def _needed(work: Work, needs: Sequence[str]) -> None:
@@ -206,13 +213,13 @@ def _bystanders(work: Work) -> dict[str, str]:
     return around.met
 
 
-def _take(op: Operation, moved: Mapping[str, str], *, force: bool) -> None:
+def _take(op: Operation, moved: Mapping[str, str], *, compared: bool, force: bool) -> None:
     """The lease on every host of the office that answers; a host that cannot keep one is left alone."""
     work = op.work
     everywhere = work.met | _bystanders(work)
     lease = Lease(work.door, everywhere, work.run_id, work.door.user, lost=op.lose, moved=dict(moved))
     lease.__enter__()
-    op.lease, op.applied = lease, {host: mark for host, mark in lease.applied.items() if host in everywhere}
+    op.lease, op.applied, op.newest = lease, dict(lease.applied), dict(lease.newest)
     op.recorder(Event("lease_taken", detail={"hosts": sorted(set(everywhere) - set(lease.failed))}))
     for host, problem in lease.failed.items():
         if host in work.met:
@@ -220,8 +227,10 @@ def _take(op: Operation, moved: Mapping[str, str], *, force: bool) -> None:
         else:
             op.say(str(problem))
     for host, torn in lease.torn.items():
-        if "applied.json" in torn or "refused.json" in torn:
-            _leave_out(op, host, "torn", force=force)
+        if {"applied.json", "refused.json"} & set(torn):
+            _leave_out(op, host, "torn", force=force) if compared else op.say(
+                f"{host}: its mark of what was last applied is torn"
+            )
         elif host in work.met:
             op.say(f"{host}: a torn mark of who works there was made new")
 
@@ -246,7 +255,7 @@ def _silent(problem: Exception | str) -> bool:
     return isinstance(problem, Unreachable) and not isinstance(problem, Unreadable)
 
 
-def _compare_copies(op: Operation, *, force: bool, changing: bool) -> None:
+def _compare_copies(op: Operation, *, compared: bool, force: bool, changing: bool) -> None:
     """Our copy against what the hosts remember.
 
     Raises:
@@ -254,14 +263,19 @@ def _compare_copies(op: Operation, *, force: bool, changing: bool) -> None:
         Unverified: the audit lacks a run that a host remembers, and this run would take the memory's place.
     """
     target = op.work.target
-    if not force:
-        refuse_older_copy(target.inventory, op.applied)
-    differs = unlike_the_audit(target.summaries, op.applied)
+    try:
+        if not force:
+            refuse_older_copy(target.inventory, op.applied)
+    except Busy as older:
+        if compared:
+            raise
+        op.say(f"! {older}")
+    differs = unlike_the_audit(target.summaries, op.applied) | unlike_the_audit(target.summaries, op.newest)
     op.audit_differs = list(differs.values())
     for host, said in differs.items():
         op.recorder(Event("audit_differs", host, detail={"problem": said}))
         op.say(f"! {said}")
-    if differs and changing and op.verb == "apply" and not force:
+    if differs and changing and compared and not force:
         raise Unverified(
             f"the audit of {target.office} was cut or altered: {next(iter(differs.values()))}",
             hint=f"git pull; provisioner runs check {target.office}; --force goes on, and the audit says so",
@@ -283,6 +297,8 @@ def _leave(op: Operation, *, commit: bool, finish: Callable[[Operation], None]) 
         if commit and not target.lab:
             op.commit = _commit(op, str(summary["status"]))
         finish(op)
+        if op.lease:
+            op.lease.note(_newest(op))
     except (OSError, BadInput) as problem:
         if not op.recorder.torn:
             why = described(problem) if isinstance(problem, OSError) else str(problem)
@@ -290,6 +306,19 @@ def _leave(op: Operation, *, commit: bool, finish: Callable[[Operation], None]) 
                 f"the run ended ({op.run.status}), but not all of what it leaves could be kept on this laptop: {why}",
                 hint="make room, then the same command again",
             ) from problem
+
+
+def _newest(op: Operation) -> dict[str, Any]:
+    """What the hosts remember of this run: whoever cuts it off the audit's end is found by asking them."""
+    assert op.kept
+    return {
+        "run": op.run.id,
+        "technician": op.run.technician,
+        "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "summary": op.kept.name,
+        "summary_sha256": hashlib.sha256(op.kept.read_bytes()).hexdigest(),
+        "uncommitted": not op.work.target.lab and op.commit is None,
+    }
 
 
 _PAST = {"apply": "applied", "verify": "verified"}
@@ -315,17 +344,10 @@ def leave_marks(op: Operation) -> list[str]:
     done = [h for h, v in run.hosts.items() if v.counts["ok"] and not v.counts["failed"] and not v.counts["unreachable"]]
     remember(target, {host: str(office.hosts[host].address) for host in done if office.hosts[host].kind != "router"})
     op.lease.settled(done)
-    untold = op.lease.mark(
-        {
-            "office": target.office,
-            "run": run.id,
-            "technician": run.technician,
-            "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-            "commit": op.commit or git.head(target.inventory),
-            "summary": op.kept.name,
-            "summary_sha256": hashlib.sha256(op.kept.read_bytes()).hexdigest(),
-            "dossier_sha256": hashlib.sha256((target.folder / "dossier.yml").read_bytes()).hexdigest(),
-        },
-        sorted(op.work.met),
-    )
-    return [host for host in untold if host in done]
+    mark = {
+        **_newest(op),
+        "office": target.office,
+        "commit": op.commit or git.head(target.inventory),
+        "dossier_sha256": hashlib.sha256((target.folder / "dossier.yml").read_bytes()).hexdigest(),
+    }
+    return [host for host in op.lease.mark(mark, sorted(op.work.met)) if host in done]

@@ -8,6 +8,7 @@ mark: what was last applied, from which commit; and from which commit a technici
 the next mark: a copy that lacks it still has that technician on its list.
 """
 
+import contextlib
 import json
 import os
 import secrets
@@ -74,7 +75,8 @@ def applied():
         refused = None
     return {**(mark or {}), "refused": list(refused.values())} if refused else mark
 def say(answer):
-    print(json.dumps({**answer, "torn": sorted(set(torn))}))
+    newest = read("newest.json", {"summary": TEXT, "summary_sha256": TEXT})
+    print(json.dumps({**answer, "newest": newest, "torn": sorted(set(torn))}))
     sys.exit()
 do = ask["do"]
 lease = read("lease.json", LEASE)
@@ -94,11 +96,12 @@ if do == "take":
 elif do == "renew":
     if mine: put("lease.json", stamp({k: v for k, v in lease.items()}))
     else: answer = {"ok": False, "lease": lease}
-elif do in ("release", "mark"):
+elif do in ("release", "mark", "note"):
     if not mine: answer = {"ok": False, "lease": lease}
     elif do == "mark":
         put("applied.json", ask["applied"])
         if os.path.exists(f"{base}/refused.json"): os.unlink(f"{base}/refused.json")  # this copy knew who had left
+    elif do == "note": put("newest.json", ask["newest"])
     else: os.unlink(f"{base}/lease.json")
 answer["applied"] = applied()
 say(answer)
@@ -127,6 +130,7 @@ class Mark(Answer):
     run: Short = ""
     summary: Short = ""
     summary_sha256: Short = ""
+    uncommitted: bool = False  # whoever did it left the summary to be committed by hand
     refused: tuple["Mark", ...] = Field(default=(), max_length=1000)
 
 
@@ -138,6 +142,7 @@ class Keeper(Answer):
     ago_s: float = 0.0
     restarted: bool = False
     applied: Mark | None = None
+    newest: Mark | None = None
     torn: tuple[Short, ...] = Field(default=(), max_length=10)
 
 
@@ -196,6 +201,7 @@ class Lease:
     technician: str
     lost: Callable[[str], None]
     applied: dict[str, Mark | None] = field(default_factory=dict)
+    newest: dict[str, Mark | None] = field(default_factory=dict)
     torn: dict[str, tuple[str, ...]] = field(default_factory=dict)
     failed: dict[str, ProvisionerError] = field(default_factory=dict)
     moved: dict[str, str] = field(default_factory=dict)
@@ -246,7 +252,7 @@ class Lease:
             raise self._busy(host, answer, answer.lease)
         self._taken.append(host)
         self._answered[host] = asked
-        self.applied[host] = answer.applied
+        self.applied[host], self.newest[host] = answer.applied, answer.newest
         if answer.torn:
             self.torn[host] = answer.torn
 
@@ -289,6 +295,13 @@ class Lease:
         return min(self._answered.values()) + LEASE_S * 3 / 5
 
     def _renew(self) -> None:
+        """Until it is given back; whatever ends this thread ends the work too."""
+        try:
+            self._renewing()
+        except Exception as problem:  # no room for a process, a folder that vanished: nobody would know
+            self.lost(f"the lease cannot be renewed: {problem}")
+
+    def _renewing(self) -> None:
         """Every fifth of the lease; a host that could not be asked for three fifths of it, or says no, ends the run."""
         due = min(self._answered.values()) + LEASE_S / 5
         while not self._done.wait(min(1.0, LEASE_S / 20)):  # a wait does not count while the lid is closed: many short ones
@@ -322,6 +335,12 @@ class Lease:
             if not told:  # unreachable, or somebody else's by now
                 untold.append(host)
         return untold
+
+    def note(self, newest: Mapping[str, Any]) -> None:
+        """Leave on the hosts which run was the newest; one that cannot be told remembers an earlier one."""
+        for host in list(self._taken):
+            with contextlib.suppress(Unreachable, HostKeyChanged, HostFailed):
+                self._ask(host, {"do": "note", "token": self._token, "newest": dict(newest)})
 
     def release(self) -> None:
         """Give it back; a host that cannot be told will see it run out."""

@@ -12,10 +12,13 @@ from provisioner.operation.reaching import find
 from provisioner.operation.selection import prepare
 from provisioner.ssh import Door
 
+Marks = dict[str, Mark | None]
 
-def marks(door: Door, met: Mapping[str, str]) -> tuple[dict[str, Mark | None], dict[str, ProvisionerError | str]]:
-    """What was last applied on each host, as the host remembers it: host -> mark or None; and of which that cannot be known."""
-    known: dict[str, Mark | None] = {}
+
+def marks(door: Door, met: Mapping[str, str]) -> tuple[Marks, Marks, dict[str, ProvisionerError | str]]:
+    """What was last applied on each host, its newest run, as it remembers them; and why a host's cannot be known."""
+    known: Marks = {}
+    newest: Marks = {}
     unknown: dict[str, ProvisionerError | str] = {}
     for host in sorted(met):
         try:
@@ -23,10 +26,10 @@ def marks(door: Door, met: Mapping[str, str]) -> tuple[dict[str, Mark | None], d
         except (ProvisionerError, Unreachable) as problem:
             unknown[host] = problem
             continue
-        known[host] = answer.applied
+        known[host], newest[host] = answer.applied, answer.newest
         if "applied.json" in answer.torn or "refused.json" in answer.torn:
             unknown[host] = "torn"
-    return known, unknown
+    return known, newest, unknown
 
 
 def refuse_older_copy(root: Path, applied: Mapping[str, Mark | None]) -> None:
@@ -51,7 +54,7 @@ def unlike_the_audit(summaries: Path, applied: Mapping[str, Mark | None]) -> dic
     """Where a host remembers a run that our audit does not have as it was: host -> what it remembers."""
     found = {}
     for host, mark in sorted(applied.items()):
-        if not mark or not mark.summary or "/" in mark.summary:
+        if not mark or not mark.summary or "/" in mark.summary or mark.uncommitted:
             continue
         path = summaries / mark.summary
         whole = path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == mark.summary_sha256
@@ -71,11 +74,12 @@ def ask_all(target: Target) -> tuple[dict[str, tuple[str, str]], dict[str, str]]
     work = prepare(target)
     try:
         find(work, lambda _: None)
-        known, unknown = marks(work.door, work.met)
+        known, newest, unknown = marks(work.door, work.met)
     finally:
         work.door.close()
-    differs = unlike_the_audit(target.summaries, known)
-    told = {host: (mark.summary if mark else "no run", differs.get(host, "")) for host, mark in known.items()}
+    differs = unlike_the_audit(target.summaries, known) | unlike_the_audit(target.summaries, newest)
+    last = {host: newest[host] or mark for host, mark in known.items()}
+    told = {host: (mark.summary if mark else "no run", differs.get(host, "")) for host, mark in last.items()}
     unasked = {host: work.found[host].problem for host in work.hosts if host not in work.met}
     unasked |= {
         host: f"{host}: {problem}" if problem != "torn" else f"{host}: its mark is torn" for host, problem in unknown.items()

@@ -203,6 +203,9 @@ def try_out(proof: Proof, seat: Seat) -> list[Finding]:
         found = list(proof.run(seat))
     except (Unreachable, HostKeyChanged) as error:
         found = [Finding(part.check, Level.UNKNOWN, NO_ANSWER, evidence=str(error)) for part in proof.every]
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:  # of what a host said, however it said it
+        said = f"{proof.check}: an answer that cannot be read ({type(error).__name__}: {error})"
+        found = [Finding(part.check, Level.UNKNOWN, NO_ANSWER, evidence=said) for part in proof.every]
     took = time.time() - began
     if not found:
         found = [Finding(part.check, Level.UNKNOWN, NO_ANSWER) for part in proof.every]

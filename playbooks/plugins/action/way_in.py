@@ -14,6 +14,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
+from provisioner import answers
+
 CONFIRM = "sudo -n /usr/bin/python3 /var/lib/provisioner/way-in/restore.py --confirm"
 TRIES = 3  # sshd takes its new settings up within a moment
 TRY_S = 20
@@ -35,7 +37,11 @@ class ActionModule(ActionBase):  # type: ignore[misc] - Ansible's base classes h
         again = {**self._task.args, "do": "restore"}
         back: dict[str, Any] = self._execute_module(module_name="way_in", module_args=again, task_vars=task_vars)
         evidence = "\n".join([problem, *(str(note) for note in back.get("notes", []))])
-        said = "nobody would get in any more with what is to be set here; the former way in is back, nothing is lost"
+        how = "the former way in is back, nothing is lost"
+        if back.get("failed") or back.get("unreachable"):
+            why = back.get("msg") or "the machine does not answer"
+            how = f"the former way in comes back by itself within two minutes ({why})"
+        said = f"nobody would get in any more with what is to be set here; {how}"
         return {"failed": True, "msg": f"{said}:\n{evidence}"}
 
     def _new_login(self) -> str:
@@ -50,14 +56,14 @@ class ActionModule(ActionBase):  # type: ignore[misc] - Ansible's base classes h
         for attempt in range(TRIES):
             time.sleep(1 if attempt else 0.3)
             try:
-                done = subprocess.run(
-                    words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=TRY_S, check=False
-                )
+                done = answers.call(words, timeout_s=TRY_S, limit_bytes=1 << 20)
             except subprocess.TimeoutExpired:
                 problem = f"a new login has no answer within {TRY_S} s"
                 continue
+            except answers.TooMuch as error:
+                return f"a new login says {error} where nothing is to be said"
             if done.returncode == 0:
                 return ""
-            said = done.stderr[-2000:].decode(errors="replace").strip().splitlines()
+            said = done.stderr[-2000:].strip().splitlines()
             problem = f"a new login fails: {said[-1][:300] if said else f'exit code {done.returncode}'}"
         return problem

@@ -27,6 +27,8 @@ KEPT: dict[str, type] = {
     "msg": str, "stdout": str, "stderr": str, "module_stdout": str, "module_stderr": str,
     "written": list, "units": list, "notes": list, "differs": list,
 }  # fmt: skip
+# of a honest module's: role base's longest file has 1,218 lines, all files of a role together some thousands
+DIFFS, DIFF_CHARS, DIFF_LINES = 200, 256 << 10, 4000
 SIDES = ("before", "after", "before_header", "after_header", "prepared")
 
 
@@ -66,6 +68,12 @@ class _Process(subprocess.Popen):  # type: ignore[type-arg] - as Ansible's ssh c
 ssh.subprocess = types.SimpleNamespace(**{**vars(subprocess), "Popen": _Process})
 
 
+def short(text: str) -> str:
+    """A side of a diff no longer than one can be: comparing takes the square of it."""
+    lines = text[:DIFF_CHARS].splitlines(keepends=True)
+    return "".join(lines[:DIFF_LINES])
+
+
 def plain(value: object) -> object:
     """A value without anything that Ansible would take for its own."""
     if isinstance(value, dict):
@@ -78,11 +86,12 @@ def plain(value: object) -> object:
 def sides(value: object) -> object:
     """A diff as our events show it."""
     if isinstance(value, list):
-        return [sides(one) for one in value if isinstance(one, dict)]
+        return [sides(one) for one in value[:DIFFS] if isinstance(one, dict)]
     if not isinstance(value, dict):
         return []
-    texts = {side: value[side] for side in SIDES if isinstance(value.get(side), str)}
-    return texts | {side: plain(value[side]) for side in ("before", "after") if isinstance(value.get(side), (dict, list))}
+    texts = {side: short(value[side]) for side in SIDES if isinstance(value.get(side), str)}
+    others = {side: plain(value[side]) for side in ("before", "after") if isinstance(value.get(side), (dict, list))}
+    return texts | {side: one if len(json.dumps(one)) < DIFF_CHARS else {} for side, one in others.items()}
 
 
 def known(answer: dict[str, Any]) -> dict[str, Any]:

@@ -155,7 +155,9 @@ def differences(module: AnsibleModule, wanted: list[dict[str, Any]]) -> list[str
                 where = winner(name, one["files"])
                 said = f"{name} is {found[name]!r}" if name in found else f"{name} is not set"
                 wrong.append(f"{said} in force, not {str(value)!r}{f': it stands in {where}' if where else ''}")
-        wrong += [f"{' '.join(one['ask'])} does not show {text!r}" for text in one["holds"] if text not in out]
+        lacking = [text for text in one["holds"] if text not in out]
+        there = ", ".join(path for pattern in one["files"] for path in sorted(glob.glob(pattern))) if lacking else ""
+        wrong += [f"{' '.join(one['ask'])} does not show {text!r}{f': look at {there}' if there else ''}" for text in lacking]
     return wrong
 
 

@@ -78,18 +78,30 @@ try:
     with open(f"{home}/former.json") as file: kept = json.load(file)
 except FileNotFoundError:
     sys.exit(how == "--confirm")  # put back already: too late
+wrong = []
+def restore(path, was):
+    if was is None:
+        with contextlib.suppress(FileNotFoundError): os.unlink(path)
+        return
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(f"{path}~", "wb") as file:  # sudo and sshd leave such names alone
+        os.fchmod(file.fileno(), was["mode"]); os.fchown(file.fileno(), was["uid"], was["gid"])
+        file.write(base64.b64decode(was["content"])); file.flush(); os.fsync(file.fileno())
+    os.rename(f"{path}~", path)
 if how != "--confirm":
     for path, was in kept["files"].items():
-        if was is None:
-            with contextlib.suppress(FileNotFoundError): os.unlink(path)
-            continue
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(f"{path}~", "wb") as file:  # sudo and sshd leave such names alone
-            os.fchmod(file.fileno(), was["mode"]); os.fchown(file.fileno(), was["uid"], was["gid"])
-            file.write(base64.b64decode(was["content"])); file.flush(); os.fsync(file.fileno())
-        os.rename(f"{path}~", path)
-    for words in kept["undo"] if how != "--at-start" else []:
-        subprocess.run(words, capture_output=True, check=False)
+        try: restore(path, was)
+        except OSError as error: wrong.append(f"{path}: {error}")
+    if how != "--at-start":
+        # the table as it was loaded, not the file's: others' tables are not ours to flush
+        if kept["table"] is not None:
+            subprocess.run(["nft", "delete", "table", "inet", "office"], capture_output=True, check=False)
+            if kept["table"]:
+                subprocess.run(["nft", "-f", "-"], input=kept["table"], text=True, capture_output=True, check=False)
+        for words in kept["undo"]:
+            subprocess.run(words, capture_output=True, check=False)
+if wrong:  # the next start tries it again
+    sys.exit("; ".join(wrong))
 for path in ("/etc/systemd/system/office-way-in.service", "/etc/systemd/system/multi-user.target.wants/office-way-in.service"):
     with contextlib.suppress(FileNotFoundError): os.unlink(path)
 shutil.rmtree(home)
@@ -131,11 +143,11 @@ def write(path: str, text: str, mode: int) -> None:
         os.fsync(file.fileno())
 
 
-def arm(module: AnsibleModule, paths: list[str], undo: list[list[str]]) -> None:
+def arm(module: AnsibleModule, paths: list[str], undo: dict[str, object]) -> None:
     """Keep the former files, and have them put back by a timer, and by the next start."""
     os.makedirs(HOME, mode=0o700, exist_ok=True)
     write(f"{HOME}/restore.py", RESTORE, 0o700)
-    write(f"{HOME}/former.part", json.dumps({"files": {path: former(path) for path in paths}, "undo": undo}), 0o600)
+    write(f"{HOME}/former.part", json.dumps({"files": {path: former(path) for path in paths}, **undo}), 0o600)
     os.rename(f"{HOME}/former.part", f"{HOME}/former.json")
     write(f"/etc/systemd/system/{UNIT}.service", AT_START, 0o644)
     wants = "/etc/systemd/system/multi-user.target.wants"
@@ -150,9 +162,19 @@ def arm(module: AnsibleModule, paths: list[str], undo: list[list[str]]) -> None:
         module.fail_json(msg=f"nothing would put the former way in back, so it is not changed: {(err or out).strip()[-400:]}")
 
 
-def back() -> None:
-    """Put the former files back now, by the program that the timer would run."""
-    subprocess.run(["/usr/bin/python3", f"{HOME}/restore.py", "--now"], check=False)
+def back() -> str:
+    """Put the former files back now, by the program that the timer would run; what could not be."""
+    words = ["/usr/bin/python3", f"{HOME}/restore.py", "--now"]
+    done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False)
+    return done.stderr.strip()[-400:] if done.returncode else ""
+
+
+def loaded(module: AnsibleModule) -> str:
+    """Our table of the firewall as the kernel has it; empty when it has none."""
+    if not module.get_bin_path("nft", opt_dirs=["/usr/sbin"]):
+        return ""
+    code, out, _ = module.run_command(["nft", "list", "table", "inet", "office"])
+    return "" if code else out
 
 
 def since(module: AnsibleModule, began: float) -> list[str]:
@@ -191,8 +213,8 @@ def main() -> None:
     )
     if module.params["do"] == "restore":
         said = since(module, time.time() - module.params["wait_s"])
-        back()
-        module.exit_json(changed=False, written=[], notes=said)
+        wrong = back()
+        module.exit_json(changed=False, written=[], notes=said, failed=bool(wrong), msg=wrong)
     if os.path.exists(f"{HOME}/former.json") and not module.check_mode:  # of a run that died before it could prove it
         back()
     files = module.params["files"]
@@ -206,7 +228,9 @@ def main() -> None:
                 os.unlink(new)
         module.exit_json(changed=bool(written), written=written, diff=diffs, notes=[])
     loads = [load for load in module.params["load"] if load["of"] in written]
-    arm(module, written, [load["argv"] for load in loads if not load["stdin"]])
+    firewall = any(load["argv"][0] == "nft" for load in loads)
+    again = [load["argv"] for load in loads if not load["stdin"] and load["argv"][0] != "nft"]
+    arm(module, written, {"undo": again, "table": loaded(module) if firewall else None})
     for file, new, uid, gid in due:
         put(module, file, new, uid, gid)
     for path in extra:
@@ -214,8 +238,9 @@ def main() -> None:
     for load in loads:
         code, out, err = module.run_command(load["argv"], data=load["stdin"] or None)
         if code:
-            back()
-            module.fail_json(msg=f"{' '.join(load['argv'])}: {(err or out).strip()[-800:]}; the former way in is back")
+            wrong = back()
+            how = f"the former way in is not whole ({wrong})" if wrong else "the former way in is back"
+            module.fail_json(msg=f"{' '.join(load['argv'])}: {(err or out).strip()[-800:]}; {how}")
     module.exit_json(changed=True, written=written, diff=diffs, notes=[])
 
 

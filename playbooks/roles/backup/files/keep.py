@@ -2,7 +2,8 @@
 """At the second place: whoever keeps it forgets and tidies what the office itself can only add to.
 
 The forced command of the keeper's key (`keep.py FOLDER`), as the account's own user. Reads one JSON object on stdin: `password`
-of the repository, `keep` (the pack's ages), `now` (the clock of whoever asks); prints one. Standard library and restic alone.
+of the repository, those it had (`former`), `keep` (the pack's ages), `now` (the clock of whoever asks), `accept` (why something
+is missing or odd); prints one. Standard library and restic alone.
 """
 
 import json
@@ -14,7 +15,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from keeping import DAY_S, may_go, missing, moment, odd  # noqa: E402 - the path comes first
+from keeping import DAY_S, may_go, missing, moment, odd, old  # noqa: E402 - the path comes first
 
 PRUNE_AFTER_S = 20 * 3600
 
@@ -23,7 +24,7 @@ class Trouble(Exception):
     """What went wrong, in one sentence."""
 
 
-def restic(folder, password, *words):
+def restic(folder, password, *words, also=()):
     """Run restic on the repository; its password comes by a file in memory."""
     secret = os.memfd_create("password")
     try:
@@ -31,7 +32,7 @@ def restic(folder, password, *words):
         os.lseek(secret, 0, os.SEEK_SET)
         base = ["restic", "--repo", folder, "--password-file", f"/proc/self/fd/{secret}", "--no-cache"]
         done = subprocess.run(
-            [*base, *words], pass_fds=[secret], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+            [*base, *words], pass_fds=[secret, *also], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
             check=False, env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"},
         )  # fmt: skip
     finally:
@@ -67,23 +68,56 @@ def remember(folder, **news):
     os.rename(f"{folder}.kept.part", f"{folder}.kept.json")
 
 
+def rekey(folder, ask):
+    """Let the repository open with the vault's password, and with none that it had before: the office cannot delete a key."""
+    password = ask["password"]
+    known = [before for before in ask.get("former", []) if opens(folder, before)]
+    if not opens(folder, password):
+        if not known:
+            raise Trouble("the repository has another password than the office's vault, now and before")
+        secret = os.memfd_create("new")
+        try:
+            os.write(secret, password.encode())
+            os.lseek(secret, 0, os.SEEK_SET)
+            restic(folder, known[-1], "key", "add", "--new-password-file", f"/proc/self/fd/{secret}", also=[secret])
+        finally:
+            os.close(secret)
+    for before in known:
+        restic(folder, password, "key", "remove", opens(folder, before))
+
+
+def opens(folder, password):
+    """The id of the key that a password opens; empty when it opens none."""
+    try:
+        keys = json.loads(restic(folder, password, "key", "list", "--json", "--no-lock"))
+    except Trouble as error:
+        if "wrong password or no key found" in str(error):
+            return ""
+        raise
+    return next(key["id"] for key in keys if key["current"])
+
+
 def keep(folder, ask):
-    """Tidy what was forgotten before today, then forget what is too old; what is there now."""
+    """Tidy what was forgotten before today, then forget what is too old; what is there now is what there is from here on."""
+    rekey(folder, ask)
     password, now, before = ask["password"], time.time(), state(folder)
     if abs(now - ask["now"]) > DAY_S:
         raise Trouble("the clocks of this place and of whoever asks differ by more than a day: nothing is forgotten")
     there = nights(folder, password)
+    if ask.get("accept"):
+        before = {"forgotten": before.get("forgotten", 0), "ignored": [name for name, at in there.items() if at > now + DAY_S]}
+        remember(folder, held=there, **before, accepted={"why": ask["accept"], "at": now})
+    ignored = before.get("ignored", [])
     if gone := missing(before.get("held", {}), there):
         raise Trouble(f"{len(gone)} snapshots are gone that nobody forgot: nothing is forgotten")
-    if wrong := odd(max(there.values(), default=None), now):
+    wrong = odd(max((at for name, at in there.items() if name not in ignored), default=None), now)
+    if wrong and not (ask.get("accept") and wrong != "in the future"):
         raise Trouble(f"the newest snapshot is dated {wrong}: nothing is forgotten until somebody has looked at it")
     pruned = bool(before.get("forgotten")) and now - before["forgotten"] >= PRUNE_AFTER_S
     if pruned:
         restic(folder, password, "prune", "--max-unused", "10%")
         remember(folder, forgotten=0)
-    ages = [f"--{word.replace('_', '-')}={value}" for word, value in ask["keep"].items() if word.startswith("keep_within")]
-    dry = restic(folder, password, "forget", "--dry-run", "--json", "--no-lock", "--group-by", "host", *ages) if ages else "[]"
-    going = may_go(there, [one["id"] for group in json.loads(dry or "[]") or [] for one in group.get("remove") or []])
+    going = may_go({name: at for name, at in there.items() if name not in ignored}, old(there, ask["keep"], ignored))
     if going:
         restic(folder, password, "forget", *going)
         remember(folder, forgotten=now)

@@ -5,6 +5,7 @@ and so the last night of a place; and while the night before is odd against the 
 """
 
 import datetime
+import re
 
 DAY_S = 86400
 FLOOR_DAYS = 30
@@ -16,6 +17,39 @@ def moment(text):
     head, _, rest = text.partition(".")
     zone = rest.lstrip("0123456789") if rest else ""
     return datetime.datetime.fromisoformat((head + zone).replace("Z", "+00:00")).timestamp()
+
+
+SPAN_S = {"y": 366 * DAY_S, "m": 31 * DAY_S, "d": DAY_S, "h": 3600}
+BUCKETS = {"hourly": "%Y%m%d%H", "daily": "%Y%m%d", "weekly": "%G%V", "monthly": "%Y%m", "yearly": "%Y"}
+
+
+def span(text):
+    """Seconds of restic's duration, `1y`, `2m15d` (restic's manual, forget); a month or a year counts in full."""
+    found = re.findall(r"([0-9]+)([ymdh])", text)
+    if "".join(number + unit for number, unit in found) != text or not found:
+        raise ValueError(f"{text!r} is no duration")
+    return sum(int(number) * SPAN_S[unit] for number, unit in found)
+
+
+def old(nights, keep, ignored=()):
+    """The ids that the pack's ages would drop: `keep` has restic's keep_within and keep_within_daily and so on.
+
+    Ages count back from the newest night that a person has not said to ignore. No word of `keep`: nothing is old.
+    """
+    counted = {name: at for name, at in nights.items() if name not in ignored}
+    words = {word: text for word, text in keep.items() if word.startswith("keep_within")}
+    if not counted or not words:
+        return []
+    newest, kept = max(counted.values()), set()
+    for word, text in words.items():
+        inside = sorted((at, name) for name, at in counted.items() if at >= newest - span(str(text)))
+        bucket = BUCKETS.get(word.removeprefix("keep_within").strip("_"))
+        named = {}
+        for at, name in inside:  # the last one of each is the newest
+            key = datetime.datetime.fromtimestamp(at, datetime.UTC).strftime(bucket) if bucket else name
+            named[key] = name
+        kept |= set(named.values())
+    return sorted(set(counted) - kept)
 
 
 def floor(nights):

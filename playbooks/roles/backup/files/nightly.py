@@ -6,7 +6,7 @@ import shutil
 import tarfile
 import time
 
-from keeping import may_go, missing, moment, odd
+from keeping import may_go, missing, moment, odd, old
 from places import WORK, Gone, Trouble, alone, cause, config, now, places, remember, remembered, run, say
 from rekey import former, rekey
 
@@ -188,19 +188,21 @@ def forget(place, keep, before):
     """
     if place.append_only:
         return ""  # whoever keeps the place does that, with a key that is not here
-    newest = max(before.values(), default=None)
+    state = remembered()["places"].get(place.name, {})
+    ignored = state.get("ignored", {})
+    newest = max((at for name, at in before.items() if name not in ignored), default=None)
     wrong = odd(newest, time.time())
     if wrong == "in the future":
         at = time.strftime("%Y-%m-%dT%H:%M", time.gmtime(newest))
-        raise Trouble(f"a snapshot is dated {at}, in the future: nothing is forgotten until it is gone")
+        how = f"provisioner backup accept OFFICE --place {place.name}"
+        raise Trouble(f"a snapshot is dated {at}, in the future: nothing is forgotten; if it is to be ignored: {how}")
     if wrong:
         remember(place.name, odd=f"the night before was {wrong} by this machine's clock ({now()[:10]})")
-    if said := remembered()["places"].get(place.name, {}).get("odd"):
+        state = remembered()["places"].get(place.name, {})
+    if said := state.get("odd"):
         return f"nothing is forgotten: {said}; if that clock is right: provisioner backup accept OFFICE --place {place.name}"
-    ages = [f"--{word.replace(chr(95), chr(45))}={value}" for word, value in keep.items()]
-    groups = json.loads(place.ask("forget", "--dry-run", "--json", "--no-lock", "--group-by", "host", *ages) or "[]") or []
-    old = [one["id"] for group in groups for one in group.get("remove") or []]
-    going = may_go(nights(place), old)
+    there = nights(place)
+    going = may_go({name: at for name, at in there.items() if name not in ignored}, old(there, keep, ignored))
     if going:
         place.ask("forget", *going)
         remember(place.name, forgotten=time.time())
@@ -214,7 +216,9 @@ def accept(only, why):
             held = nights(place) if place.present() else {}
             before = remembered()["places"].get(place.name, {}).get("held", {})
             accepted = {"why": why, "at": now(), "missing": len(missing(before, held))}
-            remember(place.name, held=held, odd="", note="", cause="", accepted=accepted, **({} if held else {"snapshot": ""}))
+            ahead = {name: at for name, at in held.items() if at > time.time() + 86400}  # of a clock that was wrong: they stay
+            news = {"held": held, "ignored": ahead, "odd": "", "note": "", "cause": "", "accepted": accepted}
+            remember(place.name, **news, **({} if held else {"snapshot": ""}))
             say("accepted", place=place.name, missing=accepted["missing"], snapshots=len(held))
     return True
 

@@ -87,9 +87,11 @@ def remembered():
 def fits(one):
     """Whether what is remembered of a place has its shape."""
     numbers = ("checked", "pruned", "forgotten")
-    held = one.get("held", {}) if isinstance(one, dict) else None
-    if not isinstance(held, dict) or not all(isinstance(at, (int, float)) for at in held.values()):
+    if not isinstance(one, dict):
         return False
+    for held in (one.get("held", {}), one.get("ignored", {})):
+        if not isinstance(held, dict) or not all(isinstance(at, (int, float)) for at in held.values()):
+            return False
     texts = all(isinstance(one.get(word, ""), str) for word in ("snapshot", "odd", "note"))
     return texts and all(isinstance(one.get(word, 0), (int, float)) for word in numbers)
 
@@ -217,9 +219,10 @@ class Place:
         self.connect()
         if self.append_only:
             code, _, err = self.call("cat", "config", "--no-lock", "--quiet")
-            if code and not re.search(r"unable to open config file|repository does not exist", err):
+            absent = re.search(r"unable to open config file|repository does not exist", err)
+            if code and not absent and not re.search(r"wrong password or no key found", err, re.IGNORECASE):
                 raise Trouble(cause(err))
-            return not code
+            return not absent
         names = self.names()
         if names and "config" in names:
             return True

@@ -45,7 +45,7 @@ def rekey(place):
         place.unlock(password=known)
         place.ask("key", "add", "--new-password-file", f"{HOME}/{NEW}", password=known)
         changed = True
-    for name in names:
+    for name in [] if place.append_only else names:  # there whoever keeps the place takes them away (keep.py)
         if key := opens(place, name):
             place.unlock()
             place.ask("key", "remove", key)
