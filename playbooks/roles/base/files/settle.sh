@@ -9,7 +9,7 @@ changed=
 
 # Every file that ifupdown reads (interfaces(5), source and source-directory): what it says of this link goes, the rest stays.
 # The former ones are kept outside of what it reads: a pattern may take any name there.
-sourced=$(awk '$1 == "source" || $1 == "source-directory" { print $2 }' /etc/network/interfaces 2>/dev/null)
+sourced=$(awk '$1 == "source" || $1 == "source-directory" { print $2 }' /etc/network/interfaces 2>/dev/null || true)
 # shellcheck disable=SC2086 - patterns they are
 for file in /etc/network/interfaces $(find -L /etc/network/interfaces.d $sourced -maxdepth 1 -type f 2>/dev/null | sort -u); do
   [ -e "$file" ] || continue
