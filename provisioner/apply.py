@@ -252,6 +252,7 @@ def _asked(work: Work, saved: Mapping[str, Any] | None, force: bool) -> dict[str
     if work.reseller.former:  # role base shuts them out: who is still to be shut out where is read off the audit (access.py)
         based = [host for host in work.hosts if "base" in work.pack.roles(work.office.hosts[host].kind, work.office.variant)]
         asked["refuses"] = dict.fromkeys(work.reseller.former, based)
+        asked["revoked"] = {login: list(gone.keys) for login, gone in work.reseller.former.items()}
     return asked
 
 

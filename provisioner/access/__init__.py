@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from provisioner import runs
 from provisioner.access.hosts import Call, Told, everywhere, request
 from provisioner.errors import BadInput, Missing, ProvisionerError
-from provisioner.inventory import git, open_inventory, technicians
+from provisioner.inventory import git, open_inventory, revocations, technicians
 from provisioner.inventory.target import Target
 from provisioner.operation import Operation, operation
 from provisioner.operation.reaching import remember
@@ -194,7 +194,8 @@ def _learn(found: Sequence[Job], login: str, keys: Sequence[str]) -> None:
     inventory = open_inventory(work.target.inventory)
     try:
         if not work.target.lab and login in inventory.reseller(work.reseller.name).former:
-            technicians.learn(inventory, work.reseller.name, login, keys)
+            after = technicians.learn(inventory, work.reseller.name, login, keys)
+            revocations.write(inventory, after.name, login, after.former[login].left, after.former[login].keys)
     except ProvisionerError as error:
         for job in found:
             job.office.problem = f"keys of {login} that no file knew are not written down: {error}"
@@ -264,7 +265,7 @@ def _commit(found: Sequence[Job], logins: Sequence[str]) -> None:
         f"{job.office.name}: {', '.join(f'{told.host} {told.state}' for told in sorted(job.office.told, key=lambda t: t.host))}"
         for job in found
     ]
-    paths = [first.target.inventory / "resellers" / f"{first.reseller.name}.yml"]
+    paths = [first.target.inventory / "resellers"]
     paths += [job.work.target.summaries for job in found if job.work.target.summaries.exists()]
     said = f"{first.reseller.name}: {', '.join(logins)} shut out by {first.door.user}\n\n" + "\n".join(lines) + "\n"
     git.commit(first.target.inventory, paths, said, name=name, email=email)
@@ -278,12 +279,14 @@ def leave(root: Path, reseller: "Reseller", login: str, *, commit: bool) -> "Res
     """
     inventory = open_inventory(root)
     after = technicians.leave(inventory, reseller.name, login, datetime.now(UTC))
+    gone = after.former[login]
+    revocations.write(inventory, after.name, login, gone.left, gone.keys)
     if commit:
         me = inventory.whoami()
         who = after.technicians.get(me[0]) if me else None
-        path = inventory.root / "resellers" / f"{after.name}.yml"
+        paths = [inventory.root / "resellers" / f"{after.name}.yml", revocations.folder(inventory)]
         named = {"name": who.name, "email": who.email} if who else {}
-        git.commit(inventory.root, [path], f"{after.name}: {login} has left", **named)
+        git.commit(inventory.root, paths, f"{after.name}: {login} has left", **named)
     return after
 
 

@@ -40,7 +40,7 @@ def accept(work: Work, why: str, *, place: str = "", watch: Listener, say: Calla
         return said(work, host, work.met[host], words, talk)
 
     done = conduct(work, "backup accept", speak, heard, watch, say, commit=commit, asked={"why": why}, accepted=names)
-    memory.forget(work.target, names, {})
+    memory.forget(work.target, names)
     return done
 
 

@@ -5,6 +5,7 @@ What is known and no longer there, though nobody may have forgotten it, is named
 """
 
 import json
+import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
@@ -33,27 +34,43 @@ def known(target: Target) -> Known:
     """What audit and state folder tell, each place back to the last time that somebody accepted what was missing there."""
     found: Known = {}
     done: set[str] = set()
+    accepted: dict[str, str] = {}
     for path in reversed(runs.summaries(target.summaries)):
         try:
             data = json.loads(path.read_bytes())
         except (OSError, ValueError):
             continue  # `runs check` says so
-        accepted = data.get("accepted") if isinstance(data, dict) else None
-        for name, held in _shaped(data.get("held") if isinstance(data, dict) else None).items():
+        if not isinstance(data, dict):
+            continue
+        for name, held in _shaped(data.get("held")).items():
             if name not in done:
-                found[name] = found.get(name, {}) | held
+                found[name] = held
                 done.add(name)
-        done |= {name for name in accepted if isinstance(name, str)} if isinstance(accepted, list) else set()
-    for name, held in _seen(target).items():
-        found[name] = found.get(name, {}) | held
+        names = data.get("accepted")
+        for name in [name for name in names if isinstance(name, str)] if isinstance(names, list) else ():
+            done.add(name)
+            accepted.setdefault(name, str(data.get("finished") or data.get("started")))
+    for name, (at, held) in _seen(target).items():
+        if at > accepted.get(name, ""):  # what was seen before somebody accepted the loss, on whatever laptop, counts no more
+            found[name] = found.get(name, {}) | held
     return found
 
 
-def _seen(target: Target) -> Known:
+def _seen(target: Target) -> dict[str, tuple[str, dict[str, float]]]:
+    """Of each place when it was last seen, ISO 8601, and what there was."""
     try:
-        return _shaped(json.loads((target.state / "backups.json").read_text()))
+        data = json.loads((target.state / "backups.json").read_text())
     except (OSError, ValueError):
         return {}
+    if not isinstance(data, dict):
+        return {}
+    held = _shaped({name: one.get("held") for name, one in data.items() if isinstance(one, dict)})
+    return {name: (str(data[name].get("at", "")), one) for name, one in held.items()}
+
+
+def _write(target: Target, seen: Mapping[str, tuple[str, Mapping[str, float]]]) -> None:
+    body = {name: {"at": at, "held": dict(held)} for name, (at, held) in seen.items()}
+    write(target.state / "backups.json", json.dumps(body))
 
 
 def _shaped(value: object) -> Known:
@@ -69,15 +86,16 @@ def _shaped(value: object) -> Known:
 def remember(target: Target, seen: Known) -> None:
     """Keep what was seen beside what was known."""
     before = _seen(target)
-    both = {
-        name: dict(sorted((before.get(name, {}) | held).items(), key=lambda one: one[1])[-MOST:]) for name, held in seen.items()
-    }
-    write(target.state / "backups.json", json.dumps({**before, **both}))
+    for name, held in seen.items():
+        both = before.get(name, ("", {}))[1] | held
+        newest = {key: both[key] for key in sorted(both, key=both.__getitem__)[-MOST:]}
+        before[name] = (runs.iso(time.time()), newest)
+    _write(target, before)
 
 
-def forget(target: Target, names: Iterable[str], seen: Known) -> None:
-    """Somebody accepted it: of these places what is there now is all there is."""
-    write(target.state / "backups.json", json.dumps({**_seen(target), **{name: seen.get(name, {}) for name in names}}))
+def forget(target: Target, names: Iterable[str]) -> None:
+    """Somebody accepted it: of these places what is seen from now on is all there is."""
+    _write(target, {name: one for name, one in _seen(target).items() if name not in names})
 
 
 def missing(known: Mapping[str, Mapping[str, float]], places: Iterable[Place]) -> dict[str, str]:

@@ -1,19 +1,28 @@
 """The second place, where the office can only add: what whoever keeps it sets up there, and how they forget and tidy."""
 
 import json
+import os
 import shlex
+import shutil
+import subprocess
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 from pydantic import Field
 
 from provisioner import answers
 from provisioner.answers import Answer, Line
+from provisioner.backup.talk import keeper
 from provisioner.errors import BadInput, HostFailed, HostKeyChanged, Missing, Unreachable
 from provisioner.inventory import open_inventory, vault
 from provisioner.inventory.ansible import LAB_INTERNET
 from provisioner.inventory.models import Backup
 from provisioner.inventory.target import Target, runtime_home
+from provisioner.operation import Listener, operation
+from provisioner.operation.selection import Work
 from provisioner.place import DATA, KEYS, PACKAGES, PROGRAMS, files
+from provisioner.runs import Event
 
 PATIENCE_S = 4 * 3600  # tidying a large repository
 
@@ -26,6 +35,7 @@ def script(target: Target) -> str:
         Locked: the vault is locked.
     """
     backup = _backup(target)
+    vault.complete(target, open_inventory(target.inventory).office(target.office))
     secrets = vault.read(target).backup
     lines = [
         "#!/bin/sh",
@@ -61,40 +71,55 @@ class Tidied(Answer):
     tidied: bool = False
 
 
-def prune(target: Target) -> Tidied:
+def prune(work: Work, *, accept: str = "", watch: Listener, say: Callable[[str], None], commit: bool = True) -> Tidied:
     """Forget at the second place what the pack no longer keeps, and give back the room of what was forgotten before.
+
+    With `accept`, a person says why snapshots are missing there, or why the newest is odd against the clock.
 
     Raises:
         BadInput: the place is no append-only one: the server does it itself.
         HostFailed, Unreachable, HostKeyChanged: nothing was forgotten.
+        Busy: another verb of ours on this laptop works on the office.
     """
+    target = work.target
     backup = _backup(target)
     if not backup.append_only:
         raise BadInput(
             f"the second place of {target.office} is not append-only: its server forgets by itself",
             hint=f"provisioner backup place {target.office}, then append_only: true under backup: in the dossier",
         )
-    inventory = open_inventory(target.inventory)
-    office = inventory.office(target.office)
-    roles = inventory.pack(office.pack)
-    ages = next(
-        (
-            role.settings
-            for host in office.hosts.values()
-            for name, role in roles.roles(host.kind, office.variant).items()
-            if name == "backup"
-        ),
-        {},
-    )
+    asked = {"why": accept} if accept else {}
+    with operation(work, "backup prune", watch=watch, say=say, reaching=False, commit=commit, detail=asked) as op:
+        op.begun = True
+        vault.complete(target, work.office)
+        done = _ask(work, backup, accept)
+        detail = {"diff": "", "place": "remote", "forgotten": done.forgotten, "snapshots": done.snapshots}
+        op.recorder(Event("host_changed", keeper(target), "Forget and tidy at the second place", detail))
+        op.status = "changed" if done.forgotten or done.tidied else "unchanged"
+    return done
+
+
+def _ages(work: Work) -> dict[str, str]:
+    """How long the office's pack keeps its nights, in restic's words."""
+    host = work.office.hosts[keeper(work.target)]
+    settings = work.pack.roles(host.kind, work.office.variant)["backup"].settings
+    return {word: str(value) for word, value in settings.items() if word.startswith("keep_within")}
+
+
+def _ask(work: Work, backup: Backup, accept: str) -> Tidied:
+    """One request to the place's own program, with the keeper's key."""
+    target = work.target
     secrets = vault.read(target)
     host_key = secrets.lab["provider_host_key_public"] if target.lab else backup.host_key
+    former = [text for name, text in sorted(secrets.backup.items()) if vault.is_former(name)]
     request = {
-        "password": secrets.backup["password"],
-        "now": time.time(),
-        "keep": {word: str(value) for word, value in ages.items() if word.startswith("keep_within")},
-    }
-    folder = runtime_home() / f"place-{target.id}"
-    folder.mkdir(mode=0o700, exist_ok=True)
+        "password": secrets.backup["password"], "former": former, "now": time.time(), "keep": _ages(work), "accept": accept,
+    }  # fmt: skip
+    for left in runtime_home().glob(f"place-{target.id}-*"):  # of a process that was killed: it holds the keeper's key
+        if not Path(f"/proc/{left.name.rpartition('-')[2]}").exists():
+            shutil.rmtree(left, ignore_errors=True)
+    folder = runtime_home() / f"place-{target.id}-{os.getpid()}"
+    folder.mkdir(mode=0o700)
     key, known = folder / "key", folder / "known_hosts"
     try:
         key.touch(mode=0o600)
@@ -103,18 +128,22 @@ def prune(target: Target) -> Tidied:
         address = str(LAB_INTERNET) if target.lab else backup.host
         words = [
             "ssh", "-F", "none", "-o", "HostKeyAlias=place", "-o", f"UserKnownHostsFile={known}",
-            "-o", "GlobalKnownHostsFile=/dev/null",
-            "-o", "StrictHostKeyChecking=yes", "-o", "UpdateHostKeys=no", "-o", "CheckHostIP=no", "-o", "IdentitiesOnly=yes",
-            "-o", f"IdentityFile={key}", "-o", "IdentityAgent=none", "-o", "CertificateFile=none", "-o", "BatchMode=yes",
-            "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15", "-p", str(backup.port), "-l", backup.user, "--", address,
+            "-o", "GlobalKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=yes", "-o", "UpdateHostKeys=no",
+            "-o", "CheckHostIP=no", "-o", "IdentitiesOnly=yes", "-o", f"IdentityFile={key}", "-o", "IdentityAgent=none",
+            "-o", "CertificateFile=none", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15",
+            "-p", str(backup.port), "-l", backup.user, "--", address,
         ]  # fmt: skip
         done = answers.call(words, stdin=json.dumps(request), timeout_s=PATIENCE_S)
     except answers.TooMuch as error:
         raise HostFailed(f"{backup.host} says {error} where a short answer belongs") from error
+    except subprocess.TimeoutExpired as error:
+        raise HostFailed(f"{backup.host} was not done within {PATIENCE_S // 3600} hours") from error
     finally:
-        key.unlink(missing_ok=True)
-        known.unlink(missing_ok=True)
-        folder.rmdir()
+        shutil.rmtree(folder, ignore_errors=True)
+    return _understood(target, backup, done)
+
+
+def _understood(target: Target, backup: Backup, done: "subprocess.CompletedProcess[str]") -> Tidied:
     if "Host key verification failed" in done.stderr or "IDENTIFICATION HAS CHANGED" in done.stderr:
         raise HostKeyChanged(f"{backup.host} shows another host key than the dossier's; nothing was sent to it")
     if done.returncode == 255:
@@ -126,5 +155,7 @@ def prune(target: Target) -> Tidied:
         last = (done.stderr.strip().splitlines() or [str(error)])[-1][:300]
         raise HostFailed(f"{backup.host}: {last}", hint=f"provisioner backup place {target.office}") from error
     if answer.problem:
-        raise HostFailed(f"{backup.host}: {answer.problem}", hint=f"provisioner backup list {target.office}")
+        office = f"{target.office}{' --lab' if target.lab else ''}"
+        hint = f"provisioner backup list {office}; if it is as it should be: provisioner backup prune {office} --accept WHY"
+        raise HostFailed(f"{backup.host}: {answer.problem}", hint=hint)
     return answer

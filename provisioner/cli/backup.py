@@ -190,15 +190,25 @@ def place_(voice: Voice, office: str, lab: bool) -> int:
 
 @verb(backup, "prune")
 @office_argument
+@click.option("--accept", metavar="WHY", default="", help="Why snapshots are missing there, or the newest is odd; then go on.")
 @lab_option
-def prune(voice: Voice, office: str, lab: bool) -> int:
+@no_commit_option
+def prune(voice: Voice, office: str, accept: str, lab: bool, no_commit: bool) -> int:
     """At the second place of OFFICE, forget what the pack keeps no longer, and tidy up what was forgotten before."""
+    from provisioner import backup as workflow
     from provisioner.backup import place as second
+    from provisioner.cli.progress import Watch
+    from provisioner.operation.selection import prepare
 
+    if accept and not accept.isprintable():
+        raise BadInput("a reason is one line of text", hint="--accept 'a snapshot of a wrong clock was taken away'")
     target = voice.target(office, lab)
     plug(target)
+    work = prepare(target, [workflow.keeper(target)])
     voice.say("asking the second place; tidying a large one takes its time")
-    done = second.prune(target)
+    watch = Watch(voice, f"backup prune {office}", None)
+    with watch.showing():
+        done = second.prune(work, accept=accept, watch=watch, say=voice.say, commit=not no_commit)
     data = {"office": office, "lab": lab, "snapshots": done.snapshots, "forgotten": done.forgotten, "tidied": done.tidied}
 
     def human() -> None:

@@ -1,7 +1,9 @@
-"""Who was shut out, as the offices' audits tell: what a merge loses from a reseller's file stands there all the same.
+"""Who was shut out, as the offices' audits and a file for each revocation tell: what a merge loses from a reseller's file stands
+there all the same.
 
-Whom the audit says was revoked stays revoked until somebody re-admits that person by name (`access admit`, which writes
-`readmitted:` beside them); the same key at another login or another reseller is theirs too.
+Whom they say was revoked stays revoked until somebody re-admits that person by name (`access admit`, which writes `readmitted:`
+beside them); the same key at another login or another reseller is theirs too. The files are one each, named by whom and when:
+an older copy of a file can win a merge, but it takes no other file away. One office is served without reading the audits of all.
 """
 
 import json
@@ -12,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner.errors import BadInput
+from provisioner.inventory.disk import make
+from provisioner.inventory.disk import write as disk_write
 from provisioner.inventory.rules import bare
 
 if TYPE_CHECKING:
@@ -58,20 +62,54 @@ def _audit(folder: Path, office: str, reseller: str) -> Iterator[Revocation]:
             continue  # `runs check` says so
 
 
+def folder(inventory: "Inventory") -> Path:
+    """Where the files of revocations lie."""
+    return inventory.root / "resellers" / "revoked"
+
+
+def write(inventory: "Inventory", reseller: str, login: str, at: str, keys: Iterable[str]) -> Path:
+    """Add the file of one revocation; its path."""
+    path = folder(inventory) / f"{reseller}.{login}.{at.replace(':', '')}.json"
+    make(path.parent)
+    body = {"reseller": reseller, "login": login, "at": at, "keys": sorted(set(filter(None, map(bare, keys))))}
+    disk_write(path, json.dumps(body, indent=1) + "\n")
+    return path
+
+
+def written(inventory: "Inventory") -> list[Revocation]:
+    """Those of all files.
+
+    Raises:
+        BadInput: one is none any more.
+    """
+    found = []
+    for path in sorted(folder(inventory).glob("*.json")):
+        try:
+            data = json.loads(path.read_bytes())
+            keys = frozenset(str(key) for key in data["keys"])
+            found.append(Revocation(str(data["login"]), str(data["reseller"]), str(data["at"]), "", path.name, keys))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BadInput(
+                f"resellers/revoked/{path.name} is no revocation any more", hint=f"git checkout -- resellers/revoked/{path.name}"
+            ) from error
+    return found
+
+
 def returned(reseller: "Reseller", revoked: Iterable[Revocation]) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
     """Who stands in a reseller's file though the audit says they were shut out: place, what, what to try. Pure."""
-    for one in revoked:
+    for one in sorted(set(revoked), key=lambda one: (one.login, one.at, one.run)):
+        where = f"run {one.run} of {one.office}" if one.office else one.run or f"resellers/{one.reseller}.yml"
         who = reseller.technicians.get(one.login)
-        again = bool(who and who.readmitted and _when(who.readmitted) > _when(one.at))
+        again = bool(who and who.readmitted and _when(who.readmitted) >= _when(one.at))
         if who and one.reseller == reseller.name and not again:
-            what = f"{one.login} was shut out on {one.at} (run {one.run} of {one.office}) and stands among the technicians again"
+            what = f"{one.login} was shut out on {one.at} ({where}) and stands among the technicians again"
             yield ("technicians", one.login), what, _hint(one.login)
         for login, other in {} if again else reseller.technicians.items():
             if login == one.login and one.reseller == reseller.name:
                 continue
             for n, key in enumerate(other.keys):
                 if bare(key) in one.keys:
-                    what = f"this is a key of {one.login}, who was shut out on {one.at} (run {one.run} of {one.office})"
+                    what = f"this is a key of {one.login}, who was shut out on {one.at} ({where})"
                     yield ("technicians", login, "keys", n), what, "a key of their own: ssh-keygen -t ed25519"
 
 
@@ -88,18 +126,18 @@ def _when(text: str) -> datetime:
 
 
 def refuse(inventory: "Inventory", office: str, reseller: "Reseller") -> None:
-    """Stop where an apply to this office would let in somebody whom its own audit says was shut out.
+    """Stop where an apply to this office would let in somebody whom its audit, or a file of revocations, says was shut out.
 
     Raises:
         BadInput: it would; the hint says how it is meant.
     """
-    for _, what, hint in returned(reseller, told(inventory, [(office, reseller.name)])):
+    for _, what, hint in returned(reseller, [*told(inventory, [(office, reseller.name)]), *written(inventory)]):
         raise BadInput(f"resellers/{reseller.name}.yml: {what}", hint=hint)
 
 
 def everywhere(inventory: "Inventory", served: Mapping[str, str]) -> list[Revocation]:
     """Those of all offices (name -> reseller), and those that the resellers' own files name."""
-    found = told(inventory, served.items())
+    found = [*told(inventory, served.items()), *written(inventory)]
     for reseller in inventory.resellers():
         for login, gone in reseller.former.items():
             keys = frozenset(bare(key) for key in gone.keys)

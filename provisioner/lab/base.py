@@ -13,7 +13,7 @@ import secrets
 import shlex
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from provisioner import packages
@@ -182,7 +182,8 @@ def with_packages(suite: str, names: Sequence[str], say: Callable[[str], None]) 
         Missing: apt-cacher-ng is not on this laptop.
     """
     base = ensure(suite, say)
-    layer = base.with_name(f"{base.name}-{hashlib.sha256(' '.join(names).encode()).hexdigest()[:6]}")
+    recipe = "\0".join([*names, _INSTALL])
+    layer = base.with_name(f"{base.name}-{hashlib.sha256(recipe.encode()).hexdigest()[:6]}")
     if layer.is_dir():
         return layer
     with _building() as _, packages.in_use() as cache:
@@ -194,9 +195,16 @@ def with_packages(suite: str, names: Sequence[str], say: Callable[[str], None]) 
         upper, work, root = (partial / name for name in ("upper", "work", "root"))
         run(["mkdir", "-p", str(upper), str(work), str(root)])
         run(["chmod", "0755", str(upper)])
-        # in a mount namespace of its own: what is mounted there ends with it
-        private = ["unshare", "--mount", "--propagation", "private", "--", "sh", "-euc", _INSTALL, "sh"]
-        run([*private, *map(str, (base, upper, work, root)), f"http://127.0.0.1:{cache.port}", *names])
+        # in namespaces of its own: what is mounted there, and what runs there, ends with its first process
+        build = ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--propagation", "private", "--", "sh", "-euc"]
+        build += [_INSTALL, "sh", *map(str, (base, upper, work, root)), f"http://127.0.0.1:{cache.port}", *names]
+        process = _recorded(partial, build, {})
+        heard = process.communicate()[1].splitlines()
+        if process.returncode:
+            _sweep()
+            said = " / ".join(line for line in heard[-4:])
+            raise HostFailed(f"adding {', '.join(names)} to the base {suite} failed: {said}", hint="provisioner doctor")
+        _forget([partial.with_suffix(".argv")])
         run(["mv", "--no-target-directory", str(upper), str(layer)])
         remove_tree(partial)
     return layer
@@ -213,6 +221,16 @@ chroot "$root" apt-get clean
 """
 
 
+def _recorded(partial: Path, build: list[str], environment: Mapping[str, str]) -> "subprocess.Popen[str]":
+    """Start a build below `partial` that the next one can end: it dies with us, or, where sudo stands between, by its record."""
+    argv = partial.with_suffix(".argv")
+    argv.write_text(json.dumps(build), encoding="utf-8")
+    record = 'cat /proc/$$/stat > "$1"; shift; exec "$@"'
+    command = ["env", *(f"{name}={value}" for name, value in environment.items()), "setpriv", "--pdeathsig", "KILL"]
+    command += ["sh", "-c", record, "sh", str(argv.with_suffix(".process")), *build]
+    return subprocess.Popen(as_root(command), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
 def _build(suite: str, partial: Path, proxy: str, say: Callable[[str], None]) -> None:
     # A process namespace of its own: when the first process in it is killed, the kernel ends all of the build. That
     # first process dies with us (pdeathsig), or, where sudo stands between, is known by its record. The proxy comes by
@@ -222,14 +240,7 @@ def _build(suite: str, partial: Path, proxy: str, say: Callable[[str], None]) ->
     build += ["mmdebstrap", "--variant=minbase", "--mode=root", "--format=directory", "--dpkgopt=force-unsafe-io"]
     build += [f"--include={include}", f'--customize-hook=chroot "$1" sh -euc {shlex.quote(_BLANK)}']
     build += [suite, str(partial), "-"]
-    argv = partial.with_suffix(".argv")
-    argv.write_text(json.dumps(build), encoding="utf-8")
-    record = 'cat /proc/$$/stat > "$1"; shift; exec "$@"'
-    command = ["env", f"http_proxy={proxy}", "setpriv", "--pdeathsig", "KILL"]
-    command += ["sh", "-c", record, "sh", str(argv.with_suffix(".process")), *build]
-    process = subprocess.Popen(
-        as_root(command), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+    process = _recorded(partial, build, {"http_proxy": proxy})
     heard: list[str] = []
     with process:
         assert process.stdin and process.stderr
