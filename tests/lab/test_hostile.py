@@ -161,6 +161,11 @@ def test_answers_that_are_none_are_that_hosts_failure_alone(office: Stage, verb:
         assert said.data["problems"].get("router"), said
     if verb == "backup":
         assert said.code == 0, said
+    if verb == "access" and how != "escapes":
+        assert said.code == 4
+        assert "router" in said.out + said.err
+    if verb == "runs" and how != "escapes":
+        assert "router" in said.out
 
 
 @pytest.mark.parametrize(("verb", "how"), cases({"list": HOWS, "run": ("types",), "restore": ("huge",)}))

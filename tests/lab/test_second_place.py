@@ -72,7 +72,7 @@ def test_the_night_before_comes_back_after_ransomware(shop: Stage) -> None:
     root(shop, f"openssl rand 200000 > {FILE}.locked 2>/dev/null || head -c 200000 /dev/urandom > {FILE}.locked; rm {FILE}")
     root(shop, "rm -rf /srv/backup/restic /var/lib/provisioner/backup.json")
     root(shop, f"for n in $(seq 1 60); do {RESTIC} backup -q --host server --tag office"
-         " --time \"$(date -d \"$n hours ago\" '+%F %T')\" /etc/hostname; done")  # fmt: skip
+         " --time \"$(date -d \"$n days ago\" '+%F %T')\" /etc/hostname; done")  # fmt: skip
     root(shop, f"{RESTIC} forget {before} >/dev/null 2>&1 || true; {RESTIC} prune >/dev/null 2>&1 || true")
     root(shop, "systemctl start office-backup.service || true")  # the server's own night, by a program that may be anybody's
 
@@ -110,6 +110,22 @@ def test_the_keeper_forgets_what_is_too_old_and_nothing_on_the_word_of_one_clock
     said = shop.json("backup", "prune", "demo", "--lab")
     assert said.code == 4
     assert "1 snapshots are gone that nobody forgot: nothing is forgotten" in said.data["error"]
+
+
+def test_a_new_password_reaches_the_append_only_place(shop: Stage) -> None:
+    """After `access rotate` and an apply backups go on there, and the keeper takes the former password away."""
+    root(shop, "cp /etc/office-backup/password /root/known")
+    assert shop.json("access", "rotate", "demo", "--lab", "--yes").code == 0
+    assert shop.json("apply", "demo", "--lab", "--yes").code == 0
+    assert run(shop, "--place", "remote").code == 0
+    assert root(shop, f"{RESTIC} snapshots --json --no-lock").startswith("[")
+
+    said = shop.json("backup", "prune", "demo", "--lab", "--accept", "the test above lost one on purpose")
+    assert said.code == 0, said
+    known = RESTIC.replace("/etc/office-backup/password", "/root/known")
+    assert "wrong password" in root(shop, f"{known} snapshots --no-lock 2>&1 || true")
+    assert run(shop, "--place", "remote").code == 0
+    assert "backup prune" in [one["verb"] for one in shop.json("runs", "list", "demo", "--lab").data["runs"]]
 
 
 def test_the_script_for_the_place_holds_no_secret_and_is_what_the_lab_has(shop: Stage) -> None:
