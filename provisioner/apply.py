@@ -91,7 +91,7 @@ def _play(op: Operation, on: Listener, *, check: bool) -> None:
             user=me,
             addresses=work.met,
             options={host: work.door.options(host) for host in work.met},
-            environment=environment,
+            environment={**environment, plays.RUN_VARIABLE: work.run_id},  # by which a task left alone is known on the host
             technicians={me: [public_key(work.door.key)]} if work.target.lab else {},
             **({} if work.dropped is None else {"pack": work.office.pack, "variant": work.office.variant}),
         )

@@ -29,6 +29,7 @@ from provisioner.runs import Event, Run
 __all__ = ["Interrupted", "Listener", "Operation", "operation"]
 
 Say = Callable[[str], None]
+BUSY_S = 900  # as long as a task of a dead run may take before the next run goes on beside it
 
 
 class Interrupted(Exception):
@@ -226,6 +227,7 @@ def _take(op: Operation, moved: Mapping[str, str], *, compared: bool, force: boo
             op.leave_out(host, str(problem), silent=_silent(problem))
         else:
             op.say(str(problem))
+    _wait_for_others(op, lease)
     for host, torn in lease.torn.items():
         if {"applied.json", "refused.json"} & set(torn):
             _leave_out(op, host, "torn", force=force) if compared else op.say(
@@ -233,6 +235,16 @@ def _take(op: Operation, moved: Mapping[str, str], *, compared: bool, force: boo
             )
         elif host in work.met:
             op.say(f"{host}: a torn mark of who works there was made new")
+
+
+def _wait_for_others(op: Operation, lease: Lease) -> None:
+    """Let what an earlier run left at work on the hosts come to its end: that run is dead, its task on the host is not."""
+    until = time.monotonic() + BUSY_S
+    for host, programs in lease.busy.items():
+        op.say(f"{host}: {', '.join(programs)} of an earlier run still works there; waiting for its end")
+        while not lease.quiet(host) and time.monotonic() < until:
+            op.check()
+            time.sleep(0.5)
 
 
 def _leave_out(op: Operation, host: str, problem: Exception | str, *, force: bool) -> None:

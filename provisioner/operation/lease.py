@@ -74,6 +74,17 @@ def applied():
         torn.append("refused.json")
         refused = None
     return {**(mark or {}), "refused": list(refused.values())} if refused else mark
+def busy(run):
+    # what another run's task left at work here: its laptop died, its connection broke, they go on
+    found = set()
+    for pid in [name for name in os.listdir("/proc") if name.isdigit()]:
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as f: given = f.read(1 << 20).split(b"\0")
+            with open(f"/proc/{pid}/comm") as f: comm = f.read().strip()
+        except OSError: continue
+        runs = [one.partition(b"=")[2].decode(errors="replace") for one in given if one.startswith(b"PROVISIONER_RUN=")]
+        if runs and runs[-1] != run: found.add(comm)
+    return sorted(found)[:5]
 def say(answer):
     newest = read("newest.json", {"summary": TEXT, "summary_sha256": TEXT})
     print(json.dumps({**answer, "newest": newest, "torn": sorted(set(torn))}))
@@ -92,9 +103,13 @@ def stamp(who): return {**who, "boot": boot(), "renewed_up": up()}
 if do == "take":
     if live(lease) and not mine and lease["token"] != ask["over"]:
         answer = {"ok": False, "lease": lease, "ago_s": ago(lease), "restarted": lease["boot"] != boot()}
-    else: put("lease.json", stamp({**ask["who"], "token": ask["token"]}))
+    else:
+        put("lease.json", stamp({**ask["who"], "token": ask["token"]}))
+        answer["busy"] = busy(ask["who"]["run"])
 elif do == "renew":
-    if mine: put("lease.json", stamp({k: v for k, v in lease.items()}))
+    if mine:
+        put("lease.json", stamp({k: v for k, v in lease.items()}))
+        answer["busy"] = busy(lease["run"])
     else: answer = {"ok": False, "lease": lease}
 elif do in ("release", "mark", "note"):
     if not mine: answer = {"ok": False, "lease": lease}
@@ -143,6 +158,7 @@ class Keeper(Answer):
     restarted: bool = False
     applied: Mark | None = None
     newest: Mark | None = None
+    busy: tuple[Short, ...] = Field(default=(), max_length=10)
     torn: tuple[Short, ...] = Field(default=(), max_length=10)
 
 
@@ -203,6 +219,7 @@ class Lease:
     applied: dict[str, Mark | None] = field(default_factory=dict)
     newest: dict[str, Mark | None] = field(default_factory=dict)
     torn: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    busy: dict[str, tuple[str, ...]] = field(default_factory=dict)
     failed: dict[str, ProvisionerError] = field(default_factory=dict)
     moved: dict[str, str] = field(default_factory=dict)
     renewed: Callable[[float], None] = lambda _: None  # told until when the work may go on, in seconds since this laptop's start
@@ -255,6 +272,8 @@ class Lease:
         self.applied[host], self.newest[host] = answer.applied, answer.newest
         if answer.torn:
             self.torn[host] = answer.torn
+        if answer.busy:
+            self.busy[host] = answer.busy
 
     def _busy(self, host: str, answer: Keeper, other: Holder) -> Busy:
         ago = f"{answer.ago_s:.0f} s ago"
@@ -323,6 +342,12 @@ class Lease:
                     return
                 self._answered[host] = asked
             self.renewed(self.good_until)
+
+    def quiet(self, host: str) -> bool:
+        """Whether nothing of an earlier run works on a host any more; asks it."""
+        with contextlib.suppress(Unreachable, HostKeyChanged, HostFailed):
+            return not self._ask(host, {"do": "renew", "token": self._token}).busy
+        return False
 
     def mark(self, applied: Mapping[str, Any], hosts: list[str]) -> list[str]:
         """Leave on the hosts what was applied; returns those that could not be told."""

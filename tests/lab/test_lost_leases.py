@@ -104,7 +104,7 @@ def test_what_a_killed_apply_left_at_work_is_waited_for(shop: Stage, verb: str) 
         assert not waits(shop, "server")
     finally:
         fast(on)
-    assert "was killed but its ansible-playbook still works" in said.err
+    assert "still works" in said.err, said  # its ansible-playbook here, or, where that died too, its task there
     assert said.code in (0, 7), said
     assert shop.json("apply", "demo", "--lab", "--yes").code == 0
 
@@ -141,11 +141,12 @@ THIEF = (
 @pytest.mark.parametrize("verb", ["verify", "backup restore"])
 def test_a_lost_lease_stops_every_verb(shop: Stage, verb: str) -> None:
     """Somebody else has it now: what is at work is stopped and undone, exit 6, and nothing more begins."""
-    wait = '#!/bin/sh\ncase $* in *restore*|*-s*) touch /run/there; sleep 40;; esac\nexec {real} "$@"\n'
+    when = "*' restore '*" if verb == "backup restore" else "*' -s '*"
+    wait = '#!/bin/sh\ncase " $* " in {when}) touch /run/there; sleep 40;; esac\nexec {real} "$@"\n'
     program = "/usr/bin/restic" if verb == "backup restore" else "/usr/bin/apt-get"
     real = f"{program}.real"
     inside(shop, "server", f"rm -f /run/there; mv {program} {real}")
-    inside(shop, "server", f"printf %s {shlex.quote(wait.format(real=real))} > {program}; chmod 755 {program}")
+    inside(shop, "server", f"printf %s {shlex.quote(wait.format(real=real, when=when))} > {program}; chmod 755 {program}")
     try:
         running = shop.start("--json", *WRITES[verb], PROVISIONER_LEASE_S="15")
         assert soon(lambda: "yes" in inside(shop, "server", "test -e /run/there && echo yes || echo no"), 90)
@@ -161,7 +162,7 @@ def test_a_lost_lease_stops_every_verb(shop: Stage, verb: str) -> None:
         assert took < 30
         left = "ls -A /var/lib/office-backup /root/back 2>/dev/null || true"
         assert soon(lambda: "hostname" not in inside(shop, "server", left), 30)
-    inside(shop, "server", "for n in $(seq 60); do pgrep -f office-backup >/dev/null || exit 0; sleep 1; done; exit 1")
+    inside(shop, "server", "for n in $(seq 60); do pgrep -f [o]ffice-backup >/dev/null || exit 0; sleep 1; done; exit 1")
 
 
 READS = {
