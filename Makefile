@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long lint matrix bench grade clean
+.PHONY: help demo test test-long unit lint matrix bench grade clean
 
 OFFICE := demo
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
@@ -48,6 +48,12 @@ test: .venv/ready lint ## everything, on real Debian systems too
 	@command -v gpg >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends gpg  # a mirror of one's own
 	@[ "$$(cat /proc/sys/fs/inotify/max_user_instances)" -ge 512 ] || $(SUDO) sysctl -qw fs.inotify.max_user_instances=1024  # many hosts
 	@.venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
+
+unit: .venv/ready lint ## style, types, and everything that needs no lab
+	@command -v pdftoppm >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends poppler-utils  # looks at pages
+	@command -v strace >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends strace  # a kill at a call
+	@command -v cc >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends gcc libc6-dev  # a laptop's wrong clock
+	@.venv/bin/pytest -q -n 2 -m "not lab and not long and not matrix"
 
 test-long: PYTEST := -m long
 test-long: test ## the tests that take minutes each, before a release
