@@ -240,8 +240,8 @@ def _take(op: Operation, moved: Mapping[str, str], *, compared: bool, force: boo
 def _wait_for_others(op: Operation, lease: Lease) -> None:
     """Let what an earlier run left at work on the hosts come to its end: that run is dead, its task on the host is not."""
     until = time.monotonic() + BUSY_S
-    for host, programs in lease.busy.items():
-        op.say(f"{host}: {', '.join(programs)} of an earlier run still works there; waiting for its end")
+    for host, (run, programs) in lease.busy.items():
+        op.say(f"{host}: {', '.join(programs)} of the killed run {run} still works there; waiting for its end")
         while not lease.quiet(host) and time.monotonic() < until:
             op.check()
             time.sleep(0.5)

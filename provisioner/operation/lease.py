@@ -75,7 +75,7 @@ def applied():
         refused = None
     return {**(mark or {}), "refused": list(refused.values())} if refused else mark
 def busy(run):
-    # what another run's task left at work here: its laptop died, its connection broke, they go on
+    # what the task of a run that ended without giving its lease back left at work: its laptop died, they go on
     found = set()
     for pid in [name for name in os.listdir("/proc") if name.isdigit()]:
         try:
@@ -83,7 +83,7 @@ def busy(run):
             with open(f"/proc/{pid}/comm") as f: comm = f.read().strip()
         except OSError: continue
         runs = [one.partition(b"=")[2].decode(errors="replace") for one in given if one.startswith(b"PROVISIONER_RUN=")]
-        if runs and runs[-1] != run: found.add(comm)
+        if run in runs: found.add(comm)
     return sorted(found)[:5]
 def say(answer):
     newest = read("newest.json", {"summary": TEXT, "summary_sha256": TEXT})
@@ -105,11 +105,11 @@ if do == "take":
         answer = {"ok": False, "lease": lease, "ago_s": ago(lease), "restarted": lease["boot"] != boot()}
     else:
         put("lease.json", stamp({**ask["who"], "token": ask["token"]}))
-        answer["busy"] = busy(ask["who"]["run"])
+        if lease and not mine: answer |= {"of": lease["run"], "busy": busy(lease["run"])}
 elif do == "renew":
     if mine:
         put("lease.json", stamp({k: v for k, v in lease.items()}))
-        answer["busy"] = busy(lease["run"])
+        if ask.get("of"): answer["busy"] = busy(ask["of"])
     else: answer = {"ok": False, "lease": lease}
 elif do in ("release", "mark", "note"):
     if not mine: answer = {"ok": False, "lease": lease}
@@ -159,6 +159,7 @@ class Keeper(Answer):
     applied: Mark | None = None
     newest: Mark | None = None
     busy: tuple[Short, ...] = Field(default=(), max_length=10)
+    of: Short = ""
     torn: tuple[Short, ...] = Field(default=(), max_length=10)
 
 
@@ -219,7 +220,7 @@ class Lease:
     applied: dict[str, Mark | None] = field(default_factory=dict)
     newest: dict[str, Mark | None] = field(default_factory=dict)
     torn: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    busy: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    busy: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)  # of which run, which programs
     failed: dict[str, ProvisionerError] = field(default_factory=dict)
     moved: dict[str, str] = field(default_factory=dict)
     renewed: Callable[[float], None] = lambda _: None  # told until when the work may go on, in seconds since this laptop's start
@@ -273,7 +274,7 @@ class Lease:
         if answer.torn:
             self.torn[host] = answer.torn
         if answer.busy:
-            self.busy[host] = answer.busy
+            self.busy[host] = (answer.of, answer.busy)
 
     def _busy(self, host: str, answer: Keeper, other: Holder) -> Busy:
         ago = f"{answer.ago_s:.0f} s ago"
@@ -344,9 +345,9 @@ class Lease:
             self.renewed(self.good_until)
 
     def quiet(self, host: str) -> bool:
-        """Whether nothing of an earlier run works on a host any more; asks it."""
+        """Whether nothing of the run before works on a host any more; asks it."""
         with contextlib.suppress(Unreachable, HostKeyChanged, HostFailed):
-            return not self._ask(host, {"do": "renew", "token": self._token}).busy
+            return not self._ask(host, {"do": "renew", "token": self._token, "of": self.busy[host][0]}).busy
         return False
 
     def mark(self, applied: Mapping[str, Any], hosts: list[str]) -> list[str]:
