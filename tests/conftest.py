@@ -31,7 +31,22 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # Two workers share the suite by files (`make test`): those that take longest come first, so that none is left over at the end.
 LONG = (
-    *("verify", "backup", "directory", "faults", "desktop", "hardening", "mail_relay", "printing", "client_text", "trust"),
+    *(
+        "backup",
+        "lost_leases",
+        "histories",
+        "hostile",
+        "second_place",
+        "verify",
+        "directory",
+        "faults",
+        "desktop",
+        "hardening",
+        "mail_relay",
+        "printing",
+        "client_text",
+        "trust",
+    ),
     *("file_share", "without_a_server", "matrix", "packages_in_trouble", "mirror", "clocks", "full_disks", "races"),
 )
 LONGEST = [f"tests/lab/test_{name}.py" for name in LONG]
