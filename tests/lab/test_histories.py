@@ -76,7 +76,8 @@ def test_a_change_that_nobody_proved_undoes_itself(office: Stage, tmp_path: Path
     (tmp_path / "ssh").write_text(_HANGS.format(mark=mark))
     (tmp_path / "ssh").chmod(0o755)
     going = office.start("--json", "apply", "demo", "--lab", "--yes", "--host", host, PATH=f"{tmp_path}:{os.environ['PATH']}")
-    assert soon(mark.exists, 400)  # what the killed run before left is waited for first
+    assert soon(lambda: mark.exists() or going.poll() is not None, 300)  # what a killed run left is waited for first
+    assert mark.exists(), going.communicate()
     assert "PasswordAuthentication no" in inside(office, host, f"cat {OURS}")
     kill(going)
     if how == "timer":

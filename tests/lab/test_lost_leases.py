@@ -145,7 +145,7 @@ def test_a_lost_lease_stops_every_verb(shop: Stage, verb: str) -> None:
     wait = '#!/bin/sh\ncase " $* " in {when}) touch /run/there; sleep 40;; esac\nexec {real} "$@"\n'
     program = "/usr/bin/restic" if verb == "backup restore" else "/usr/bin/apt-get"
     real = f"{program}.real"
-    inside(shop, "server", f"rm -f /run/there; mv {program} {real}")
+    inside(shop, "server", f"rm -rf /run/there /root/back; mv {program} {real}")
     inside(shop, "server", f"printf %s {shlex.quote(wait.format(real=real, when=when))} > {program}; chmod 755 {program}")
     try:
         running = shop.start("--json", *WRITES[verb], PROVISIONER_LEASE_S="15")

@@ -154,6 +154,7 @@ def arm(module: AnsibleModule, paths: list[str], undo: dict[str, object]) -> Non
     os.makedirs(wants, exist_ok=True)
     if not os.path.lexists(f"{wants}/{UNIT}.service"):
         os.symlink(f"/etc/systemd/system/{UNIT}.service", f"{wants}/{UNIT}.service")
+    module.run_command(["systemctl", "stop", f"{UNIT}-timer.timer"])  # of a change that was undone by hand
     timer = ["systemd-run", "--quiet", "--collect", f"--unit={UNIT}-timer", f"--on-active={module.params['wait_s']}"]
     timer += ["--timer-property=AccuracySec=1s", "/usr/bin/python3", f"{HOME}/restore.py"]
     code, out, err = module.run_command(timer)
