@@ -25,7 +25,7 @@ CLAIM = {
 }  # fmt: skip
 ADDED = {
     "ansible_facts": {
-        "this_host": CLAIM, "office": {"secrets": {}}, "ansible_host": "192.168.1.10", "ansible_user": "root",
+        "this_host": CLAIM, "ansible_host": "192.168.1.10", "ansible_user": "root",
         "ansible_ssh_common_args": "-o ProxyCommand=false", "services": {"postfix.service": {}},
     },
     "add_host": {"host_name": "server", "groups": ["kind_desktop"], "host_vars": {"this_host": CLAIM, "ansible_host": "x"}},
