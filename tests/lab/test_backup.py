@@ -217,9 +217,17 @@ def test_a_lock_of_a_dead_process_is_taken_away(shop: Stage) -> None:
 
 
 def test_a_lock_of_a_living_process_is_respected(shop: Stage) -> None:
-    """Somebody works in the repository by hand: the run says so and leaves their lock alone."""
+    """Somebody works in the repository by hand: a snapshot is made beside them; what would need it alone says so and waits.
+
+    Their lock stays.
+    """
     lock(shop, LOCAL)
+    made = f"{LOCAL} backup -q --host server /etc/hostname --time"
     try:
+        done = run(shop, "--place", "disk")
+        assert root(shop, LOCKS).strip() == "1"
+        assert done.code == 0, done
+        root(shop, f"{made} '2020-01-01 00:00:00'; for n in $(seq 1 31); do {made} \"$(date -d \"$n days ago\" '+%F %T')\"; done")
         done = run(shop, "--place", "disk")
         assert root(shop, LOCKS).strip() == "1"
         assert done.code == 4
