@@ -68,7 +68,7 @@ exec /usr/bin/ssh "$@"
 """
 
 
-@pytest.mark.parametrize("how", ["timer", "power"])
+@pytest.mark.parametrize("how", [pytest.param("timer", marks=pytest.mark.long), "power"])
 def test_a_change_that_nobody_proved_undoes_itself(office: Stage, tmp_path: Path, how: str) -> None:
     """The laptop dies before its new login: a timer on the machine brings the former way in back, and so does a power cut."""
     host = "desktop"

@@ -138,7 +138,8 @@ def cases(quick: dict[str, tuple[str, ...]]) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("verb", "how"), cases({"plan": HOWS, "apply": ("types",), "backup": ("huge",), "access": HOWS, "runs": HOWS})
+    ("verb", "how"),
+    cases({"plan": ("huge", "types", "escapes"), "apply": ("types",), "backup": ("huge",), "access": HOWS, "runs": HOWS}),
 )
 def test_answers_that_are_none_are_that_hosts_failure_alone(office: Stage, verb: str, how: str) -> None:
     """300 MB, other types, a hundred thousand brackets, escapes: the host is named, the others are done."""
