@@ -445,7 +445,7 @@ def test_a_snapshot_that_vanished_is_red_too(shop: Stage) -> None:
 
 
 def test_a_snapshot_from_the_future_forgets_nothing(shop: Stage) -> None:
-    """One snapshot with a wrong clock would make all others too old: it is said, and all of them stay."""
+    """One snapshot with a wrong clock would make all others too old: it is said, all of them stay, and a person has it ignored."""
     before = len(listed(shop)["disk"])
     said = root(shop, f"{LOCAL} backup --json --host server --time '2099-01-01 00:00:00' /etc/hostname | tail -n 1")
     done = run(shop, "--place", "disk")
@@ -453,7 +453,14 @@ def test_a_snapshot_from_the_future_forgets_nothing(shop: Stage) -> None:
     assert done.code == 4
     assert "in the future" in done.data["places"]["disk"]["problem"]
     assert len(listed(shop)["disk"]) == before + 2
+    accept = ("backup", "accept", "demo", "--lab", "--place", "disk", "--why")
+    assert shop.json(*accept, "the clock was wrong that night").code == 0
+    done = run(shop, "--place", "disk")
+    assert done.code == 0, done
+    assert len(listed(shop)["disk"]) == before + 3
     root(shop, f"{LOCAL} forget -q {json.loads(said)['snapshot_id']}")
+    assert run(shop, "--place", "disk").code == 4  # by whoever it was: a person says it
+    assert shop.json(*accept, "it was taken away by hand").code == 0
     assert run(shop, "--place", "disk").code == 0
 
 
