@@ -445,7 +445,7 @@ def test_a_snapshot_that_vanished_is_red_too(shop: Stage) -> None:
 
 
 def test_a_snapshot_from_the_future_forgets_nothing(shop: Stage) -> None:
-    """One snapshot with a wrong clock would make all others too old: it is said, all of them stay, and a person has it ignored."""
+    """One with a wrong clock would make all others too old: it is said, all of them stay, and a person has it ignored."""
     before = len(listed(shop)["disk"])
     said = root(shop, f"{LOCAL} backup --json --host server --time '2099-01-01 00:00:00' /etc/hostname | tail -n 1")
     done = run(shop, "--place", "disk")
