@@ -23,20 +23,25 @@ CLAIM = {
     "settings": {"base": {"network": False, "firewall": False}, "backup": {"keep_within": "1y"}, "mail_relay": {}},
     "ports": [{"role": "base", "port": 22, "last": 22, "protocol": "tcp"}], "environment": {}, "met_at": "192.168.1.1",
 }  # fmt: skip
-ADDED = {
-    "ansible_facts": {
-        "this_host": CLAIM, "ansible_host": "192.168.1.10", "ansible_user": "root",
-        "ansible_ssh_common_args": "-o ProxyCommand=false", "services": {"postfix.service": {}},
+ADDED: dict[str, dict[str, Any]] = {
+    "facts": {"ansible_facts": {"this_host": CLAIM}},
+    # how it, or another, is reached; which hosts and groups there are; what Ansible keeps for itself; words of other types
+    "marks": {
+        "ansible_facts": {
+            "ansible_host": "192.168.1.10",
+            "ansible_user": "root",
+            "ansible_ssh_common_args": "-o ProxyCommand=false",
+        },
+        "add_host": {"host_name": "server", "groups": ["kind_desktop"], "host_vars": {"this_host": CLAIM, "ansible_host": "x"}},
+        "add_group": "kind_desktop",
+        "ansible_stats": {"data": {"x": 1}, "per_host": False, "aggregate": True},
+        "_ansible_no_log": False,
+        "__ansible_type": "TaggedStr",
+        "results": [{"changed": True, "diff": 5}],
+        "diff": [{"before": 5, "after": {"_ansible_x": 1}, "before_header": None}],
+        "stdout_lines": 5,
     },
-    "add_host": {"host_name": "server", "groups": ["kind_desktop"], "host_vars": {"this_host": CLAIM, "ansible_host": "x"}},
-    "add_group": "kind_desktop",
-    "ansible_stats": {"data": {"x": 1}, "per_host": False, "aggregate": True},
-    "_ansible_no_log": False,
-    "__ansible_type": "TaggedStr",
-    "results": [{"changed": True, "diff": 5}],
-    "diff": [{"before": 5, "after": {"_ansible_x": 1}, "before_header": None}],
-    "stdout_lines": 5,
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -110,11 +115,11 @@ def quiet(said: Said) -> bool:
     return True
 
 
-@pytest.mark.parametrize("verb", ["plan", "apply"])
-def test_what_a_host_says_of_itself_chooses_nothing(office: Stage, verb: str) -> None:
+@pytest.mark.parametrize(("verb", "added"), [("plan", "facts"), ("apply", "facts"), ("plan", "marks")])
+def test_what_a_host_says_of_itself_chooses_nothing(office: Stage, verb: str, added: str) -> None:
     """It calls itself a server with backups, adds hosts and groups, overrides how it is reached: it is sent a router's things."""
     known = secrets(office)
-    with taken_over(office, "router", "facts", ADDED):
+    with taken_over(office, "router", "facts", ADDED[added]):
         said = office.json(verb, "demo", "--lab", *(["--yes"] if verb == "apply" else []))
         sent = loot(office, "router")
 
