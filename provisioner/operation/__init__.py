@@ -224,9 +224,9 @@ def _take(op: Operation, moved: Mapping[str, str], *, compared: bool, force: boo
     op.recorder(Event("lease_taken", detail={"hosts": sorted(set(everywhere) - set(lease.failed))}))
     for host, problem in lease.failed.items():
         if host in work.met:
-            op.leave_out(host, str(problem), silent=_silent(problem))
+            op.leave_out(host, _said(problem), silent=_silent(problem))
         else:
-            op.say(str(problem))
+            op.say(_said(problem))
     _wait_for_others(op, lease)
     for host, torn in lease.torn.items():
         if {"applied.json", "refused.json"} & set(torn):
@@ -259,7 +259,13 @@ def _leave_out(op: Operation, host: str, problem: Exception | str, *, force: boo
         )
         op.leave_out(host, said) if host in op.work.met else op.say(said)
     elif host in op.work.met:
-        op.leave_out(host, str(problem), silent=_silent(problem))
+        op.leave_out(host, _said(problem), silent=_silent(problem))
+
+
+def _said(problem: Exception | str) -> str:
+    """What is wrong, and what to try, where that is known."""
+    hint = getattr(problem, "hint", "")
+    return f"{problem}; try: {hint}" if hint else str(problem)
 
 
 def _silent(problem: Exception | str) -> bool:
