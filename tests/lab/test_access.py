@@ -122,13 +122,12 @@ def test_whatever_is_theirs_is_found_named_and_gone(network: Network) -> None:
     look_at = said.data["offices"]["demo"]["hosts"]["server"]["look_at"]
     assert f"/etc/cron.d/theirs runs something of {LEAVES}'s: 0 5 * * * root /home/{LEAVES}/backup" in look_at
     for start in (
-        f"tunnel.service runs as root: {LEAVES} started it",
+        f"tunnel.service runs `/usr/bin/sleep 6666` as root: {LEAVES} started it",
         "/usr/local/bin/.sh gives",
         f"/etc/sudoers.d/zz lets {LEAVES}",
     ):
         assert any(line.startswith(start) for line in look_at), (start, look_at)
     assert len(look_at) == 4, look_at
-    assert "sudo /etc/sudoers.d/zz " in text
     assert f"/home/{LEAVES}/backup" in stays.on("server", "cat /etc/cron.d/theirs")  # the office's, perhaps: a person judges
     assert len(as_root(stays, "server", f"ls /var/lib/provisioner/refused/{LEAVES}").split()) == 3
     assert stays.on("server", f"test -d /home/{LEAVES} && echo kept").strip() == "kept"

@@ -388,7 +388,6 @@ class Leaver:
             for line in text(path).splitlines() if path != SUDOERS else ():
                 theirs = word.search(line) or (number and number in line.split())
                 if theirs and not (line.lstrip().startswith("#") and not line.lstrip()[1:2].isdigit()):
-                    self.say("sudo", path, line.strip())
                     self.look_at.append(f"{path} lets {self.login} administer: {line.strip()[:160]}")
 
     def other_files(self):
@@ -498,8 +497,8 @@ class Leaver:
             runs = re.search(r"argv\[\]=([^;]*)", state.get("ExecStart", ""))
             who = state.get("User") or "root"
             how = f"{self.login} started it through sudo" if unit in units else "somebody started it by hand"
-            self.say("service", unit, f"as {who}: {runs[1].strip() if runs else '?'}")
-            self.look_at.append(f"{unit} runs as {who}: {how}; when it is not the office's: systemctl disable --now {unit}")
+            what = f" `{runs[1].strip()}`" if runs else ""
+            self.look_at.append(f"{unit} runs{what} as {who}: {how}; when it is not the office's: systemctl disable --now {unit}")
 
     # ------------------------------------------------------------------------------------------ sessions
 
