@@ -21,7 +21,7 @@ from provisioner.inventory import git
 from provisioner.operation.lease import Lease, Mark, boottime
 from provisioner.operation.lock import alone, held
 from provisioner.operation.marks import marks, refuse_older_copy, unlike_the_audit
-from provisioner.operation.reaching import find, reach, remember
+from provisioner.operation.reaching import bystanders, reach, remember
 from provisioner.operation.recording import Listener, Recorder, begin, end
 from provisioner.operation.selection import Work, technician
 from provisioner.runs import Event, Run
@@ -202,22 +202,10 @@ def _needed(work: Work, needs: Sequence[str]) -> None:
             )
 
 
-def _bystanders(work: Work) -> dict[str, str]:
-    """Where the office's other adopted hosts answer: the lease is theirs too, though the run leaves them alone.
-
-    Raises:
-        HostKeyChanged: as `find`.
-    """
-    around = replace(work, hosts=work.others, found={})
-    if work.others:
-        find(around, lambda _: None)
-    return around.met
-
-
 def _take(op: Operation, moved: Mapping[str, str], *, compared: bool, force: bool) -> None:
     """The lease on every host of the office that answers; a host that cannot keep one is left alone."""
     work = op.work
-    everywhere = work.met | _bystanders(work)
+    everywhere = work.met | bystanders(work)
     lease = Lease(work.door, everywhere, work.run_id, work.door.user, lost=op.lose, moved=dict(moved))
     lease.__enter__()
     op.lease, op.applied, op.newest = lease, dict(lease.applied), dict(lease.newest)

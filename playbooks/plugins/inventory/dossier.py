@@ -20,7 +20,7 @@ options: {}
 """
 
 
-class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
+class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc] - Ansible's base classes have no types
     """Reads `dossier.yml`."""
 
     NAME = "dossier"
