@@ -2,13 +2,18 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long unit lint matrix bench grade clean
+.PHONY: help demo test unit lint deep bench grade clean tools
 
 OFFICE := demo
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # the newest Python we support that this machine has; asked anew by each line, since one of them may install it
 PYTHON := $$(for v in 3.13 3.12 3.11; do p=$$(command -v python$$v) && $$p -c '' 2>/dev/null && { echo $$p; break; }; done || true)
 RUN := .venv/bin/provisioner
+TIMED := began=$$SECONDS; trap 'echo "$@ took $$(((SECONDS - began) / 60)) min $$(((SECONDS - began) % 60)) s"' EXIT;
+# programs, each with the packages that bring it
+PACKAGES := smbclient=smbclient cc=gcc,libc6-dev pdftoppm=poppler-utils strace=strace gpg=gpg
+INSTALLED = for p in $(1); do command -v $$p >/dev/null || { for one in $(PACKAGES); do case $$one in $$p=*) \
+	  $(SUDO) apt-get install -y -q --no-install-recommends $$(echo $${one\#*=} | tr , ' ');; esac; done; }; done
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -39,24 +44,18 @@ demo: .venv/ready ## a virtual office of real Debian systems, from its dossier t
 	@echo "  $(RUN) runs show $(OFFICE) --lab"
 	@echo "  $(RUN) lab down $(OFFICE)        when you have seen enough"
 
-test: .venv/ready lint ## everything, on real Debian systems too
+test: lint tools ## everything that lands, on real systems too: at most 30 minutes on 2 cores
+	@$(TIMED) .venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
+
+unit: lint ## style, types, and everything that needs no lab: at most 4 minutes
+	@$(call INSTALLED,pdftoppm strace cc)
+	@$(TIMED) .venv/bin/pytest -q -n 2 -m "not lab and not deep" $(PYTEST)
+
+# What the tests look with, beside what labs need: a person's seat, a wrong clock, pages, a kill at a call, a mirror of one's own.
+tools: .venv/ready
 	@$(RUN) doctor --repair
-	@command -v smbclient >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends smbclient  # a person's seat
-	@command -v cc >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends gcc libc6-dev  # a laptop's wrong clock
-	@command -v pdftoppm >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends poppler-utils  # looks at pages
-	@command -v strace >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends strace  # a kill at a call
-	@command -v gpg >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends gpg  # a mirror of one's own
+	@$(call INSTALLED,smbclient cc pdftoppm strace gpg)
 	@[ "$$(cat /proc/sys/fs/inotify/max_user_instances)" -ge 512 ] || $(SUDO) sysctl -qw fs.inotify.max_user_instances=1024  # many hosts
-	@.venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
-
-unit: .venv/ready lint ## style, types, and everything that needs no lab
-	@command -v pdftoppm >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends poppler-utils  # looks at pages
-	@command -v strace >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends strace  # a kill at a call
-	@command -v cc >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends gcc libc6-dev  # a laptop's wrong clock
-	@.venv/bin/pytest -q -n 2 -m "not lab and not long and not matrix"
-
-test-long: PYTEST := -m long
-test-long: test ## the tests that take minutes each, before a release
 
 lint: .venv/ready ## style, types, directions of imports, roles
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check -q .
@@ -65,20 +64,16 @@ lint: .venv/ready ## style, types, directions of imports, roles
 	@.venv/bin/yamllint -s .
 	@cd playbooks && ../.venv/bin/ansible-lint -q --offline
 
-matrix: .venv/ready ## a run broken off at each boundary between its tasks, in every way; goes on where it was stopped
-	@$(RUN) doctor --repair
-	@command -v strace >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends strace  # a kill at a call
-	@command -v cc >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends gcc libc6-dev  # a laptop's wrong clock
-	@command -v pdftoppm >/dev/null || $(SUDO) apt-get install -y -q --no-install-recommends poppler-utils  # looks at pages
-	@.venv/bin/python -m tests.matrix $(ROWS)  # ROWS=F1,F4: these alone; ROWS=table: count only
+deep: tools ## what takes hours: every fault at every kind of task, second looks, graders, benches; goes on where it was stopped
+	@.venv/bin/python -m tests.deep $(ROWS)  # ROWS=F1,grade: these alone; ROWS=table: what is noted, and how old it is
 
 bench: .venv/ready ## the README's numbers, as ratios measured in one run
 	@$(RUN) doctor --repair
-	@.venv/bin/python tests/bench.py
+	@.venv/bin/python tests/deep/bench.py
 
 grade: .venv/ready ## how hard the machines are, by lynis, OpenSCAP and ssh-audit; writes the README's table (SUITE=bookworm: only prints)
 	@$(RUN) doctor --repair
-	@.venv/bin/python tests/grades.py $(SUITE)
+	@.venv/bin/python tests/deep/grades.py $(SUITE)
 
 clean: ## remove the environment
 	@rm -rf --one-file-system .venv

@@ -25,7 +25,7 @@ from provisioner.processes import Process, last_lines, recorded, start
 
 PROGRAM = "/usr/sbin/apt-cacher-ng"
 MIRROR = "http://deb.debian.org"
-SLOW_S = os.environ.get("PROVISIONER_SLOW_S", "120")  # how long next to nothing may come (forwarder.py); shortened by tests
+SLOW_S = "120"  # how long next to nothing may come (forwarder.py)
 
 # No Remap: Debian's list of mirrors may be empty. PipelineDepth 1: without it 165 of 541 requests of a desktop's
 # installation ended with "503 Connection closed" (FACTS, Lab). Without VerboseLog the log grows by two lines a package.

@@ -8,25 +8,26 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from provisioner import plays
+from provisioner.inventory.ansible import hosts, playbooks
 from provisioner.lab import base, every, snapshot
-from tests.stage import Said, Stage, make
+from tests.stage import EXAMPLE, Said, Stage, make
 
-ROOT = Path(__file__).resolve().parents[1]
-# Beside the roles: whatever decides what blank machines become. Not the verbs around it, which change every day.
-_SOURCES = ("provisioner/lab", "provisioner/inventory", "provisioner/adopt.py", "tests/stage.py", "inventory")
+
+def rendered(suite: str = "trixie") -> str:
+    """A digest of what decides what blank machines become: what roles are given for each host, the playbooks, the Debian.
+
+    Not the bytes of Python files: a comment would cost a whole installation.
+    """
+    total = hashlib.sha256(base.path_of(suite).name.encode())
+    total.update(json.dumps(hosts(EXAMPLE / "offices/demo/dossier.yml"), sort_keys=True, default=str).encode())
+    for path in sorted(p for p in playbooks().rglob("*") if p.is_file() and p.suffix not in (".md", ".pyc")):
+        total.update(str(path.relative_to(playbooks())).encode() + path.read_bytes())
+    return total.hexdigest()[:12]
 
 
 def name(suite: str = "trixie") -> str:
     """The snapshot's name: the office, the Debian, and a digest of all that made it."""
-    total = hashlib.sha256(plays.tree_digest().encode() + base.path_of(suite).name.encode())
-    for source in _SOURCES:
-        top = ROOT / source
-        for path in sorted(
-            p for p in (top.rglob("*") if top.is_dir() else [top]) if p.is_file() and "__pycache__" not in p.parts
-        ):
-            total.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
-    return f"tests-{suite}-{total.hexdigest()[:12]}"
+    return f"tests-{suite}-{rendered(suite)}"
 
 
 def ensure(folder: Path, suite: str = "trixie") -> str:

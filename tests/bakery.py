@@ -12,7 +12,7 @@ from pathlib import Path
 
 from provisioner import runs
 from provisioner.inventory.target import Target
-from tests import handover
+from tests.record import handover
 from tests.verbs import BAKERY, ME, PASSPHRASE
 
 

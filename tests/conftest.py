@@ -29,40 +29,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# Two workers share the suite by files (`make test`): those that take longest come first, so that none is left over at the end.
-LONG = (
-    *(
-        "backup",
-        "lost_leases",
-        "histories",
-        "hostile",
-        "second_place",
-        "verify",
-        "directory",
-        "faults",
-        "desktop",
-        "hardening",
-        "mail_relay",
-        "printing",
-        "client_text",
-        "trust",
-    ),
-    *("file_share", "without_a_server", "matrix", "packages_in_trouble", "mirror", "clocks", "full_disks", "races"),
-)
-LONGEST = [f"tests/lab/test_{name}.py" for name in LONG]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort by how long a file takes."""
-    files = {item: item.nodeid.partition("::")[0] for item in items}
-    items.sort(key=lambda item: LONGEST.index(files[item]) if files[item] in LONGEST else len(LONGEST))
+pytest_plugins = ["tests.lab.small", "tests.minutes"]
 
 
 @pytest.fixture(autouse=True)
 def _no_inventory_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     """The inventory, run and lab of whoever runs the tests must not leak into them."""
     for name in list(os.environ):
-        if name.startswith("PROVISIONER_") and name != "PROVISIONER_LAB_DIR":
+        if name.startswith(("PROVISIONER_", "KNOB_")) and name != "PROVISIONER_LAB_DIR":
             monkeypatch.delenv(name)
 
 

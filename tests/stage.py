@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from provisioner.inventory.target import Target, state_home
+from tests import knobs
 
 EXAMPLE = Path(__file__).parents[1] / "inventory"
 
@@ -73,7 +74,7 @@ class Stage:
         began = time.monotonic()
         done = subprocess.run(
             self.command(*words), input=stdin, capture_output=True, text=True, check=False, timeout=timeout_s,
-            env=self.environment | environment,
+            env=knobs.environment(self.environment | environment),
         )  # fmt: skip
         return Said(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
 
@@ -85,7 +86,7 @@ class Stage:
         """Call a verb and do not wait; it leads a process group of its own."""
         return subprocess.Popen(
             self.command(*words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env=self.environment | environment, start_new_session=True,
+            env=knobs.environment(self.environment | environment), start_new_session=True,
         )  # fmt: skip
 
     def on(self, host: str, line: str) -> str:

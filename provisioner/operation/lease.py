@@ -31,7 +31,7 @@ from provisioner.inventory.target import state_home
 from provisioner.processes import born
 from provisioner.ssh import UNREADABLE, Door
 
-LEASE_S = int(os.environ.get("PROVISIONER_LEASE_S", "900"))  # shortened only by tests
+LEASE_S = 900
 
 # Runs on the host as root, request in argv[1], one JSON object out. Python's standard library only: Debian has it.
 # What lies there is read by shape: a mark that is none is named in `torn`, and the next one of ours takes its place.

@@ -15,7 +15,7 @@ from provisioner.inventory import open_inventory, vault
 from provisioner.inventory.target import Target
 from provisioner.language import LANGUAGES
 from provisioner.record import sheet
-from tests import handover
+from tests.record import handover
 
 LANGS = sorted(LANGUAGES)
 

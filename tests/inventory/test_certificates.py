@@ -12,8 +12,8 @@ from cryptography import x509
 
 from provisioner.inventory import open_inventory, vault
 from provisioner.inventory.target import Target
+from tests.laptop.wrong_clock import WRONG, clock, off_s
 from tests.stage import EXAMPLE
-from tests.wrong_clock import WRONG, clock, off_s
 
 pytestmark = pytest.mark.case("F7")
 

@@ -24,7 +24,7 @@ def tried(seed: int, examples: int) -> dict[str, float]:
 @pytest.mark.case("F12")
 @pytest.mark.parametrize(
     ("seed", "examples"),
-    [pytest.param(0, 400), *(pytest.param(seed, 5_000, marks=pytest.mark.matrix) for seed in range(1, 21))],
+    [pytest.param(0, 400), *(pytest.param(seed, 5_000, marks=pytest.mark.deep) for seed in range(1, 21))],
 )
 def test_garbage_is_read_or_refused(seed: int, examples: int) -> None:
     """No traceback, no program started, no connection, no file touched; at most 2 s and 300 MB each; what is wrong is said."""

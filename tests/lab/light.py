@@ -18,6 +18,7 @@ import yaml
 from provisioner import lab
 from provisioner.lab.network import NAMESPACES
 from provisioner.processes import as_root
+from tests import knobs
 from tests.stage import Said, Stage, make
 
 ROOM = Path(__file__).parent
@@ -167,7 +168,7 @@ def impostor(stage: Stage, address: str, *how: str) -> Iterator[Impostor]:
     # the other hosts must go on reaching the real one: answer ARP for the addresses of the link alone (ip-sysctl.rst)
     subprocess.run([*lan, "sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=1"], check=True)
     subprocess.run([*lan, "ip", "address", "add", f"{address}/32", "dev", "lo"], check=True, capture_output=True)
-    words = [*lan, sys.executable, str(ROOM / "impostor.py"), address, str(log), *how]
+    words = [*lan, sys.executable, str(ROOM.parent / "hosts/impostor.py"), address, str(log), *how]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout
@@ -202,7 +203,7 @@ class Technician:
         argv = lab.plugged(self.stage.target, [sys.executable, "-m", "provisioner.cli", "--json", *words])
         return subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env=self.environment | environment, start_new_session=True,
+            env=knobs.environment(self.environment | environment), start_new_session=True,
         )  # fmt: skip
 
     def run(self, *words: str, stdin: str = "", timeout_s: float = 300, **environment: str) -> Said:

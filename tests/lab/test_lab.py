@@ -12,8 +12,8 @@ from provisioner.inventory import open_inventory
 from provisioner.inventory.models import Office
 from provisioner.lab import base, machines, network, remove, requirements
 from provisioner.processes import run
-from tests.lab.conftest import Small, bring_up, clean
 from tests.lab.light import soon
+from tests.lab.small import Small, bring_up, clean
 from tests.network import with_office
 from tests.stage import make
 

@@ -12,8 +12,8 @@ from provisioner.errors import HostFailed
 from provisioner.inventory import open_inventory
 from provisioner.lab import base, machines
 from provisioner.processes import run
-from tests.lab.conftest import bring_up, clean, traces
 from tests.lab.light import soon
+from tests.lab.small import bring_up, clean, traces
 from tests.stage import make
 
 pytestmark = pytest.mark.lab

@@ -12,8 +12,8 @@ from provisioner import lab
 from provisioner.errors import BadInput, Missing
 from provisioner.inventory import open_inventory, vault
 from provisioner.lab.network import INTERNET
-from tests.lab.conftest import Small, bring_up, clean, traces
 from tests.lab.light import soon
+from tests.lab.small import Small, bring_up, clean, traces
 from tests.stage import make
 
 pytestmark = pytest.mark.lab

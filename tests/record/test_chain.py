@@ -14,7 +14,7 @@ from provisioner.errors import Missing, Unverified
 from provisioner.inventory.target import Target
 from provisioner.record import chain
 from provisioner.record.contents import digest
-from tests import handover
+from tests.record import handover
 
 
 @lru_cache(maxsize=8)

@@ -11,7 +11,7 @@ import yaml
 from provisioner.findings import Finding, Level
 from provisioner.language import speech
 from provisioner.record.judgement import judge
-from tests import handover
+from tests.record import handover
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.yml"))
 CHECKS = ("share", "printing", "mail", "backup", "updates")

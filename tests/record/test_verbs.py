@@ -13,7 +13,7 @@ import pytest
 from provisioner import record
 from provisioner.cli.__main__ import main
 from provisioner.inventory.target import Target
-from tests import handover
+from tests.record import handover
 
 
 class Said(NamedTuple):

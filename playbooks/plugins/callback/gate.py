@@ -1,8 +1,4 @@
-"""Stops the play before its next task once somebody asked for it: an interrupt never falls into the middle of dpkg.
-
-The matrix of faults lets a play wait there too: PROVISIONER_HOLD=7:/path waits before the seventh task as long as the file is
-there, and says that it does by a file /path.held; the tasks that began stand in /path.begun, each with its moment (s, epoch).
-"""
+"""Stops the play before its next task once somebody asked for it: an interrupt never falls into the middle of dpkg."""
 
 from __future__ import annotations
 
@@ -32,21 +28,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc] - Ansible's base class
     CALLBACK_NAME = "gate"
     CALLBACK_NEEDS_ENABLED = True
 
-    def __init__(self, *words: Any, **more: Any) -> None:
-        super().__init__(*words, **more)
-        self.begun = 0
-
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool = False) -> None:  # noqa: ARG002 - Ansible's signature
         """No worker runs at this moment; KeyboardInterrupt is how ansible-playbook ends in good order."""
-        self.begun += 1
-        number, _, hold = os.environ.get("PROVISIONER_HOLD", "").partition(":")
-        if hold:
-            with Path(f"{hold}.begun").open("a", encoding="utf-8") as names:
-                names.write(f"{time.time():.2f} {task.get_name()}\n")
-        if hold and self.begun == int(number):
-            Path(f"{hold}.held").touch()
-            while Path(hold).exists():
-                time.sleep(0.05)
         if gate := os.environ.get("PROVISIONER_GATE"):
             _wait(Path(gate))
 

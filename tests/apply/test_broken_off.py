@@ -1,0 +1,59 @@
+"""Runs broken off before each kind of task, in every way, and taken up again (rows F1 to F3 of the deep suite).
+
+`make test` runs one case of each row; `make deep` every way before each kind of task, and at random moments too.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from tests.deep.faults import Fault, case, cut_long, cut_short, in_dpkg, kill_all, kill_tool, power_cut
+from tests.deep.office import office, reference
+from tests.deep.rows import deep
+
+pytestmark = pytest.mark.lab
+
+WAYS: dict[Fault, str] = {kill_tool: "F1", kill_all: "F1", cut_short: "F2", cut_long: "F2", power_cut: "F3"}
+# Where `make test` breaks off: before the packages, and among the handlers. Counting the tasks takes a run; collecting must not.
+SAMPLES: list[tuple[Fault, int]] = [(kill_tool, 10), (cut_short, 25)]
+KILLS = (kill_tool, kill_all)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each kind of the server's tasks."""
+    if "boundary" in metafunc.fixturenames:
+        found = [(way, number, f"{way.__name__}-{number:02}") for way, number in SAMPLES]
+        if deep(metafunc.config):
+            kinds = reference().boundaries["server"]
+            found = [(way, number, f"{way.__name__}-{kind}") for kind, number in kinds.items() for way in WAYS]
+        params = [pytest.param(way, number, id=name, marks=pytest.mark.case(WAYS[way])) for way, number, name in found]
+        metafunc.parametrize(("way", "boundary"), params)
+
+
+def test_a_run_broken_off_at_a_boundary_is_taken_up_again(way: Fault, boundary: int) -> None:
+    """The next plain apply is done, one more changes nothing, each machine is what an uninterrupted run makes of it."""
+    case(way, boundary)
+
+
+@pytest.mark.deep
+@pytest.mark.case("F1")
+@pytest.mark.parametrize("seed", range(15))
+def test_a_run_killed_at_a_random_moment_is_taken_up_again(seed: int) -> None:
+    """The same, somewhere inside a task, of the server's or of the router's."""
+    case(KILLS[seed % 2], *reference(whole=True).moment(seed), whole=True)
+
+
+@pytest.mark.case("F3")
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.deep) for seed in range(1, 15))])
+def test_a_power_cut_inside_dpkg_is_mended(seed: int) -> None:
+    """The machine boots with half-installed packages; the next plain apply finishes them."""
+    in_dpkg(seed)
+
+
+def test_what_a_killed_suite_left_does_not_stop_the_next(tmp_path: Path) -> None:
+    """Its lab and its folder are taken away before a new one comes up in the same place."""
+    killed = office(tmp_path / "left")
+    killed.__enter__()  # and never left
+    with office(tmp_path / "left") as stage:
+        assert stage.on("server", "sudo id -u").strip() == "0"
+    assert not (tmp_path / "left").exists()

@@ -1,0 +1,79 @@
+"""The router that goes before each kind of task that changes it, while the run works on the server too (rows F1 to F3).
+
+Its own roles are played here. `make test` runs one case, `make deep` every way before each kind of task.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from provisioner import lab
+from provisioner.causes import FELL_SILENT
+from provisioner.inventory.target import Target
+from tests.deep.faults import SHORT_S, Fault, Waiting, case, kill_all, kill_tool
+from tests.deep.office import reference
+from tests.deep.rows import deep
+
+pytestmark = pytest.mark.lab
+
+
+def router_cut_short(run: Waiting) -> None:
+    """The router's cable to the office pulled for some seconds."""
+    lab.cut(run.stage.target, "router")
+    run.go()
+    time.sleep(SHORT_S)
+    lab.mend(run.stage.target, "router")
+    _true(run.end())
+
+
+def router_cut_long(run: Waiting) -> None:
+    """The same cable pulled until the run has ended."""
+    _gone(run, lab.cut, lab.mend)
+
+
+def router_power_cut(run: Waiting) -> None:
+    """The router's power cut, and on again when the run has ended."""
+    _gone(run, lab.power_off, lab.power_on)
+
+
+def _gone(run: Waiting, away: Callable[[Target, str], None], back: Callable[[Target, str], None]) -> None:
+    away(run.stage.target, "router")
+    try:
+        run.go()
+        said = run.end()
+    finally:
+        back(run.stage.target, "router")
+    _true(said)
+
+
+def _true(said: dict[str, Any]) -> None:
+    """The router that went is said to have gone silent; the server was there all the time, and the exit code is that of both."""
+    router, server = (said["hosts"][name] for name in ("router", "server"))
+    assert server["unreachable"] == 0, said
+    assert said["code"] == (4 if router["failed"] or server["failed"] else 5 if router["unreachable"] else 0), said
+    if router["unreachable"]:
+        assert said["problems"]["router"]["problem"].startswith((FELL_SILENT, "router (")), said
+
+
+WAYS: dict[Fault, str] = {
+    kill_tool: "F1", kill_all: "F1", router_cut_short: "F2", router_cut_long: "F2", router_power_cut: "F3",
+}  # fmt: skip
+# The one of `make test`: before the packages of the base.
+SAMPLE = (router_power_cut, 9, "router_power_cut-09")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each kind of the router's tasks."""
+    found: list[tuple[Fault, int, str]] = [SAMPLE]
+    if deep(metafunc.config):
+        kinds = reference(whole=True).boundaries["router"]
+        found = [(way, number, f"{way.__name__}-{kind}") for kind, number in kinds.items() for way in WAYS]
+    params = [pytest.param(way, number, id=name, marks=pytest.mark.case(WAYS[way])) for way, number, name in found]
+    metafunc.parametrize(("way", "boundary"), params)
+
+
+def test_a_router_that_goes_at_a_boundary_is_taken_up_again(way: Fault, boundary: int) -> None:
+    """The next plain apply is done, one more changes nothing, each machine is what an uninterrupted run makes of it."""
+    case(way, boundary, whole=True)

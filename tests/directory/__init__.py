@@ -1,0 +1,1 @@
+"""The people, on every machine."""

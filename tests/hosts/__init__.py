@@ -1,0 +1,1 @@
+"""The machines: who they are, what they say."""

@@ -1,0 +1,1 @@
+"""Virtual offices, and the light ones of other tests."""

@@ -1,0 +1,1 @@
+"""One piece of work at a time."""

@@ -1,0 +1,1 @@
+"""Playbooks, roles, and what they say."""

@@ -1,0 +1,126 @@
+"""Every role is like the others: what playbooks/ROLES.md says, held."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from provisioner.inventory import open_inventory
+
+ROOT = Path(__file__).parents[2]
+ROLES = sorted(p for p in (ROOT / "playbooks/roles").iterdir() if p.is_dir())
+NAMES = [role.name for role in ROLES]
+
+
+def load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text())
+
+
+def tasks(role: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for path in sorted([*role.glob("tasks/*.yml"), *role.glob("handlers/*.yml")]):
+        found += load(path) or []
+    return found
+
+
+@pytest.mark.parametrize("role", ROLES, ids=NAMES)
+def test_specs_and_defaults_name_the_same_variables(role: Path) -> None:
+    """A variable without a spec is not validated, one without a default fails on the client's floor."""
+    specs = load(role / "meta/argument_specs.yml")["argument_specs"]
+    options = {name for entry in specs.values() for name in entry["options"]}
+    defaults = set(load(role / "defaults/main.yml"))
+    # composed of the others, for the tasks alone: what a role writes, walked in one loop
+    composed = {name for name in defaults - options if name.endswith(("_files", "_load", "_in_force", f"{role.name}_accounts"))}
+
+    assert options == defaults - composed
+    assert all(name.startswith(f"{role.name}_") for name in defaults)
+    for entry in specs.values():
+        for name, option in entry["options"].items():
+            assert option.get("type"), name
+            assert option.get("description"), name
+            assert "default" not in option, f"{name}: `default:` in a spec sets nothing"
+
+
+@pytest.mark.parametrize("role", ROLES, ids=NAMES)
+def test_tasks_are_written_in_the_house_manner(role: Path) -> None:
+    """Names are sentences, loops are `loop`, secrets are hidden, commands say when they changed something."""
+    assert not (role / "vars").exists()
+    for task in tasks(role):
+        assert len(task["name"].split()) >= 2, task["name"]
+        assert not [key for key in task if key.startswith("with_")], task["name"]
+        assert "ansible.builtin.set_fact" not in task, task["name"]
+        text = str(task)
+        if "ansible.builtin.command" in task or "ansible.builtin.shell" in task:
+            assert "changed_when" in task or "creates" in text or "removes" in text, task["name"]
+        if "password" in text and "stdin" in text:
+            assert task.get("no_log") is True, task["name"]
+        if "ansible.builtin.apt" in task:
+            assert task["ansible.builtin.apt"]["lock_timeout"] >= 60, task["name"]
+
+
+LOOPS = [task for role in ROLES for task in tasks(role) if "loop" in task]
+
+
+@pytest.mark.parametrize("task", LOOPS, ids=[task["name"] for task in LOOPS])
+def test_a_loop_ends_at_a_silent_host(task: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ansible's own way is to wait for it again at each item (loop_control.break_when, ansible-core 2.18)."""
+    import ansible_runner
+
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    account = {"login": "a.b", "name": "A", "shell": "/bin/bash", "always": [], "groups": []}
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and nobody listens: whoever connects is refused
+        gone = {"ansible_host": "127.0.0.1", "ansible_port": nobody.getsockname()[1], "ansible_remote_tmp": str(tmp_path)}
+        items = {"base_groups": ["a", "b", "c"], "base_accounts": [account] * 3}
+        play = {"hosts": "all", "gather_facts": False, "vars": items, "tasks": [task]}
+        run = ansible_runner.run(
+            private_data_dir=str(tmp_path), playbook=[play], inventory={"all": {"hosts": {"gone": gone}}}, quiet=True
+        )
+        (lost,) = [event["event_data"]["res"] for event in run.events if event["event"] == "runner_on_unreachable"]
+
+    assert len(lost["results"]) == 1, lost
+
+
+@pytest.mark.parametrize("role", ROLES, ids=NAMES)
+def test_files_with_handlers_are_owed_until_they_ran(role: Path) -> None:
+    """A run killed between a new file and its handler must not leave an old service running."""
+    handlers = [handler["name"] for handler in load(role / "handlers/main.yml")]
+    for task in tasks(role):
+        if "files" in task and "notify" in task:
+            assert task["files"].get("pending") == role.name, task["name"]
+            notified = [task["notify"]] if isinstance(task["notify"], str) else task["notify"]
+            assert notified[-1] == handlers[-1], f"{task['name']}: the last handler settles what is owed"
+            assert f"pending-{role.name}" in (role / "handlers/main.yml").read_text()
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "playbooks").rglob("*.sh")), ids=lambda p: p.name)
+def test_scripts_are_sound_shell(script: Path) -> None:
+    """Every script that a host runs as root passes `sh -n`."""
+    done = subprocess.run(["sh", "-n", str(script)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_packs_and_roles_know_each_other() -> None:
+    """A pack's role exists, and every role is played by the demo office, whose lab tests hold it to a second play of 0."""
+    inventory = open_inventory(ROOT / "inventory")
+    for pack in inventory.packs():
+        assert {name for roles in pack.kinds.values() for name in roles} <= set(NAMES), pack.name
+    demo = inventory.office("demo")
+    kinds = {host.kind for host in demo.hosts.values()}
+    pack = inventory.pack(demo.pack)
+    assert {name for kind in kinds for name in pack.kinds[kind]} == set(NAMES)
+
+
+def test_client_text_reaches_ansible_only_through_our_plugin() -> None:
+    """No group_vars, host_vars, include_vars or extra vars anywhere: five of seven ways in evaluate what they read."""
+    assert not [p for p in (ROOT / "playbooks").rglob("*") if p.name in ("group_vars", "host_vars", "vars")]
+    assert not [p for p in (ROOT / "inventory").rglob("*") if p.name in ("group_vars", "host_vars")]
+    for path in [*(ROOT / "playbooks").rglob("*.yml"), *(ROOT / "provisioner").rglob("*.py")]:
+        text = path.read_text()
+        assert not re.search(r"include_vars|vars_files|vars_prompt|extravars|--extra-vars", text), path
