@@ -133,7 +133,7 @@ def missing(cases: Cases) -> list[str]:
     wrong = [f"{row} has no case" for row in (*FAULTS, *PROGRAMS) if not cases.get(row)]
     noted = notes().items()
     return wrong + [
-        f"{row} has {len(cases.get(row, []))} cases, fewer than the {one.cases} noted in {NOTES.name}; if that is meant, set it there"
+        f"{row} has {len(cases.get(row, []))} cases, fewer than {one.cases} noted in {NOTES.name} (meant? set it there)"
         for row, one in noted
         if len(cases.get(row, [])) < one.cases
     ]

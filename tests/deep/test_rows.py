@@ -52,7 +52,7 @@ def test_a_row_without_cases_and_one_with_fewer_than_before_are_said() -> None:
 
     rows.NOTES.write_text(json.dumps({"F1": {"cases": 2, "passed": 2, "failed": 0, "commit": "abc", "date": "2026-01-01"}}))
     assert rows.missing(every) == [
-        "F1 has 1 cases, fewer than the 2 noted in deep.json; if that is meant, set it there",
+        "F1 has 1 cases, fewer than 2 noted in deep.json (meant? set it there)",
     ]
 
 
