@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provisioner.errors import BadInput, HostFailed, HostKeyChanged, Missing, Unreachable
+from provisioner.hosts.access import Door
+from provisioner.hosts.discovery import answering, neighbours, on_lan
+from provisioner.hosts.first_contact import FirstContact
+from provisioner.hosts.keys import public_key
+from provisioner.hosts.pins import fingerprint, pin, pinned
 from provisioner.inventory.target import Target
-from provisioner.ssh import Door, FirstContact, answering, fingerprint, neighbours, on_lan, pin, pinned, public_key
 
 if TYPE_CHECKING:
     from provisioner.inventory.models import Office

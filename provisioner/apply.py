@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from provisioner import packages, plans, plays, runs
+from provisioner import package_cache, plans, plays, runs
 from provisioner.errors import Missing, Stopped, Unverified, described
+from provisioner.hosts.keys import public_key
 from provisioner.inventory import vault
 from provisioner.inventory.ansible import Handover
 from provisioner.inventory.target import runtime_home
@@ -22,7 +23,6 @@ from provisioner.operation import Interrupted, Listener, Operation, leave_marks,
 from provisioner.operation.selection import Work, refuse_lockout, refuse_returned
 from provisioner.plans import Plan
 from provisioner.runs import Event, Run, fold
-from provisioner.ssh import public_key
 
 PLAYBOOK = "apply.yml"
 
@@ -53,7 +53,7 @@ def _package_cache(work: Work, say: Callable[[str], None]) -> Iterator[dict[str,
         yield {"http_proxy": up.proxy} if up else {}
         return
     try:
-        using = packages.in_use()
+        using = package_cache.in_use()
         cache = using.__enter__()
     except Missing:
         say("no package cache on this laptop: each host fetches its own packages (provisioner doctor)")
@@ -64,11 +64,11 @@ def _package_cache(work: Work, say: Callable[[str], None]) -> Iterator[dict[str,
         here = _facing(next(iter(work.met.values())))
         port = _free_port(here)
         record = runtime_home() / f"forward-{work.target.id}-{work.run_id}.pid"
-        forward = packages.forward(
+        forward = package_cache.forward(
             None, here, port, cache.port, record=record, network=str(work.office.lan.network),
             while_exists=Path(f"/proc/{os.getpid()}"),  # it must not outlive us, however we end
         )  # fmt: skip
-        held.callback(packages.stop_forward, forward)
+        held.callback(package_cache.stop_forward, forward)
         yield {"http_proxy": f"http://{here}:{port}"}
 
 
@@ -143,7 +143,7 @@ def _play(op: Operation, on: Listener, *, check: bool) -> None:
                 if event.what == "play_ended" and event.detail["rc"] not in (0, 2, 4, 6) and not asked:
                     raise Unverified(f"Ansible could not play: {event.detail['said']}", hint="provisioner inventory check")
                 keep(event)
-                if event.what == "host_failed" and packages.forget(event.detail.get("spoiled", ())):
+                if event.what == "host_failed" and package_cache.forget(event.detail.get("spoiled", ())):
                     say("the package cache held it; taken out, so that the next run fetches it anew")
         if torn:
             raise Stopped(

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from provisioner.clock import SAID_S, span
 from provisioner.errors import HostFailed
-from provisioner.inventory import git
 from provisioner.lab import requirements
 from provisioner.lab.base import lab_home
 from provisioner.lab.requirements import Lack, Program
+from provisioner.laptop import git
+from provisioner.laptop.clock import SAID_S, span
 
 # The largest office of the network's clients: 30 people are some 15 hosts per lab at most on one laptop.
 HOSTS = 15

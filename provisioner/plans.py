@@ -10,8 +10,8 @@ from typing import Any
 
 from provisioner import __version__, plays
 from provisioner.errors import BadInput, Unverified
-from provisioner.inventory.disk import write
 from provisioner.inventory.target import Target
+from provisioner.laptop.disk import write
 from provisioner.operation.selection import Work
 from provisioner.runs import Run
 

@@ -19,11 +19,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from provisioner import ssh
-from provisioner.causes import FELL_SILENT, cause, spoiled
+from provisioner.explain import FELL_SILENT, cause, spoiled
+from provisioner.hosts import access
 from provisioner.inventory.ansible import ENVIRONMENT, Handover, playbooks
 from provisioner.inventory.target import Target, runtime_home, state_home
-from provisioner.processes import Process, born
+from provisioner.laptop.processes import Process, born
 from provisioner.runs import Event
 
 __all__ = ["playbooks"]
@@ -357,7 +357,7 @@ def sweep(target: Target, *, say: Callable[[str], None], patience_s: float = 900
     if working:
         say(f"ending ansible-playbook {', '.join(map(str, working))}")
         _end(target, list(working))
-    ssh.sweep(target)
+    access.sweep(target)
     for left in runtime_home().glob(f"play-{target.id}-*"):
         try:
             tool = (left / "gate/tool").read_text()

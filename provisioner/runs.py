@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from provisioner.clock import REFUSED_S, span
+from provisioner.laptop.clock import REFUSED_S, span
 
 CLOCK = timedelta(seconds=REFUSED_S)  # how far two laptops' clocks may differ: a run by one that is further off is refused
 
@@ -149,7 +149,7 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
-        from provisioner.inventory.disk import flush
+        from provisioner.laptop.disk import flush
 
         self.path = path
         self._seq = 0
@@ -245,7 +245,7 @@ def keep(folder: Path, data: Mapping[str, Any]) -> Path:
     """Add one summary to the audit: numbered, with the hash of the former; whole or not at all, one process at a time."""
     import fcntl
 
-    from provisioner.inventory.disk import make, write
+    from provisioner.laptop.disk import make, write
 
     make(folder)
     with contextlib.ExitStack() as held:
@@ -275,7 +275,7 @@ def pictures(folder: Path) -> Path:
 
 def keep_pictures(folder: Path, shown: Mapping[str, bytes]) -> None:
     """Add pictures to the audit, by their names."""
-    from provisioner.inventory.disk import make, write
+    from provisioner.laptop.disk import make, write
 
     for name, data in shown.items():
         make(pictures(folder))
@@ -353,7 +353,7 @@ def learn(path: Path, key: str, total: int) -> None:
     """Remember how many steps `key` took, for the next progress bar."""
     totals = learnt(path)
     totals[key] = total
-    from provisioner.inventory.disk import write
+    from provisioner.laptop.disk import write
 
     write(path, json.dumps(totals))
 

@@ -18,9 +18,9 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from provisioner import plays, runs
-from provisioner.answers import Answer, Line, Short
 from provisioner.errors import BadInput, HostFailed, HostKeyChanged, Missing, Unreachable
 from provisioner.findings import Finding, Level, verdict
+from provisioner.hosts.answers import Answer, Line, Short
 from provisioner.inventory import vault
 from provisioner.inventory.ansible import services
 from provisioner.inventory.models import Kind

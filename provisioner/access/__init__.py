@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING
 from provisioner import runs
 from provisioner.access.hosts import Call, Told, everywhere, request
 from provisioner.errors import BadInput, Missing, ProvisionerError
-from provisioner.inventory import git, open_inventory, revocations, technicians
+from provisioner.hosts.pins import pinned
+from provisioner.inventory import open_inventory, revocations, technicians
 from provisioner.inventory.target import Target
+from provisioner.laptop import git
 from provisioner.operation import Operation, operation
 from provisioner.operation.reaching import remember
 from provisioner.operation.selection import Work, prepare, refuse_lockout, technician
 from provisioner.runs import Event
-from provisioner.ssh import pinned
 
 if TYPE_CHECKING:
     from provisioner.inventory.models import Reseller

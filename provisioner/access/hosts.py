@@ -10,14 +10,18 @@ from typing import Any
 
 from pydantic import Field
 
-from provisioner import answers, plays
-from provisioner.answers import Answer, Line, Short
+from provisioner import plays
 from provisioner.errors import HostKeyChanged, Unreachable
+from provisioner.hosts import answers
+from provisioner.hosts.answers import Answer, Line, Short
+from provisioner.hosts.discovery import neighbours, on_lan
+from provisioner.hosts.first_contact import shown_key
+from provisioner.hosts.keys import public_key
+from provisioner.hosts.pins import pinned
 from provisioner.inventory.ansible import refusal
 from provisioner.inventory.target import Target
 from provisioner.operation.reaching import addresses
 from provisioner.operation.selection import Work
-from provisioner.ssh import neighbours, on_lan, pinned, public_key, shown_key
 
 AT_ONCE = 32
 HOST_S = 90  # for one host's answer: killing somebody's processes may take it 8 s, a slow disk more

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from provisioner.inventory import git, open_inventory, vault
+from provisioner.inventory import open_inventory, vault
 from provisioner.inventory.target import Target
+from provisioner.laptop import git
 from provisioner.operation.selection import technician
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
-from provisioner.answers import Answer, Line, Short
+from provisioner.hosts.answers import Answer, Line, Short
 
 LINE_BYTES = 4 << 20  # thousands of nights
 ALL_BYTES = 64 << 20  # of a whole conversation: each second of a long backup says how far it is

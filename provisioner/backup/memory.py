@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from provisioner import runs
-from provisioner.inventory.disk import write
 from provisioner.inventory.target import Target
+from provisioner.laptop.disk import write
 from provisioner.nights import Place
 from provisioner.place import keeping
 

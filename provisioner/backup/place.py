@@ -11,10 +11,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from provisioner import answers
-from provisioner.answers import Answer, Line
 from provisioner.backup.talk import keeper
 from provisioner.errors import BadInput, HostFailed, HostKeyChanged, Missing, Unreachable
+from provisioner.hosts import answers
+from provisioner.hosts.answers import Answer, Line
 from provisioner.inventory import open_inventory, vault
 from provisioner.inventory.ansible import LAB_INTERNET
 from provisioner.inventory.models import Backup

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import IO, Any
 
-from provisioner import answers, runs
+from provisioner import runs
 from provisioner.backup import memory
 from provisioner.backup.lines import ALL_BYTES, LINE_BYTES, Failed, PlaceDone, PlaceFailed, Said, Snapshots, moment, read
 from provisioner.errors import BadInput, HostFailed, Missing, Unreachable, Unreadable
+from provisioner.hosts import answers
+from provisioner.hosts.access import UNREADABLE, explain
 from provisioner.inventory import open_inventory
 from provisioner.inventory.ansible import services
 from provisioner.inventory.target import Target
@@ -18,7 +20,6 @@ from provisioner.operation import Listener, Operation, operation
 from provisioner.operation.reaching import reach
 from provisioner.operation.selection import Work
 from provisioner.runs import Event, Run
-from provisioner.ssh import UNREADABLE, explain
 
 PROGRAM = "/usr/local/sbin/office-backup"
 LIST_IDLE_S = 30 * 60  # restic counts what each night holds before it says anything

@@ -89,7 +89,7 @@ def list_(voice: Voice, office: str | None, look: bool, lab: bool) -> int:
 
 
 def _fingerprints(keys: Sequence[str]) -> list[str]:
-    from provisioner.ssh import fingerprint
+    from provisioner.hosts.pins import fingerprint
 
     return [fingerprint(key) for key in keys]
 
@@ -372,7 +372,8 @@ def _show_rotated(voice: Voice, names: "Sequence[str | Secret]", theirs: "Sequen
 def _passphrase(voice: Voice, from_stdin: bool, no_commit: bool) -> None:
     from provisioner.cli.secrets import passphrase_line
     from provisioner.errors import Locked
-    from provisioner.inventory import git, vault
+    from provisioner.inventory import vault
+    from provisioner.laptop import git
 
     if not vault.unlocked(voice.inventory):  # before anybody types one
         raise Locked("the inventory is locked", hint="provisioner unlock")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provisioner.cli.common import Voice, ask, confirm, lab_option, office_argument, plug, shown, verb
-from provisioner.clock import SAID_S, span
 from provisioner.errors import BadInput, ProvisionerError, Unreachable
+from provisioner.laptop.clock import SAID_S, span
 
 if TYPE_CHECKING:
     from provisioner.adopt import Holding
@@ -35,10 +35,11 @@ def adopt(
     lists what the machine holds, and makes your account with your key and sudo.
     """
     from provisioner import adopt as workflow
+    from provisioner.hosts.access import Door
+    from provisioner.hosts.keys import technician_key
     from provisioner.inventory import open_inventory
     from provisioner.operation.lock import alone
     from provisioner.operation.selection import technician
-    from provisioner.ssh import Door, technician_key
 
     target = voice.target(office, lab)
     dossier = open_inventory(target.inventory).office(office)
@@ -92,9 +93,10 @@ def adopt(
 
 def _one(voice: Voice, host: str, address: str, *, door: Any, name: str, dossier: Any, **given: Any) -> dict[str, Any]:
     from provisioner import adopt as workflow
+    from provisioner.hosts.lookup import locate
+    from provisioner.hosts.pins import fingerprint as fingerprint_of
+    from provisioner.hosts.pins import pinned
     from provisioner.operation.reaching import remember
-    from provisioner.ssh import fingerprint as fingerprint_of
-    from provisioner.ssh import locate, pinned
 
     target = door.target
     contact, known = workflow.meet(target, host, address, replace=given["replace"])

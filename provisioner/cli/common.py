@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provisioner.errors import BadInput, Missing, ProvisionerError
-from provisioner.text import visible
+from provisioner.laptop.text import visible
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -69,7 +69,8 @@ def new(
     Asks on a terminal for what no option gave. Without --host it gets a router, a server and a desktop per person; a
     host without @MAC gets an invented one, to be replaced by the machine's own before `adopt`.
     """
-    from provisioner.inventory import fields, git, open_inventory, writing
+    from provisioner.inventory import fields, open_inventory, writing
+    from provisioner.laptop import git
 
     inventory = open_inventory(voice.inventory)
     me = inventory.whoami()
@@ -243,14 +244,15 @@ def replace_host(
     What was known of the old machine is forgotten, its pinned key first: the new one is adopted like any other. The old
     machine's disk still holds what it held; the server's shares and accounts are not touched.
     """
-    from provisioner import ssh
-    from provisioner.inventory import git, hardware, open_inventory
+    from provisioner.hosts import pins
+    from provisioner.inventory import hardware, open_inventory
+    from provisioner.laptop import git
     from provisioner.operation.reaching import forget
 
     inventory, target = open_inventory(voice.inventory), voice.target(office, lab)
     about = {"model": model, "serial": serial, "purchased": purchased, "warranty_end": warranty_end}
     former = hardware.replace(inventory, office, host, mac, {word: said for word, said in about.items() if said})
-    ssh.pin(target, host)
+    pins.pin(target, host)
     forget(target, host)
     folder = inventory.root / "offices" / office
     commit = None if no_commit else git.commit(inventory.root, [folder], f"office replace-host: {office} {host}")
@@ -270,7 +272,8 @@ def replace_host(
 @click.option("--no-commit", is_flag=True, help="Leave the commit to you.")
 def remove(voice: Voice, office: str, yes: bool, force: bool, no_commit: bool) -> None:
     """Remove an office's folder from the inventory, as one commit; its hosts and journals stay as they are."""
-    from provisioner.inventory import git, open_inventory
+    from provisioner.inventory import open_inventory
+    from provisioner.laptop import git
 
     inventory = open_inventory(voice.inventory)
     folder = _folder(inventory, office)

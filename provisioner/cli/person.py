@@ -181,7 +181,7 @@ def password(voice: Voice, office: str, login: str, lab: bool, show: bool, no_co
 
 def _commit(inventory: "Inventory", target: "Target", message: str, no_commit: bool) -> str | None:
     """One commit of the dossier and the secrets, where there is a history."""
-    from provisioner.inventory import git
+    from provisioner.laptop import git
 
     files: list[Path] = [target.folder / "dossier.yml", *(path for path in target.secret_files if path.exists())]
     return None if no_commit else git.commit(inventory.root, files, f"{target.office}: {message}")

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 
 from provisioner.cli.common import Voice, shown
-from provisioner.clock import span
+from provisioner.laptop.clock import span
 from provisioner.runs import Event
 
 

@@ -121,7 +121,7 @@ def check(voice: Voice, office: str, lab: bool) -> int:
     Held against git's history and against what the hosts remember of the newest run; hosts that cannot be asked are named.
     """
     from provisioner.errors import ProvisionerError
-    from provisioner.inventory import git
+    from provisioner.laptop import git
     from provisioner.operation.marks import ask_all
     from provisioner.runs import check as judge
     from provisioner.runs import summaries

@@ -49,7 +49,8 @@ def secrets() -> None:
 @click.option("--no-commit", is_flag=True, help="With --complete: leave the commit to you.")
 def show(voice: Voice, office: str, names: tuple[str, ...], lab: bool, everything: bool, complete: bool, no_commit: bool) -> None:
     """List the secrets of OFFICE by name; print those named (`zoe`, `console.server`), or all with --json or --all."""
-    from provisioner.inventory import git, open_inventory, vault
+    from provisioner.inventory import open_inventory, vault
+    from provisioner.laptop import git
 
     target = voice.target(office, lab)
     known = open_inventory(target.inventory).office(office)
@@ -89,7 +90,8 @@ def show(voice: Voice, office: str, names: tuple[str, ...], lab: bool, everythin
 @click.option("--no-commit", is_flag=True, help="Leave the commit to you.")
 def set_(voice: Voice, office: str, name: str, lab: bool, from_stdin: bool, no_commit: bool) -> None:
     """Enter a secret of OFFICE that only a person can know, such as mail.password; asked twice, never shown."""
-    from provisioner.inventory import git, open_inventory, vault
+    from provisioner.inventory import open_inventory, vault
+    from provisioner.laptop import git
 
     target = voice.target(office, lab)
     known = open_inventory(target.inventory).office(office)

@@ -18,7 +18,7 @@ SSH_S, SSH_BYTES = 86_400, 64 << 20  # of a command that a person runs, all of i
 @lab_option
 def ssh(voice: Voice, office: str, host: str, command: tuple[str, ...], lab: bool) -> int | None:
     """Log in to HOST of OFFICE, or run CMD there; its exit code becomes ours (255: no connection becomes 5)."""
-    from provisioner import answers
+    from provisioner.hosts import answers
     from provisioner.operation.reaching import find
     from provisioner.operation.selection import prepare
 

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from provisioner.errors import Missing
-from provisioner.inventory import disk, open_inventory
+from provisioner.inventory import open_inventory
 from provisioner.inventory.models import Host, Kind, Office, Pack, Reseller, outside
 from provisioner.inventory.target import Target
+from provisioner.laptop import disk
 
 ENVIRONMENT = "PROVISIONER_HANDOVER"
 

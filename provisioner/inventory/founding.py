@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from provisioner.errors import BadInput, Missing
-from provisioner.inventory import Inventory, disk, git, open_inventory, schema
+from provisioner.inventory import Inventory, open_inventory, schema
 from provisioner.inventory.files import build, read, report
 from provisioner.inventory.models import Pack, Reseller
 from provisioner.inventory.strict_yaml import Problem, parse
 from provisioner.inventory.writing import SCHEMA, render
+from provisioner.laptop import disk, git
 
 _GITIGNORE = "# What editors and a killed write leave.\n.*.swp\n*~\noffices/*/.*\n"
 

@@ -12,8 +12,8 @@ import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from provisioner.inventory import disk
 from provisioner.inventory.target import cache_home
+from provisioner.laptop import disk
 
 _FORM = "offices 1"  # changes with the fields below
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner.errors import BadInput
-from provisioner.inventory.disk import make
-from provisioner.inventory.disk import write as disk_write
 from provisioner.inventory.rules import bare
+from provisioner.laptop.disk import make
+from provisioner.laptop.disk import write as disk_write
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory

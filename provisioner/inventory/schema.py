@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from provisioner.inventory import disk
+from provisioner.laptop import disk
 
 
 def schemas() -> dict[str, dict[str, Any]]:

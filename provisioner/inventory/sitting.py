@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 from provisioner.errors import BadInput
-from provisioner.inventory import disk
 from provisioner.inventory.target import runtime_home
+from provisioner.laptop import disk
 
 _USER_KEYRING = -4  # KEY_SPEC_USER_KEYRING, <linux/keyctl.h>
 _SETPERM, _SEARCH, _READ, _SET_TIMEOUT, _INVALIDATE = 5, 10, 11, 15, 21

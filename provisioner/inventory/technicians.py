@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from provisioner.errors import BadInput, Missing
-from provisioner.inventory import git
 from provisioner.inventory.editing import Roster
 from provisioner.inventory.fields import PublicKey, refuse
 from provisioner.inventory.rules import bare
 from provisioner.inventory.strict_yaml import parse
+from provisioner.laptop import git
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

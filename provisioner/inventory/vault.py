@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from provisioner.clock import REFUSED_S
 from provisioner.errors import BadInput, Locked, Missing
-from provisioner.inventory import ansible_vault, disk, git, sitting
+from provisioner.inventory import ansible_vault, sitting
 from provisioner.inventory.fields import Login, Name
 from provisioner.inventory.models import Noun, Office, outside
 from provisioner.inventory.strict_yaml import parse
 from provisioner.inventory.writing import render
+from provisioner.laptop import disk, git
+from provisioner.laptop.clock import REFUSED_S
 
 if TYPE_CHECKING:
     from provisioner.inventory.target import Target

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provisioner.errors import BadInput
-from provisioner.inventory import disk
 from provisioner.inventory.strict_yaml import Place, Problem, escaped, parse, visible
 from provisioner.inventory.target import Target
+from provisioner.laptop import disk
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from provisioner import packages, place
+from provisioner import package_cache, place
 from provisioner.errors import BadInput, HostFailed, Missing
 from provisioner.inventory import vault
 from provisioner.inventory.models import Kind, Office
@@ -23,7 +23,7 @@ from provisioner.lab.machines import File, Machine
 from provisioner.lab.remove import mounts_below, remove_tree
 from provisioner.lab.snapshot import Snapshot
 from provisioner.lab.state import Lab, State, folder_of, id_of, locked, read
-from provisioner.processes import as_root, last_lines, run
+from provisioner.laptop.processes import as_root, last_lines, run
 
 __all__ = ["Lab"]
 
@@ -181,8 +181,8 @@ def _switch_on_printers(state: State) -> None:
 def _ensure_forward(state: State) -> None:
     if state.forward and state.forward.process:
         return
-    with packages.in_use() as cache:
-        state.forward = packages.plan_forward(
+    with package_cache.in_use() as cache:
+        state.forward = package_cache.plan_forward(
             str(network.NAMESPACES / state.network.internet),
             str(network.INTERNET.ip),
             network.PROXY_PORT,
@@ -191,7 +191,7 @@ def _ensure_forward(state: State) -> None:
             while_exists=state.folder / "lab.json",
         )
         state.write()  # first: whoever cleans up after us must know its command line
-        packages.start_forward(state.forward)
+        package_cache.start_forward(state.forward)
 
 
 def down(target: Target, *, say: Callable[[str], None] = _quiet) -> bool:
@@ -210,7 +210,7 @@ def _remove(lab_id: str, state: State | None) -> None:
     folder = folder_of(lab_id)
     if state:
         if state.forward:
-            packages.stop_forward(state.forward)
+            package_cache.stop_forward(state.forward)
         printers.switch_off(state.printers.values(), state.network)
         machines.power_off(state.machines.values())
         for machine in state.machines.values():
@@ -220,7 +220,7 @@ def _remove(lab_id: str, state: State | None) -> None:
     if mounts_below(folder):
         raise HostFailed(f"{mounts_below(folder)[0]} is still mounted", hint=f"fuser -vm {mounts_below(folder)[0]}")
     remove_tree(folder)
-    packages.stop_cache()
+    package_cache.stop_cache()
 
 
 def save(target: Target, name: str, *, say: Callable[[str], None] = _quiet) -> None:

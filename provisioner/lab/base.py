@@ -16,11 +16,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from provisioner import packages
+from provisioner import package_cache
 from provisioner.errors import BadInput, HostFailed
 from provisioner.inventory.target import state_home
 from provisioner.lab.remove import remove_tree
-from provisioner.processes import as_root, recorded, run
+from provisioner.laptop.processes import as_root, recorded, run
 
 SUITES = {"trixie": "Debian 13", "bookworm": "Debian 12"}
 USER = "installer"  # the one ordinary sudo login of a blank machine
@@ -162,7 +162,7 @@ def ensure(suite: str, say: Callable[[str], None]) -> Path:
         partial = base.with_name(f"{base.name}.{secrets.token_hex(4)}.partial")
         say(f"Building the base system {SUITES[suite]} ({suite}), once for all labs: about half a minute.")
         began = time.monotonic()
-        with packages.in_use() as cache:
+        with package_cache.in_use() as cache:
             try:
                 _build(suite, partial, f"http://127.0.0.1:{cache.port}", say)
             except BaseException:
@@ -186,7 +186,7 @@ def with_packages(suite: str, names: Sequence[str], say: Callable[[str], None]) 
     layer = base.with_name(f"{base.name}-{hashlib.sha256(recipe.encode()).hexdigest()[:6]}")
     if layer.is_dir():
         return layer
-    with _building() as _, packages.in_use() as cache:
+    with _building() as _, package_cache.in_use() as cache:
         if layer.is_dir():
             return layer
         _sweep()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from provisioner.lab.machines import Machine
 from provisioner.lab.remove import mounts_below
-from provisioner.processes import run
+from provisioner.laptop.processes import run
 
 LABEL = "office-backup"
 SIZE_MIB = 1024

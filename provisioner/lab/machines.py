@@ -20,7 +20,7 @@ from pathlib import Path
 from provisioner.errors import HostFailed, Unreachable
 from provisioner.lab import network as net
 from provisioner.lab.remove import mounts_below
-from provisioner.processes import Process, as_root, last_lines, recorded, run, start
+from provisioner.laptop.processes import Process, as_root, last_lines, recorded, run, start
 
 CGROUPS = Path("/sys/fs/cgroup")
 NSPAWN = Path("/run/systemd/nspawn")

@@ -15,7 +15,7 @@ from provisioner.errors import BadInput
 from provisioner.inventory.ansible import LAB_INTERNET
 from provisioner.inventory.models import Backup, Host, Kind, Mail, Office
 from provisioner.lab.remove import mounts_below
-from provisioner.processes import run
+from provisioner.laptop.processes import run
 
 NAMESPACES = Path("/run/netns")
 

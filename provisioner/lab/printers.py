@@ -13,7 +13,7 @@ from pathlib import Path
 from provisioner.errors import HostFailed
 from provisioner.lab import network as net
 from provisioner.lab.requirements import path_of
-from provisioner.processes import Process, last_lines, recorded, start
+from provisioner.laptop.processes import Process, last_lines, recorded, start
 
 # What every office printer takes; PDF first, so that what lies in the folder can be looked at.
 _FORMATS = "application/pdf,image/jpeg,image/pwg-raster,image/urf"

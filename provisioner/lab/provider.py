@@ -16,7 +16,7 @@ from provisioner.inventory.models import Backup
 from provisioner.inventory.vault import Secrets
 from provisioner.lab.machines import File, Machine, host_keys
 from provisioner.lab.network import Provider
-from provisioner.processes import run
+from provisioner.laptop.processes import run
 
 MAILBOX = Path("srv/mail/new")
 _PROGRAM = Path("usr/local/lib/provider")

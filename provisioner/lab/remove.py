@@ -7,7 +7,7 @@ mounted at or below it, and `rm` never crosses a file system.
 from pathlib import Path
 
 from provisioner.errors import HostFailed
-from provisioner.processes import run
+from provisioner.laptop.processes import run
 
 
 def mounts_below(folder: Path) -> list[Path]:

@@ -18,7 +18,7 @@ from provisioner.inventory.target import Target
 from provisioner.lab import base
 from provisioner.lab.remove import remove_tree
 from provisioner.lab.state import State
-from provisioner.processes import run
+from provisioner.laptop.processes import run
 
 # Of the state folder: what the next lab must know to be at home on these disks.
 STATE = (

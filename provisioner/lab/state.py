@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from provisioner import packages
+from provisioner import package_cache
 from provisioner.errors import BadInput
 from provisioner.inventory.target import Target, runtime_home
 from provisioner.lab import base, network
@@ -53,7 +53,7 @@ class State:
     login: tuple[str, str]
     network: network.Network
     disks: dict[str, int] = field(default_factory=dict)  # host -> size of its second disk in MiB
-    forward: packages.Forward | None = None
+    forward: package_cache.Forward | None = None
     ready: bool = False
     started_s: float = 0.0
     snapshot: str = ""  # the folder of the snapshot its hosts start from
@@ -123,7 +123,7 @@ def read(lab_id: str) -> State | None:
             | {
                 "login": (data["login"][0], data["login"][1]),
                 "network": network.Network.read(data["network"]),
-                "forward": packages.Forward(Path(forward["record"]), tuple(forward["argv"])) if forward else None,
+                "forward": package_cache.Forward(Path(forward["record"]), tuple(forward["argv"])) if forward else None,
             }
         )
     except (KeyError, TypeError):

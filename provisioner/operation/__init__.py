@@ -17,7 +17,7 @@ from typing import Any
 
 from provisioner import plays, runs
 from provisioner.errors import BadInput, Busy, Unreachable, Unreadable, Unverified, described
-from provisioner.inventory import git
+from provisioner.laptop import git
 from provisioner.operation.lease import Lease, Mark, boottime
 from provisioner.operation.lock import alone, held
 from provisioner.operation.marks import marks, refuse_older_copy, unlike_the_audit

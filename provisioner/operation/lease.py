@@ -22,14 +22,14 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from provisioner import answers
-from provisioner.answers import Answer, Short
-from provisioner.causes import cause
 from provisioner.errors import Busy, HostFailed, HostKeyChanged, ProvisionerError, Unreachable, Unreadable
-from provisioner.inventory.disk import write
+from provisioner.explain import cause
+from provisioner.hosts import answers
+from provisioner.hosts.access import UNREADABLE, Door
+from provisioner.hosts.answers import Answer, Short
 from provisioner.inventory.target import state_home
-from provisioner.processes import born
-from provisioner.ssh import UNREADABLE, Door
+from provisioner.laptop.disk import write
+from provisioner.laptop.processes import born
 
 LEASE_S = 900
 

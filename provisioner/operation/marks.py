@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from provisioner.errors import Busy, ProvisionerError, Unreachable
-from provisioner.inventory import git
+from provisioner.hosts.access import Door
 from provisioner.inventory.target import Target
+from provisioner.laptop import git
 from provisioner.operation.lease import Mark, ask
 from provisioner.operation.reaching import find
 from provisioner.operation.selection import prepare
-from provisioner.ssh import Door
 
 Marks = dict[str, Mark | None]
 

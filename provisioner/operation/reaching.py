@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from provisioner import clock
 from provisioner.errors import HostKeyChanged, Unverified
-from provisioner.inventory import git
-from provisioner.inventory.disk import write
+from provisioner.hosts.discovery import neighbours
+from provisioner.hosts.lookup import locate
 from provisioner.inventory.target import Target
+from provisioner.laptop import clock, git
+from provisioner.laptop.disk import write
 from provisioner.operation.recording import Listener
 from provisioner.operation.selection import Work
 from provisioner.runs import Event
-from provisioner.ssh import locate, neighbours
 
 
 def addresses(target: Target) -> dict[str, str]:

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from provisioner import runs
 from provisioner.errors import BadInput, Missing
+from provisioner.hosts.access import Door
+from provisioner.hosts.keys import public_key, technician_key
+from provisioner.hosts.lookup import Found
+from provisioner.hosts.pins import pinned
 from provisioner.inventory import open_inventory, revocations, vault
 from provisioner.inventory.ansible import dropped as lost
 from provisioner.inventory.target import Target
-from provisioner.ssh import Door, Found, pinned, public_key, technician_key
 
 if TYPE_CHECKING:
     from provisioner.inventory.models import Office, Pack, Reseller

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from provisioner import answers
 from provisioner.errors import HostKeyChanged, Unreachable, Unreadable
 from provisioner.findings import Finding, Level
+from provisioner.hosts import answers
+from provisioner.hosts.access import UNREADABLE
 from provisioner.language import N_
-from provisioner.ssh import UNREADABLE
-from provisioner.text import visible
+from provisioner.laptop.text import visible
 
 if TYPE_CHECKING:
     from provisioner.inventory.models import Office, Pack

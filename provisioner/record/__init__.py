@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from provisioner import documents, runs
 from provisioner.errors import Missing, Unverified
-from provisioner.inventory import git, open_inventory
+from provisioner.inventory import open_inventory
 from provisioner.language import N_, of_locale, speech
+from provisioner.laptop import git
 from provisioner.record import chain
 from provisioner.record.contents import KINDS, SERVICES, contents, digest, lasting
 from provisioner.record.judgement import WITHOUT, judge

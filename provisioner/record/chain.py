@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from provisioner.inventory.disk import make, write
+from provisioner.laptop.disk import make, write
 from provisioner.record.contents import digest
 
 HASHES = ("contents_sha256", "html_sha256", "pdf_sha256")  # what a JSON has beside the record's contents

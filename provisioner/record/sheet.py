@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from provisioner import documents
 from provisioner.errors import BadInput, Missing
-from provisioner.inventory import disk, git, open_inventory, vault
+from provisioner.inventory import open_inventory, vault
 from provisioner.inventory.models import Kind
 from provisioner.language import N_, of_locale, speech
+from provisioner.laptop import disk, git
 from provisioner.record.contents import services
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from provisioner import access, runs
 from provisioner.access import hosts as asked
 from provisioner.cli.access import code
 from provisioner.errors import BadInput
-from provisioner.inventory import disk, open_inventory, technicians
+from provisioner.inventory import open_inventory, technicians
 from provisioner.inventory.target import Target
+from provisioner.laptop import disk
 from provisioner.operation.lease import Mark
 from provisioner.operation.marks import refuse_older_copy
 from provisioner.runs import Event, fold

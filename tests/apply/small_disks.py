@@ -10,7 +10,7 @@ from pathlib import Path
 
 from provisioner import lab
 from provisioner.lab.remove import mounts_below
-from provisioner.processes import run
+from provisioner.laptop.processes import run
 from tests.stage import Stage
 
 MIB = 1536  # of the server's disk: a run takes some 300 of it

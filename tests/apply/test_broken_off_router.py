@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from provisioner import lab
-from provisioner.causes import FELL_SILENT
+from provisioner.explain import FELL_SILENT
 from provisioner.inventory.target import Target
 from tests.deep.faults import SHORT_S, Fault, Waiting, case, kill_all, kill_tool
 from tests.deep.office import reference

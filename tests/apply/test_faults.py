@@ -14,7 +14,7 @@ import pytest
 
 from provisioner import lab, plays
 from provisioner.inventory.target import runtime_home
-from provisioner.processes import run
+from provisioner.laptop.processes import run
 from tests.lab.light import bring_up, fast, impostor, kill, light, slow, soon, state, waits
 from tests.stage import Said, Stage
 

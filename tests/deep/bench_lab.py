@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from provisioner import packages
+from provisioner import package_cache
 from provisioner.lab import base
 from provisioner.lab.remove import remove_tree
 from tests.deep.bench_tools import (
@@ -85,7 +85,7 @@ def ran(stage: Stage, *words: str, **more: str) -> Said:
 
 def _fetched() -> int:
     """Bytes of packages that the cache holds."""
-    return sum(path.stat().st_size for path in packages.folder().rglob("*.deb"))
+    return sum(path.stat().st_size for path in package_cache.folder().rglob("*.deb"))
 
 
 def lab(place: Place) -> list[Number]:

@@ -16,7 +16,7 @@ from subprocess import Popen
 from typing import Any
 
 from provisioner import lab, plays
-from provisioner.causes import FELL_SILENT
+from provisioner.explain import FELL_SILENT
 from tests.deep.office import Reference, alike, apply, office, reference
 from tests.deep.rows import home
 from tests.lab.light import soon

@@ -11,8 +11,8 @@ import yaml
 
 from provisioner.inventory import open_inventory
 from provisioner.lab import base
-from provisioner.packages import stop_forward
-from provisioner.processes import as_root
+from provisioner.laptop.processes import as_root
+from provisioner.package_cache import stop_forward
 from tests import applied
 from tests.desktop.sitting import sit_down
 from tests.directory.people import logs_in, passwords, refused

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.causes import cause, spoiled
 from provisioner.errors import Unreachable
+from provisioner.explain import cause, spoiled
+from provisioner.hosts.access import explain
 from provisioner.plays import problem_text
-from provisioner.ssh import explain
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.txt"))
 

@@ -3,15 +3,15 @@
 import subprocess
 from pathlib import Path
 
-from provisioner import ssh
+from provisioner.hosts import discovery
 from tests.stage import make
 
 
 def test_a_laptop_on_another_network_is_told_so_and_nothing_is_sent(tmp_path: Path) -> None:
     """Looking for machines by MAC from the wrong network: exit 5, the LAN is named, no sweep leaves the laptop."""
-    assert not ssh.on_lan("203.0.113.0/24")
-    assert ssh.neighbours("203.0.113.0/24") == {}
-    assert ssh.on_lan("127.0.0.0/8")
+    assert not discovery.on_lan("203.0.113.0/24")
+    assert discovery.neighbours("203.0.113.0/24") == {}
+    assert discovery.on_lan("127.0.0.0/8")
 
     stage = make(tmp_path, office="mairie-saint-aubin")
     key = tmp_path / "id"

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from provisioner import answers
 from provisioner.backup import lines
+from provisioner.hosts import answers
+from provisioner.laptop.text import visible
 from provisioner.proofs import told
 from provisioner.proofs.updates import periodic
-from provisioner.text import visible
 
 PLUGINS = Path(__file__).parents[2] / "playbooks/plugins"
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import BadInput, Locked, Missing
-from provisioner.inventory import ansible_vault, disk, open_inventory, sitting, vault
+from provisioner.inventory import ansible_vault, open_inventory, sitting, vault
 from provisioner.inventory.target import Target
+from provisioner.laptop import disk
 from tests import network
 
 PASSPHRASE = "une phrase à deux accents, é et è"

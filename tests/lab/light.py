@@ -17,7 +17,7 @@ import yaml
 
 from provisioner import lab
 from provisioner.lab.network import NAMESPACES
-from provisioner.processes import as_root
+from provisioner.laptop.processes import as_root
 from tests import knobs
 from tests.stage import Said, Stage, make
 

@@ -12,7 +12,7 @@ import pytest
 
 from provisioner import lab
 from provisioner.inventory import open_inventory
-from provisioner.processes import run
+from provisioner.laptop.processes import run
 from tests.lab.light import bring_up as light_up
 from tests.lab.light import light
 from tests.stage import Stage, make

@@ -11,7 +11,7 @@ from provisioner.errors import BadInput, HostFailed, Missing
 from provisioner.inventory import open_inventory
 from provisioner.inventory.models import Office
 from provisioner.lab import base, machines, network, remove, requirements
-from provisioner.processes import run
+from provisioner.laptop.processes import run
 from tests.lab.light import soon
 from tests.lab.small import Small, bring_up, clean
 from tests.network import with_office

@@ -11,7 +11,7 @@ from provisioner import lab
 from provisioner.errors import HostFailed
 from provisioner.inventory import open_inventory
 from provisioner.lab import base, machines
-from provisioner.processes import run
+from provisioner.laptop.processes import run
 from tests.lab.light import soon
 from tests.lab.small import bring_up, clean, traces
 from tests.stage import make

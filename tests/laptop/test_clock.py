@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from provisioner import clock
 from provisioner.findings import Level
+from provisioner.laptop import clock
 from provisioner.plays import playbooks
 from provisioner.proofs import Seat
 from provisioner.proofs.clock import PROOF

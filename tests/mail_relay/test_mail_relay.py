@@ -13,7 +13,7 @@ import yaml
 from provisioner import lab
 from provisioner.inventory import ansible_vault
 from provisioner.lab.network import NAMESPACES
-from provisioner.processes import as_root
+from provisioner.laptop.processes import as_root
 from tests.lab.light import soon, state
 from tests.stage import Stage
 

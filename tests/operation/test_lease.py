@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from provisioner import answers
+from provisioner.hosts import answers
+from provisioner.hosts.access import Door, explain
 from provisioner.operation import lease
-from provisioner.ssh import Door, explain
 
 BASE, BOOT = "/var/lib/provisioner", "/proc/sys/kernel/random/boot_id"
 NOW, DAY, YEARS = 1_795_000_000.0, 86_400.0, 3_652 * 86_400.0

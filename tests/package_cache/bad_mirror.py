@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from provisioner.packages import _free_port
+from provisioner.package_cache import _free_port
 
 PORTAL = b"<!DOCTYPE html><html><head><title>Bienvenue</title></head><body><form>Votre chambre ?</form></body></html>\n"
 OWN = "packages.example"  # a mirror of the test's own, signed by the test

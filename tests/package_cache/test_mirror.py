@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner import packages
+from provisioner import package_cache
 from provisioner.lab import network
 from provisioner.lab.state import id_of, read
 from tests.deep.faults import taken_up
@@ -49,11 +49,11 @@ class Line:
         assert state and state.forward
         straight = None
         if through == "straight":
-            packages.stop_forward(state.forward)
+            package_cache.stop_forward(state.forward)
             record = self.stage.home / "straight"
             namespace = str(network.NAMESPACES / state.network.internet)
             port = self.mirror.port
-            straight = packages.forward(namespace, str(network.INTERNET.ip), network.PROXY_PORT, port, record=record)
+            straight = package_cache.forward(namespace, str(network.INTERNET.ip), network.PROXY_PORT, port, record=record)
         self.mirror.way, self.mirror.asked = way, []
         try:
             yield
@@ -62,7 +62,7 @@ class Line:
             if way in ("silent", "slow"):
                 time.sleep(SLOW_S + 1)  # so long it refuses to try again
             if straight:
-                packages.stop_forward(straight)
+                package_cache.stop_forward(straight)
                 # with its own forwarder again; each test begins without variables of ours
                 assert self.stage.run("lab", "up", "demo", KNOB_SLOW_S=str(SLOW_S)).code == 0
 
@@ -96,16 +96,16 @@ class Line:
 def beyond(folder: Path) -> Iterator[Mirror]:
     """A laptop that knows Debian's mirrors through ours alone, with a package cache of its own."""
     memory = tempfile.mkdtemp(dir="/dev/shm", prefix="pv-")  # short: sockets lie there (unix(7))
-    with pytest.MonkeyPatch.context() as patch, packages.in_use() as cache, mirror(cache.port, folder / "own") as bad:
+    with pytest.MonkeyPatch.context() as patch, package_cache.in_use() as cache, mirror(cache.port, folder / "own") as bad:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         patch.setenv("XDG_RUNTIME_DIR", memory)
         patch.setenv("http_proxy", f"http://127.0.0.1:{bad.port}")
         patch.setenv("KNOB_SLOW_S", str(SLOW_S))
-        patch.setattr(packages, "SLOW_S", str(SLOW_S))
+        patch.setattr(package_cache, "SLOW_S", str(SLOW_S))
         try:
             yield bad
         finally:
-            packages.stop_cache()
+            package_cache.stop_cache()
             shutil.rmtree(memory)
 
 
@@ -178,8 +178,8 @@ def test_packages_that_do_not_come_are_said_with_the_cause(line: Line, way: str,
     line.done()
     state = r"sed -i '/^Package: tzdata$/,/^$/ s/^Status: .*/Status: install reinstreq half-installed/' /var/lib/dpkg/status"
     line.root(f"apt-get clean; {state}")  # the run must fetch it again
-    shutil.rmtree(packages.folder() / "files/debrep/pool", ignore_errors=True)
-    shutil.rmtree(packages.folder() / "files/deb.debian.org/debian/pool", ignore_errors=True)
+    shutil.rmtree(package_cache.folder() / "files/debrep/pool", ignore_errors=True)
+    shutil.rmtree(package_cache.folder() / "files/deb.debian.org/debian/pool", ignore_errors=True)
     with line.going(way, through):
         why = line.refused()
 

@@ -13,22 +13,22 @@ from pathlib import Path
 
 import pytest
 
-from provisioner import packages
-from provisioner.causes import spoiled
+from provisioner import package_cache
 from provisioner.errors import HostFailed
-from provisioner.processes import Process, recorded, start
+from provisioner.explain import spoiled
+from provisioner.laptop.processes import Process, recorded, start
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[packages.CacheInfo]:
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[package_cache.CacheInfo]:
     """A cache of the test's own, which believes that the mirror is there."""
     runtime = tempfile.mkdtemp(dir="/dev/shm", prefix="provisioner-test-")  # its socket's path may have 107 bytes (unix(7))
     monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(packages, "_reachable", lambda: True)
-    yield packages.ensure_cache()
-    packages.stop_cache()
-    assert packages.cache() is None
+    monkeypatch.setattr(package_cache, "_reachable", lambda: True)
+    yield package_cache.ensure_cache()
+    package_cache.stop_cache()
+    assert package_cache.cache() is None
     shutil.rmtree(runtime)
 
 
@@ -61,13 +61,13 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def test_one_cache_for_all(cache: packages.CacheInfo) -> None:
+def test_one_cache_for_all(cache: package_cache.CacheInfo) -> None:
     """Whoever asks for the cache gets the one that runs."""
-    assert packages.ensure_cache() == cache
-    assert packages.cache() == cache
+    assert package_cache.ensure_cache() == cache
+    assert package_cache.cache() == cache
 
 
-def test_cache_listens_to_this_laptop_only(cache: packages.CacheInfo) -> None:
+def test_cache_listens_to_this_laptop_only(cache: package_cache.CacheInfo) -> None:
     """The cache is no service: it listens on 127.0.0.1 and nowhere else."""
     listening = Path("/proc/net/tcp").read_text() + Path("/proc/net/tcp6").read_text()
     bound = [line.split()[1] for line in listening.splitlines() if line.split()[3] == "0A"]
@@ -75,47 +75,47 @@ def test_cache_listens_to_this_laptop_only(cache: packages.CacheInfo) -> None:
     assert [b for b in bound if b.endswith(f":{cache.port:04X}")] == [f"0100007F:{cache.port:04X}"]
 
 
-def test_killed_cache_is_started_again(cache: packages.CacheInfo) -> None:
+def test_killed_cache_is_started_again(cache: package_cache.CacheInfo) -> None:
     """A cache that died is no longer the cache; the next who asks gets a new one."""
     os.kill(cache.pid, 9)
-    process = recorded(packages._runtime(".pid"), packages._argv())
+    process = recorded(package_cache._runtime(".pid"), package_cache._argv())
     assert process is not None and process.gone(5)
 
-    assert packages.cache() is None
-    assert packages.ensure_cache().pid != cache.pid
+    assert package_cache.cache() is None
+    assert package_cache.ensure_cache().pid != cache.pid
 
 
 @pytest.mark.usefixtures("cache")
 def test_cache_in_use_is_not_stopped() -> None:
     """Nobody ends the cache while somebody installs from it."""
-    with packages.in_use() as used:
-        assert not packages.stop_cache()
-        assert used == packages.cache()
-    assert packages.stop_cache()
-    assert packages.folder().is_dir()
+    with package_cache.in_use() as used:
+        assert not package_cache.stop_cache()
+        assert used == package_cache.cache()
+    assert package_cache.stop_cache()
+    assert package_cache.folder().is_dir()
 
 
-def test_cache_notices_that_the_mirror_is_gone(cache: packages.CacheInfo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_notices_that_the_mirror_is_gone(cache: package_cache.CacheInfo, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the Internet the cache serves what it has, on the same port, and notices when the mirror is back."""
-    monkeypatch.setattr(packages, "_reachable", lambda: False)
-    offline = packages.ensure_cache()
+    monkeypatch.setattr(package_cache, "_reachable", lambda: False)
+    offline = package_cache.ensure_cache()
     assert (offline.port, offline.offline) == (cache.port, True)
 
-    monkeypatch.setattr(packages, "_reachable", lambda: True)
-    assert packages.ensure_cache().offline is False
+    monkeypatch.setattr(package_cache, "_reachable", lambda: True)
+    assert package_cache.ensure_cache().offline is False
 
 
 @pytest.mark.usefixtures("cache")
 def test_forwarder_carries_both_ways(tmp_path: Path) -> None:
     """What is asked at the forwarder is answered by what lies behind it; while it runs, the cache stays."""
     port = free_port()
-    forward = packages.forward(None, "127.0.0.1", port, echo(), record=tmp_path / "forward")
+    forward = package_cache.forward(None, "127.0.0.1", port, echo(), record=tmp_path / "forward")
     assert ask(port) == b"heard word"
-    assert not packages.stop_cache()
+    assert not package_cache.stop_cache()
 
-    packages.stop_forward(forward)
+    package_cache.stop_forward(forward)
     assert forward.process is None
-    assert packages.stop_cache()
+    assert package_cache.stop_cache()
     with pytest.raises(ConnectionRefusedError):
         ask(port)
 
@@ -124,13 +124,13 @@ def test_forwarder_carries_both_ways(tmp_path: Path) -> None:
 def test_a_forwarder_ended_at_work_holds_the_cache_no_longer(tmp_path: Path) -> None:
     """A lab taken down while its hosts install: once its forwarder has ended nothing of it keeps the cache."""
     for _ in range(8):
-        packages.ensure_cache()
+        package_cache.ensure_cache()
         port = free_port()
-        forward = packages.forward(None, "127.0.0.1", port, trickle(), record=tmp_path / "forward")
+        forward = package_cache.forward(None, "127.0.0.1", port, trickle(), record=tmp_path / "forward")
         with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
             assert client.recv(10) == b"x"
-            packages.stop_forward(forward)
-            assert packages.stop_cache()
+            package_cache.stop_forward(forward)
+            assert package_cache.stop_cache()
 
 
 def trickle() -> int:
@@ -155,12 +155,12 @@ def trickle() -> int:
 @pytest.mark.usefixtures("cache")
 def test_a_file_that_is_not_what_debian_signed_leaves_the_cache() -> None:
     """A damaged package is fetched anew by the next run; nothing but the named files goes, whatever a host says."""
-    pool = packages.folder() / "files/deb.debian.org/debian/pool"
+    pool = package_cache.folder() / "files/deb.debian.org/debian/pool"
     pool.mkdir(parents=True)
     names = ("bad_1+2_all.deb", "bad_1+2_all.deb.head", "good_1_all.deb", "other_1_all.deb")
     for name in names:
         (pool / name).touch()
-    outside = packages.folder().parent / "other_1_all.deb"
+    outside = package_cache.folder().parent / "other_1_all.deb"
     outside.touch()
     said = (
         "E: Failed to fetch http://deb.debian.org/debian/pool/main/b/bad/bad_1%2b2_all.deb  Hash Sum mismatch\n"
@@ -168,7 +168,7 @@ def test_a_file_that_is_not_what_debian_signed_leaves_the_cache() -> None:
         "E: Failed to fetch http://x/../../../other_1_all.deb/  Hash Sum mismatch\n"
     )
 
-    assert packages.forget(spoiled(said)) == [pool / "bad_1+2_all.deb"]
+    assert package_cache.forget(spoiled(said)) == [pool / "bad_1+2_all.deb"]
     assert sorted(path.name for path in pool.iterdir()) == ["good_1_all.deb", "other_1_all.deb"]
     assert outside.exists()
 
@@ -177,9 +177,9 @@ def test_a_file_that_is_not_what_debian_signed_leaves_the_cache() -> None:
 @pytest.mark.usefixtures("cache")
 def test_forwarder_says_that_next_to_nothing_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A trickle does not hold a run up for days: the host's connection ends, and the next one is told why, for a while."""
-    monkeypatch.setattr(packages, "SLOW_S", "2")
+    monkeypatch.setattr(package_cache, "SLOW_S", "2")
     port = free_port()
-    forward = packages.forward(None, "127.0.0.1", port, trickle(), record=tmp_path / "forward")
+    forward = package_cache.forward(None, "127.0.0.1", port, trickle(), record=tmp_path / "forward")
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
             client.sendall(b"GET / HTTP/1.1\r\n\r\n")
@@ -187,16 +187,16 @@ def test_forwarder_says_that_next_to_nothing_comes(tmp_path: Path, monkeypatch: 
             assert heard[-1] == b""
         assert ask(port).startswith(b"HTTP/1.1 503 too slow: 0.0 kB/s\r\n")
     finally:
-        packages.stop_forward(forward)
+        package_cache.stop_forward(forward)
 
 
 @pytest.mark.usefixtures("cache")
 def test_forwarder_serves_only_its_network(tmp_path: Path) -> None:
     """A peer from outside the office's network gets nothing."""
     port = free_port()
-    forward = packages.forward(None, "127.0.0.1", port, echo(), record=tmp_path / "forward", network="192.168.1.0/24")
+    forward = package_cache.forward(None, "127.0.0.1", port, echo(), record=tmp_path / "forward", network="192.168.1.0/24")
     assert ask(port) == b""
-    packages.stop_forward(forward)
+    package_cache.stop_forward(forward)
 
 
 @pytest.mark.usefixtures("cache")
@@ -204,7 +204,7 @@ def test_forwarder_ends_with_its_lab(tmp_path: Path) -> None:
     """A forwarder whose lab is gone ends by itself."""
     lab = tmp_path / "lab.json"
     lab.touch()
-    forward = packages.forward(None, "127.0.0.1", free_port(), 9, record=tmp_path / "forward", while_exists=lab)
+    forward = package_cache.forward(None, "127.0.0.1", free_port(), 9, record=tmp_path / "forward", while_exists=lab)
     process = forward.process
     lab.unlink()
 
@@ -217,7 +217,7 @@ def test_taken_address_is_said(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(HostFailed, match=rf"cannot listen on 127\.0\.0\.1:{port}: .*Address already in use"):
-            packages.forward(None, "127.0.0.1", port, 9, record=tmp_path / "forward")
+            package_cache.forward(None, "127.0.0.1", port, 9, record=tmp_path / "forward")
 
 
 def test_another_process_under_a_recorded_pid_is_never_ended(tmp_path: Path) -> None:

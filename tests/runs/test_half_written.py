@@ -20,7 +20,8 @@ import pytest
 
 from provisioner import runs
 from provisioner.errors import BadInput
-from provisioner.inventory import ansible_vault, git
+from provisioner.inventory import ansible_vault
+from provisioner.laptop import git
 from provisioner.record import chain
 from tests.bakery import Bakery, bakery
 from tests.record import handover

@@ -11,7 +11,7 @@ import pytest
 
 from provisioner import lab
 from provisioner.inventory.target import runtime_home
-from provisioner.processes import as_root
+from provisioner.laptop.processes import as_root
 from tests.inventory.test_client_text import Sampler
 from tests.lab.light import bring_up, kill, light, soon, state
 from tests.secrets.hunting import contents, forms, hunt

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from provisioner.inventory import ansible_vault, disk, open_inventory, sitting, vault
+from provisioner.inventory import ansible_vault, open_inventory, sitting, vault
 from provisioner.inventory.target import Target
+from provisioner.laptop import disk
 from tests.verbs import BAKERY, PASSPHRASE, Run, log, status
 
 

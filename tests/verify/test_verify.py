@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.lab.network import NAMESPACES
-from provisioner.processes import as_root
+from provisioner.laptop.processes import as_root
 from tests import applied
 from tests.lab.light import power
 from tests.stage import Said, Stage

@@ -14,7 +14,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from provisioner import answers
+from provisioner.hosts import answers
 
 CONFIRM = "sudo -n /usr/bin/python3 /var/lib/provisioner/way-in/restore.py --confirm"
 TRIES = 3  # sshd takes its new settings up within a moment

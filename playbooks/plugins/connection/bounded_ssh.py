@@ -17,7 +17,7 @@ from ansible.module_utils.common.text.converters import to_text
 from ansible.module_utils.json_utils import _filter_non_json_lines
 from ansible.plugins.connection import ssh
 
-from provisioner.answers import LIMIT_BYTES
+from provisioner.hosts.answers import LIMIT_BYTES
 
 DOCUMENTATION = ssh.DOCUMENTATION.replace("name: ssh", "name: bounded_ssh", 1)
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from provisioner.errors import HostFailed, Missing
-from provisioner.processes import Process, last_lines, recorded, start
+from provisioner.laptop.processes import Process, last_lines, recorded, start
 
 PROGRAM = "/usr/sbin/apt-cacher-ng"
 MIRROR = "http://deb.debian.org"
@@ -233,10 +233,8 @@ def plan_forward(
     while_exists: Path | None = None,
 ) -> Forward:
     """What `forward` with the same arguments will run; pure. For those who write it down before they start it."""
-    # By our own path: root has neither this user's PYTHONPATH nor his site packages, and needs no more than this file.
-    here = "import sys; sys.path.insert(0, sys.argv.pop(1)); from provisioner.forwarder import main; main()"
-    argv = [sys.executable, "-I", "-c", here, str(Path(__file__).parents[1])]
-    argv += ["forward", bind, str(port), str(to_port)]
+    # By its own path: root has neither this user's PYTHONPATH nor his site packages, and needs no more than that file.
+    argv = [sys.executable, "-I", str(Path(__file__).with_name("forwarder.py")), bind, str(port), str(to_port)]
     argv += ["--use", str(_runtime(".use")), "--network", network, "--slow-s", SLOW_S]
     argv += ["--namespace", namespace] if namespace else []
     argv += ["--while-exists", str(while_exists)] if while_exists else []

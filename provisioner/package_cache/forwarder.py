@@ -1,7 +1,7 @@
-"""What `packages.forward` leaves running: it carries connections from where an office's hosts are to the package cache.
+"""What `package_cache.forward` leaves running: it carries connections from where an office's hosts are to the package cache.
 
 apt waits as long as a byte comes now and then: a mirror that gives 1 kB/s would hold a run up for days. So where next to
-nothing comes for two minutes while hosts wait, they are told so, in words that apt repeats and causes.py knows. Needs
+nothing comes for two minutes while hosts wait, they are told so, in words that apt repeats and explain.py knows. Needs
 Python's standard library alone: root, who runs it for a lab, has no other. It has one thread, so that its files and its
 lock are gone with it: a process is seen as ended when its first thread has (proc_pid_stat(5)), whatever the others hold.
 """
@@ -138,9 +138,8 @@ async def _forward(options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """What `packages.forward()` leaves running."""
-    parser = argparse.ArgumentParser(prog="provisioner.forwarder")
-    command = parser.add_subparsers(required=True).add_parser("forward")
+    """What `package_cache.forward()` leaves running."""
+    command = argparse.ArgumentParser(prog="forwarder")
     command.add_argument("bind")
     command.add_argument("port", type=int)
     command.add_argument("to_port", type=int)
@@ -149,4 +148,8 @@ def main() -> None:
     command.add_argument("--namespace")
     command.add_argument("--while-exists")
     command.add_argument("--slow-s", type=float, required=True)
-    asyncio.run(_forward(parser.parse_args()))
+    asyncio.run(_forward(command.parse_args()))
+
+
+if __name__ == "__main__":
+    main()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from provisioner.errors import BadInput
-from provisioner.inventory import disk
+from provisioner.laptop import disk
 
 _WAIT_S = 2  # for a lock that somebody's git or editor holds just now
 

@@ -1,6 +1,6 @@
 """Languages: sentences for people, told in French or English, with dates, durations and numbers as each writes them.
 
-Code and templates hold the English sentence, marked by `N_`; `locale/<language>.po` holds its translation, compiled in
+Code and templates hold the English sentence, marked by `N_`; `<language>.po` holds its translation, compiled in
 memory when first used. What fills a sentence's `{names}` is data: braces in it mean nothing, and a name nobody filled
 stays visible.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     pass
 
 LANGUAGES = {"fr": "fr_FR", "en": "en_GB"}  # the CLDR locale of each: an office in Europe reads 23 November, not November 23
-CATALOGS = Path(__file__).parent / "locale"
+CATALOGS = Path(__file__).parent
 
 PLACE = re.compile(r"\{([a-z_][a-z0-9_]*)\}")  # not str.format: it would follow attributes and indexes
 _FRENCH = (

@@ -1,0 +1,1 @@
+"""This laptop: its files, its clock, its processes, its git."""
