@@ -22,7 +22,8 @@ from provisioner.inventory.target import runtime_home
 from provisioner.operation import Interrupted, Listener, Operation, leave_marks, operation
 from provisioner.operation.selection import Work, refuse_lockout, refuse_returned
 from provisioner.plans import Plan
-from provisioner.runs import Event, Run, fold
+from provisioner.plays import orphans
+from provisioner.runs import Event, Run, fold, journal
 
 PLAYBOOK = "apply.yml"
 
@@ -91,7 +92,7 @@ def _play(op: Operation, on: Listener, *, check: bool) -> None:
             user=me,
             addresses=work.met,
             options={host: work.door.options(host) for host in work.met},
-            environment={**environment, plays.RUN_VARIABLE: work.run_id},  # by which a task left alone is known on the host
+            environment={**environment, orphans.RUN_VARIABLE: work.run_id},  # by which a task left alone is known on the host
             technicians={me: [public_key(work.door.key)]} if work.target.lab else {},
             **({} if work.dropped is None else {"pack": work.office.pack, "variant": work.office.variant}),
         )
@@ -180,7 +181,7 @@ def _total_key(work: Work, verb: str) -> str:
 
 def expected_tasks(work: Work, verb: str) -> int | None:
     """How many tasks the same work took last time, or its plan; None when all is new."""
-    totals, key = runs.learnt(work.target.state / "totals.json"), " ".join(sorted(work.hosts))
+    totals, key = journal.learnt(work.target.state / "totals.json"), " ".join(sorted(work.hosts))
     return totals.get(f"{verb} {key}") or totals.get(f"plan {key}")
 
 
@@ -197,7 +198,7 @@ def plan(work: Work, *, watch: Listener, say: Callable[[str], None], force: bool
         _play(op, op.recorder, check=True)
         op.status = runs.verdict(fold(op.recorder.events).hosts)
     if op.status in ("changed", "unchanged") and work.dropped is None:
-        runs.learn(work.target.state / "totals.json", _total_key(work, "plan"), op.run.tasks)
+        journal.learn(work.target.state / "totals.json", _total_key(work, "plan"), op.run.tasks)
     return Plan(op.run, plans.digest(work, op.run), work.office.pack, work.office.variant, tuple(op.audit_differs))
 
 
@@ -272,6 +273,6 @@ def _compare(op: Operation, saved: Mapping[str, Any]) -> None:
 def _finish(op: Operation) -> None:
     """What an apply leaves beside its summary: how long it took, and the marks on the hosts."""
     if op.run.status in ("changed", "unchanged"):
-        runs.learn(op.work.target.state / "totals.json", _total_key(op.work, "apply"), op.run.tasks)
+        journal.learn(op.work.target.state / "totals.json", _total_key(op.work, "apply"), op.run.tasks)
     if op.lease and (untold := leave_marks(op)):
         op.say(f"{', '.join(untold)} could not be told what was applied: an older copy would not be refused there")

@@ -30,7 +30,7 @@ from provisioner.operation.recording import Recorder
 from provisioner.operation.selection import Work
 from provisioner.proofs import Proof, Seat, judged, try_out
 from provisioner.proofs.table import FIRST, LAST, PACKAGES, PROOFS, REACHED, RESTARTED
-from provisioner.runs import Event
+from provisioner.runs import Event, audit
 
 AT_ONCE = 4
 
@@ -141,7 +141,7 @@ def verify(
         findings += [*reached(work), *proven]
         op.check()
         op.status = "failed" if verdict(findings) > Level.WARNING else "partial" if only else "passed"
-        runs.keep_pictures(work.target.summaries, _named(seat, findings))  # first: the summary names them
+        audit.keep_pictures(work.target.summaries, _named(seat, findings))  # first: the summary names them
         op.begun, op.summary = True, _summary(op, seat, findings, began, reboot=reboot)
     assert op.kept
     missing = [name for name in work.hosts if name not in work.met]

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from provisioner import runs
 from provisioner.inventory.target import Target
+from provisioner.runs import audit
 from tests.record import handover
 from tests.verbs import BAKERY, ME, PASSPHRASE
 
@@ -77,7 +77,7 @@ def bakery() -> Iterator[Bakery]:
         assert said.returncode == 0, said
         pins = [f"{host}.bakery {' '.join(key.split()[:2])}\n" for host in ("desktop", "router", "server")]
         place.target.known_hosts.write_text("".join(pins))
-        runs.keep(place.target.summaries, handover.summary(place.target))
+        audit.keep(place.target.summaries, handover.summary(place.target))
         handover.save(place.root, "adopted and verified")
         yield place
     finally:

@@ -27,7 +27,7 @@ from provisioner.laptop import git
 from provisioner.operation import Operation, operation
 from provisioner.operation.reaching import remember
 from provisioner.operation.selection import Work, prepare, refuse_lockout, technician
-from provisioner.runs import Event
+from provisioner.runs import Event, audit
 
 if TYPE_CHECKING:
     from provisioner.inventory.models import Reseller
@@ -84,7 +84,7 @@ def offices(root: Path, reseller: "Reseller", only: Sequence[str]) -> list[str]:
 def pending(target: Target, reseller: "Reseller") -> dict[str, list[str]]:
     """Where somebody who left is still to be shut out, as far as the audit tells: login -> adopted hosts."""
     done: dict[tuple[str, str], str] = {}
-    for path in runs.summaries(target.summaries) if reseller.former else []:
+    for path in audit.summaries(target.summaries) if reseller.former else []:
         try:
             data = json.loads(path.read_bytes())
             for login, hosts in data.get("refuses", {}).items():

@@ -14,6 +14,7 @@ from provisioner.inventory.target import Target
 from provisioner.laptop.disk import write
 from provisioner.nights import Place
 from provisioner.place import keeping
+from provisioner.runs import audit
 
 Known = dict[str, dict[str, float]]  # place -> snapshot's id, cut to 12 digits -> seconds since 1970
 MOST = 60  # of the newest: the days that nobody may forget, and some that had more than one
@@ -35,7 +36,7 @@ def known(target: Target) -> Known:
     found: Known = {}
     done: set[str] = set()
     accepted: dict[str, str] = {}
-    for path in reversed(runs.summaries(target.summaries)):
+    for path in reversed(audit.summaries(target.summaries)):
         try:
             data = json.loads(path.read_bytes())
         except (OSError, ValueError):

@@ -102,7 +102,7 @@ def run(voice: Voice, office: str, place: str | None, lab: bool, no_commit: bool
 
 
 def _events(done: "Run", work: "Work") -> list[Any]:
-    from provisioner.runs import read_journal
+    from provisioner.runs.journal import read_journal
 
     return list(read_journal(work.target.journals / f"{done.id}.jsonl"))
 

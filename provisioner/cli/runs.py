@@ -24,7 +24,7 @@ def _target(voice: Voice, office: str, lab: bool) -> Target:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    from provisioner.runs import read
+    from provisioner.runs.audit import read
 
     try:
         return read(path.read_bytes())
@@ -37,7 +37,7 @@ def _read(path: Path) -> dict[str, Any]:
 @lab_option
 def list_(voice: Voice, office: str, lab: bool) -> int:
     """Every run on OFFICE, the newest last."""
-    from provisioner.runs import summaries
+    from provisioner.runs.audit import summaries
 
     found = [_read(path) for path in summaries(_target(voice, office, lab).summaries)]
 
@@ -63,7 +63,9 @@ def list_(voice: Voice, office: str, lab: bool) -> int:
 def show(voice: Voice, office: str, run: str, lab: bool) -> int:
     """One run, the last one unless named: its counts, its changes with diffs, its failures."""
     from provisioner.cli.apply import show_run
-    from provisioner.runs import fold, read_journal, summaries, summary
+    from provisioner.runs import fold
+    from provisioner.runs.audit import summaries, summary
+    from provisioner.runs.journal import read_journal
 
     target = _target(voice, office, lab)
     kept = {_read(path)["run"]: path for path in summaries(target.summaries)}
@@ -123,8 +125,8 @@ def check(voice: Voice, office: str, lab: bool) -> int:
     from provisioner.errors import ProvisionerError
     from provisioner.laptop import git
     from provisioner.operation.marks import ask_all
-    from provisioner.runs import check as judge
-    from provisioner.runs import summaries
+    from provisioner.runs.audit import check as judge
+    from provisioner.runs.audit import summaries
 
     target = _target(voice, office, lab)
     unasked: dict[str, str] = {}

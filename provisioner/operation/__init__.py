@@ -15,7 +15,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from provisioner import plays, runs
 from provisioner.errors import BadInput, Busy, Unreachable, Unreadable, Unverified, described
 from provisioner.laptop import git
 from provisioner.operation.lease import Lease, Mark, boottime
@@ -24,7 +23,8 @@ from provisioner.operation.marks import marks, refuse_older_copy, unlike_the_aud
 from provisioner.operation.reaching import bystanders, reach, remember
 from provisioner.operation.recording import Listener, Recorder, begin, end
 from provisioner.operation.selection import Work, technician
-from provisioner.runs import Event, Run
+from provisioner.plays import orphans
+from provisioner.runs import Event, Run, audit
 
 __all__ = ["Interrupted", "Listener", "Operation", "operation"]
 
@@ -179,7 +179,7 @@ def operation(
 def _arrive(op: Operation, needs: Sequence[str], moved: Mapping[str, str] | None, *, compared: bool, force: bool) -> None:
     """Whatever killed runs left, where the hosts answer, the lease (with `moved`), and our copy against what they remember."""
     work = op.work
-    plays.sweep(work.target, say=op.say)
+    orphans.sweep(work.target, say=op.say)
     reach(work, op.recorder)
     _needed(work, needs)
     if work.met and moved is not None:
@@ -296,10 +296,10 @@ def _leave(op: Operation, *, commit: bool, finish: Callable[[Operation], None]) 
     """
     target = op.work.target
     try:
-        summary = {**(op.summary if op.summary is not None else runs.summary(op.run)), **op.more}
+        summary = {**(op.summary if op.summary is not None else audit.summary(op.run)), **op.more}
         if op.audit_differs:
             summary = {**summary, "audit_differs": op.audit_differs}
-        op.kept = runs.keep(target.summaries, summary)
+        op.kept = audit.keep(target.summaries, summary)
         if commit and not target.lab:
             op.commit = _commit(op, str(summary["status"]))
         finish(op)

@@ -7,7 +7,8 @@ from typing import Any
 
 from provisioner import __version__
 from provisioner.operation.selection import Work
-from provisioner.runs import Event, Journal, Run, fold
+from provisioner.runs import Event, Run, fold
+from provisioner.runs.journal import Journal
 
 Listener = Callable[[Event], None]
 

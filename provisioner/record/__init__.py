@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provisioner import documents, runs
+from provisioner import documents
 from provisioner.errors import Missing, Unverified
 from provisioner.inventory import open_inventory
 from provisioner.language import N_, of_locale, speech
@@ -21,6 +21,7 @@ from provisioner.laptop import git
 from provisioner.record import chain
 from provisioner.record.contents import KINDS, SERVICES, contents, digest, lasting
 from provisioner.record.judgement import WITHOUT, judge
+from provisioner.runs import audit
 
 if TYPE_CHECKING:
     from provisioner.inventory.target import Target
@@ -69,7 +70,7 @@ def new(
     """
     inventory = open_inventory(target.inventory)
     office = inventory.office(target.office)
-    problems = runs.check(target.summaries, {} if target.lab else git.remembered(target.inventory, target.summaries))
+    problems = audit.check(target.summaries, {} if target.lab else git.remembered(target.inventory, target.summaries))
     if problems:
         raise Unverified(
             f"the record would rest on an audit that was altered: {problems[0]}", hint=f"provisioner runs check {_named(target)}"
@@ -145,7 +146,7 @@ def newest(target: "Target") -> tuple[dict[str, Any], list[dict[str, Any]]]:
         Missing: there is none.
     """
     later: list[dict[str, Any]] = []
-    for path in reversed(runs.summaries(target.summaries)):
+    for path in reversed(audit.summaries(target.summaries)):
         raw = path.read_bytes()
         summary: dict[str, Any] = json.loads(raw)  # the audit was checked
         if (summary.get("verb"), summary.get("office"), bool(summary.get("lab"))) == ("verify", target.office, target.lab):
@@ -161,10 +162,10 @@ def checks(*, reboot: bool) -> tuple[dict[str, str], Sequence[str]]:
     return dict(TITLES), [name for name in TITLES if reboot or name != RESTARTED]
 
 
-def shown(audit: Path, said: Mapping[str, Any]) -> dict[str, str]:
+def shown(folder: Path, said: Mapping[str, Any]) -> dict[str, str]:
     """The pictures that a record's tests name, in base64, from the audit that was checked."""
     names = {str(name) for test in said["tests"] for name in test.get("pictures", ())}
-    return {name: base64.b64encode((runs.pictures(audit) / name).read_bytes()).decode() for name in sorted(names)}
+    return {name: base64.b64encode((audit.pictures(folder) / name).read_bytes()).decode() for name in sorted(names)}
 
 
 def page(said: Mapping[str, Any], pictures: Mapping[str, str]) -> str:

@@ -20,7 +20,7 @@ from provisioner.inventory.target import Target
 from provisioner.laptop import disk
 from provisioner.operation.lease import Mark
 from provisioner.operation.marks import refuse_older_copy
-from provisioner.runs import Event, fold
+from provisioner.runs import Event, audit, fold
 from tests.verbs import Run, key, log, status
 
 ROOT = Path(__file__).parents[2]
@@ -158,7 +158,7 @@ def test_the_login_of_who_left_is_no_persons(run: Run, scop: Path) -> None:
 def summary(net: Path, host: str, verb: str, *events: Event) -> None:
     target = Target(net, "bakery")
     begun = Event("run_started", detail={"run": runs.new_id(), "office": "bakery", "verb": verb, "refuses": {"kim": [host]}})
-    runs.keep(target.summaries, runs.summary(fold([begun, *events, Event("run_finished", detail={"status": "x"})])))
+    audit.keep(target.summaries, audit.summary(fold([begun, *events, Event("run_finished", detail={"status": "x"})])))
 
 
 def test_what_is_still_to_do_is_what_no_run_proves(run: Run, scop: Path) -> None:
@@ -203,10 +203,10 @@ def test_unreachable_hosts_are_listed_and_remembered(run: Run, scop: Path) -> No
         assert said.data["pending"] == {"bakery": hosts}
         assert {one["state"] for one in said.data["offices"]["bakery"]["hosts"].values()} == {"unreachable"}
         assert access.pending(target, reseller(scop)) == {"kim": hosts}
-        assert len(runs.summaries(target.summaries)) == ran
+        assert len(audit.summaries(target.summaries)) == ran
         assert status(scop) == "?? offices/bakery/known_hosts\n"
     assert run("access", "revoke", "--pending", "--json").code == 5
-    assert runs.check(target.summaries) == []
+    assert audit.check(target.summaries) == []
 
 
 def test_a_file_that_cannot_be_written_keeps_nobody_in(scop: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from provisioner import lab, plays
+from provisioner import lab
 from provisioner.inventory.target import runtime_home
 from provisioner.laptop.processes import run
+from provisioner.plays import orphans
 from tests.lab.light import bring_up, fast, impostor, kill, light, slow, soon, state, waits
 from tests.stage import Said, Stage
 
@@ -248,7 +249,7 @@ def test_a_killed_run_is_taken_up_by_the_next(two: Stage, moment: str) -> None:
     finally:
         fast(lambda line: two.on("server", line))
 
-    assert plays.orphans(two.target) == {}
+    assert orphans.orphans(two.target) == {}
     assert two.json("runs", "show", "demo", dead.stem, "--lab").data["status"] == "interrupted"
     assert two.run("runs", "check", "demo", "--lab").code == 0
 
@@ -264,13 +265,13 @@ def test_an_orphan_is_asked_waited_for_and_ended(two: Stage) -> None:
     runs = {name: f"{two.target.id}/{name}" for name in lines} | {"r3": "0000000000/r3"}
     lines["r3"] = lines["r2"]
     started = {
-        name: subprocess.Popen(["sh", "-c", line], env={**os.environ, plays.RUN_VARIABLE: runs[name]})
+        name: subprocess.Popen(["sh", "-c", line], env={**os.environ, orphans.RUN_VARIABLE: runs[name]})
         for name, line in lines.items()
     }
     said: list[str] = []
     try:
-        assert soon(lambda: set(plays.orphans(two.target).values()) == {"r1", "r2"}, 5)
-        assert plays.sweep(two.target, say=said.append, patience_s=3) == ["r1", "r2"]
+        assert soon(lambda: set(orphans.orphans(two.target).values()) == {"r1", "r2"}, 5)
+        assert orphans.sweep(two.target, say=said.append, patience_s=3) == ["r1", "r2"]
         assert started["r1"].wait(1) == 0
         assert started["r2"].wait(5) == -signal.SIGTERM
         assert started["r3"].poll() is None
@@ -286,13 +287,13 @@ def test_an_orphan_is_asked_waited_for_and_ended(two: Stage) -> None:
 def test_an_orphan_that_waits_for_nothing_is_ended_at_once(two: Stage, deaf: bool) -> None:
     """Its workers died with the tool: it has no child and will never end; nobody waits a quarter of an hour for it."""
     code = f"{'import signal; signal.signal(15, signal.SIG_IGN); ' if deaf else ''}import time; time.sleep(60) # ansible-playbook"
-    environment = {**os.environ, plays.RUN_VARIABLE: f"{two.target.id}/stuck"}
+    environment = {**os.environ, orphans.RUN_VARIABLE: f"{two.target.id}/stuck"}
     stuck = subprocess.Popen([sys.executable, "-c", code], env=environment)
     works = subprocess.Popen(["sh", "-c", "sleep 4; : ansible-playbook"], env=environment)
     said: list[str] = []
     try:
-        assert soon(lambda: plays.orphans(two.target).keys() >= {stuck.pid, works.pid}, 5)
-        plays.sweep(two.target, say=said.append, idle_s=1)
+        assert soon(lambda: orphans.orphans(two.target).keys() >= {stuck.pid, works.pid}, 5)
+        orphans.sweep(two.target, say=said.append, idle_s=1)
         assert stuck.wait(1) == (-signal.SIGKILL if deaf else -signal.SIGTERM)
         assert works.wait(1) == 0
         assert [line for line in said if f"ansible-playbook {stuck.pid} waits for nothing any more" in line]
@@ -309,15 +310,15 @@ def test_an_orphan_whose_worker_cannot_hand_over_is_ended_at_once(two: Stage) ->
     started = {
         name: subprocess.Popen(
             [sys.executable, "-c", f"{code.format(way=way)} # ansible-playbook"],
-            env={**os.environ, plays.RUN_VARIABLE: f"{two.target.id}/{name}"},
+            env={**os.environ, orphans.RUN_VARIABLE: f"{two.target.id}/{name}"},
         )
         for name, way in ways.items()
     }
     said: list[str] = []
     try:
-        assert soon(lambda: len(plays.orphans(two.target)) == 4, 5)
-        plays.sweep(two.target, say=said.append, patience_s=30, idle_s=1)
-        assert plays.orphans(two.target) == {}
+        assert soon(lambda: len(orphans.orphans(two.target)) == 4, 5)
+        orphans.sweep(two.target, say=said.append, patience_s=30, idle_s=1)
+        assert orphans.orphans(two.target) == {}
         assert started["stuck"].wait(1) == -signal.SIGTERM
         assert started["works"].wait(1) == 0
         assert [line for line in said if f"ansible-playbook {started['stuck'].pid} waits for nothing any more" in line]

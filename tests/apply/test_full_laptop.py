@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner import plays
+from provisioner.plays import orphans
 from tests.apply.small_disks import fill_here, free_here, small_here
 from tests.lab.light import Technician, bring_up, light, soon, state
 from tests.operation.test_two_technicians import both  # noqa: F401 - a fixture
@@ -62,7 +62,7 @@ def done(stage: Stage, **environment: str) -> None:
     """The plain command does, no host is held, nothing goes on unseen, and the audit is whole."""
     said = stage.json("apply", "demo", "--lab", "--yes", **environment)
     assert said.code == 0, said
-    assert plays.orphans(stage.target) == {}
+    assert orphans.orphans(stage.target) == {}
     for host in ("router", "server"):
         assert "lease.json" not in stage.on(host, "sudo ls /var/lib/provisioner")
     assert stage.run("runs", "check", "demo", "--lab").code == 0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.runs import read_journal
+from provisioner.runs.journal import read_journal
 from tests.stage import Stage
 
 pytestmark = pytest.mark.lab

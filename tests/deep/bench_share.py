@@ -19,6 +19,7 @@ from provisioner.operation.reaching import reach
 from provisioner.operation.recording import Recorder
 from provisioner.operation.selection import prepare
 from provisioner.plays import Play, playbooks
+from provisioner.runs import journal
 
 
 def spent() -> float:
@@ -64,7 +65,7 @@ def ours(play: Play) -> runs.Run:
     with Path(os.devnull).open("w") as nowhere:
         vars(voice)["err"] = Console(file=nowhere, force_terminal=True, width=120, markup=False, highlight=False, emoji=False)
         watch = Watch(voice, "apply", 40)
-        recorder = Recorder(runs.Journal(play.target.journals / f"bench-{play.run_id}.jsonl"), watch)
+        recorder = Recorder(journal.Journal(play.target.journals / f"bench-{play.run_id}.jsonl"), watch)
         with watch.showing():
             for event in play:
                 recorder(event)

@@ -15,8 +15,9 @@ from pathlib import Path
 from subprocess import Popen
 from typing import Any
 
-from provisioner import lab, plays
+from provisioner import lab
 from provisioner.explain import FELL_SILENT
+from provisioner.plays import orphans
 from tests.deep.office import Reference, alike, apply, office, reference
 from tests.deep.rows import home
 from tests.lab.light import soon
@@ -52,13 +53,13 @@ def kill_tool(run: Waiting) -> None:
     waits = run.hold.exists()
     os.kill(run.process.pid, signal.SIGKILL)
     run.process.communicate()
-    assert plays.orphans(run.stage.target) or not waits
+    assert orphans.orphans(run.stage.target) or not waits
     run.go()
 
 
 def kill_all(run: Waiting) -> None:
     """SIGKILL to the tool and to all it started."""
-    children = plays.orphans(run.stage.target)
+    children = orphans.orphans(run.stage.target)
     assert children
     os.killpg(run.process.pid, signal.SIGKILL)
     for child in children:
@@ -131,7 +132,7 @@ def taken_up(stage: Stage, wanted: Reference) -> None:
     """The next plain apply is done, one more changes nothing, each host is as an uninterrupted run leaves it."""
     said = apply(stage)
     assert said.code == 0, said
-    assert plays.orphans(stage.target) == {}
+    assert orphans.orphans(stage.target) == {}
     again = apply(stage)
     assert again.data["status"] == "unchanged", again
     assert stage.run("runs", "check", "demo", "--lab").code == 0

@@ -15,6 +15,7 @@ from typing import Any
 
 from provisioner import lab, runs
 from provisioner.lab import base, every, snapshot
+from provisioner.runs import journal
 from tests.applied import rendered
 from tests.deep.rows import home
 from tests.lab.light import bring_up, inside, light, state
@@ -139,7 +140,7 @@ def _uninterrupted(*, whole: bool) -> dict[str, Any]:
         said = apply(stage, KNOB_HOLD=f"0:{hold}")
         assert said.code == 0, said
         lines = [line.split(" ", 2) for line in hold.with_suffix(".begun").read_text().splitlines()]
-        events = runs.read_journal(state(stage) / f"journals/{said.data['run']}.jsonl")
+        events = journal.read_journal(state(stage) / f"journals/{said.data['run']}.jsonl")
         assert apply(stage).data["status"] == "unchanged"
         first = float(lines[0][0])
         return {

@@ -7,7 +7,7 @@ import pytest
 from provisioner.errors import Unreachable
 from provisioner.explain import cause, spoiled
 from provisioner.hosts.access import explain
-from provisioner.plays import problem_text
+from provisioner.plays.results import problem_text
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.txt"))
 

@@ -11,13 +11,14 @@ from unicodedata import category
 import pytest
 import yaml
 
-from provisioner import documents, runs
+from provisioner import documents
 from provisioner.errors import BadInput
 from provisioner.findings import Finding, Level
 from provisioner.inventory import ansible_vault, open_inventory
 from provisioner.inventory.target import Target
 from provisioner.record import sheet
-from provisioner.runs import Event, Journal
+from provisioner.runs import Event, audit
+from provisioner.runs.journal import Journal
 from tests.documents.test_documents import Page
 from tests.inventory.payloads import PAYLOADS, payload
 from tests.record import handover
@@ -197,4 +198,4 @@ def test_no_text_is_ever_code(
     assert files(loud.inventory) == files(quiet.inventory)
     assert files(loud.state) == files(quiet.state)
     assert [path.name for path in tmp_path.iterdir() if path.name not in ("quiet", "loud", "state", "cache")] == []
-    assert runs.check(loud.summaries) == []
+    assert audit.check(loud.summaries) == []

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.plays import problem_text
+from provisioner.plays.results import problem_text
 
 SAID = {"changed": False, "msg": "no such group", "ansible_loop_var": "account", "_ansible_item_label": "p.x"}
 

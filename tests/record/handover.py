@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from provisioner import runs
 from provisioner.findings import Finding, Level
 from provisioner.inventory.target import Target
 from provisioner.proofs.table import RESTARTED, TITLES
 from provisioner.record import chain
+from provisioner.runs import audit
 from tests import network
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -88,14 +88,14 @@ def summary(target: Target, **changed: Any) -> dict[str, Any]:
 
 def verified(target: Target, **changed: Any) -> Path:
     """Keep such a summary in the office's audit."""
-    return runs.keep(target.summaries, summary(target, **changed))
+    return audit.keep(target.summaries, summary(target, **changed))
 
 
 def applied(target: Target, *, status: str = "changed", verb: str = "apply", run: str = "20261123T085000Z-cd34") -> Path:
     """Keep the summary of a run that came later."""
     started = iso(TESTED + timedelta(minutes=5))
     data = {"run": run, "office": target.office, "verb": verb, "lab": target.lab, "started": started, "status": status}
-    return runs.keep(target.summaries, {**data, "hosts": {"server": {"ok": 9, "changed": int(status == "changed")}}})
+    return audit.keep(target.summaries, {**data, "hosts": {"server": {"ok": 9, "changed": int(status == "changed")}}})
 
 
 def renamed(target: Target, **texts: str) -> None:

@@ -18,11 +18,11 @@ from typing import Any
 
 import pytest
 
-from provisioner import runs
 from provisioner.errors import BadInput
 from provisioner.inventory import ansible_vault
 from provisioner.laptop import git
 from provisioner.record import chain
+from provisioner.runs import audit, journal
 from tests.bakery import Bakery, bakery
 from tests.record import handover
 from tests.runs.traced import Trace, traced
@@ -195,9 +195,9 @@ def whole(place: Place, verb: str, name: str, path: Path, *, half: bool) -> None
         lines = path.read_bytes().split(b"\n")
         assert [json.loads(line)["seq"] for line in lines[:-1]] == list(range(1, len(lines)))
         assert not lines[-1] or half, "a line is written in one go"
-        assert len(list(runs.read_journal(path))) >= len(lines) - 1
+        assert len(list(journal.read_journal(path))) >= len(lines) - 1
     elif path.parent.name == "runs":
-        runs.read(path.read_bytes())
+        audit.read(path.read_bytes())
     elif path.suffix == ".json" and path.parent.name != "records":
         json.loads(path.read_bytes())
     else:
@@ -252,7 +252,7 @@ def test_a_struck_file_is_the_old_or_the_new_one(place: Place, verb: str, fault:
     else:
         assert struck.code > 0, struck.said
     assert torn(place, verb, fault) == []
-    assert runs.check(place.target.summaries) == []
+    assert audit.check(place.target.summaries) == []
     if (records := place.target.folder / "records").is_dir():
         assert [said for said in chain.check(records, place.target.summaries) if "belongs to no record" not in said] == []
 

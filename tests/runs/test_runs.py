@@ -14,7 +14,7 @@ import pytest
 from provisioner import runs
 from provisioner.cli.apply import exit_code
 from provisioner.inventory.target import Target
-from provisioner.runs import Event, HostRun, Run, fold
+from provisioner.runs import Event, HostRun, Run, audit, fold, journal
 from tests.record import handover
 from tests.verbs import Run as Verb
 
@@ -133,16 +133,16 @@ def test_of_several_exit_codes_the_worst_is_given(run: Run, planning: bool, code
 
 def test_a_journal_torn_by_a_kill_is_read_up_to_the_tear(tmp_path: Path) -> None:
     """Cut at any byte, a journal gives the events that were whole, and an interrupted run."""
-    journal = runs.Journal(tmp_path / "run.jsonl")
+    written = journal.Journal(tmp_path / "run.jsonl")
     for event in (began(), Event("host_ok", "server", "é"), ended("unchanged")):
-        journal.write(event)
-    journal.close()
+        written.write(event)
+    written.close()
     whole = (tmp_path / "run.jsonl").read_bytes()
     lines = whole.splitlines(keepends=True)
 
     for cut in range(len(whole)):
         (tmp_path / "torn").write_bytes(whole[:cut])
-        events = list(runs.read_journal(tmp_path / "torn"))
+        events = list(journal.read_journal(tmp_path / "torn"))
         # a line that lacks nothing but its end of line is whole
         assert len(events) == sum(cut >= len(b"".join(lines[: n + 1])) - 1 for n in range(3))
         assert len(events) == 3 or fold(events).status == "interrupted"
@@ -150,15 +150,15 @@ def test_a_journal_torn_by_a_kill_is_read_up_to_the_tear(tmp_path: Path) -> None
 
 def test_a_journal_is_private_numbered_and_never_overwritten(tmp_path: Path) -> None:
     """Mode 0600, numbers from 1 without a hole, and a second journal of the same name is refused."""
-    journal = runs.Journal(tmp_path / "run.jsonl")
+    written = journal.Journal(tmp_path / "run.jsonl")
     for _ in range(5):
-        journal.write(Event("host_ok", "server"))
-    journal.close()
+        written.write(Event("host_ok", "server"))
+    written.close()
 
     assert (tmp_path / "run.jsonl").stat().st_mode & 0o777 == 0o600
     assert [json.loads(line)["seq"] for line in (tmp_path / "run.jsonl").read_text().splitlines()] == [1, 2, 3, 4, 5]
     with pytest.raises(FileExistsError):
-        runs.Journal(tmp_path / "run.jsonl")
+        journal.Journal(tmp_path / "run.jsonl")
 
 
 # --------------------------------------------------------------------------------------------- audit
@@ -174,13 +174,13 @@ def chain(tmp_path: Path) -> Iterator[Path]:
     """Eight runs."""
     folder = tmp_path / "runs"
     for number in range(1, 9):
-        runs.keep(folder, entry(number))
+        audit.keep(folder, entry(number))
     yield folder
 
 
 def digests(folder: Path) -> dict[str, str]:
     """What git remembers of an audit."""
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in runs.summaries(folder)}
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in audit.summaries(folder)}
 
 
 def chained_again(paths: list[Path]) -> None:
@@ -204,7 +204,7 @@ def retyped(text: str, chance: random.Random) -> str:
 
 def spoil(folder: Path, chance: random.Random) -> tuple[str, bool]:
     """Alter the audit in one way; what was done, and whether the chain alone must show it, without git's memory."""
-    paths = runs.summaries(folder)
+    paths = audit.summaries(folder)
     way = chance.choice(("edit", "retype", "byte", "delete", "swap", "truncate", "cut", "back-date", "heads", "forge"))
     at = chance.randrange(len(paths))
     path = paths[at]
@@ -232,7 +232,7 @@ def spoil(folder: Path, chance: random.Random) -> tuple[str, bool]:
             gone.unlink()
         shows = False
     elif way == "back-date":
-        runs.keep(folder, {**entry(9), "started": "2025-12-31T23:00:00Z"})
+        audit.keep(folder, {**entry(9), "started": "2025-12-31T23:00:00Z"})
         shows = True
     elif way == "heads":
         data = json.loads(path.read_text()) | {"run": "20260101T235900Z-ffff"}
@@ -247,8 +247,8 @@ def spoil(folder: Path, chance: random.Random) -> tuple[str, bool]:
 
 def test_an_untouched_audit_is_whole(chain: Path) -> None:
     """Eight runs in a row have no problem, with and without git's memory."""
-    assert runs.check(chain) == []
-    assert runs.check(chain, digests(chain)) == []
+    assert audit.check(chain) == []
+    assert audit.check(chain, digests(chain)) == []
 
 
 @pytest.mark.case("T1")
@@ -258,9 +258,9 @@ def test_no_alteration_of_the_audit_goes_unseen(chain: Path, seed: int) -> None:
     remembered = digests(chain)
     done, alone = spoil(chain, random.Random(seed))
 
-    assert runs.check(chain, remembered), done
+    assert audit.check(chain, remembered), done
     if alone:
-        assert runs.check(chain), done
+        assert audit.check(chain), done
 
 
 @pytest.fixture
@@ -268,7 +268,7 @@ def office(run: Verb, tmp_path: Path) -> Target:
     """An office in git whose audit has three runs, each in a commit."""
     target = handover.office(tmp_path / "net", history=True)
     for number in range(1, 4):
-        runs.keep(target.summaries, {**entry(number), "verb": "apply", "hosts": {"server": host(ok=9, changed=1).counts}})
+        audit.keep(target.summaries, {**entry(number), "verb": "apply", "hosts": {"server": host(ok=9, changed=1).counts}})
         handover.save(target.inventory, f"run {number}")
     assert run("runs", "check", "demo", "--inventory", target.inventory).code == 0
     return target
@@ -279,7 +279,7 @@ def office(run: Verb, tmp_path: Path) -> Target:
 def test_the_verbs_say_what_was_altered_and_never_crash(office: Target, run: Verb, seed: int) -> None:
     """`runs check` ends with 7 and names the file; `runs list` and `runs show` say what can be said."""
     chance = random.Random(seed)
-    path = chance.choice(runs.summaries(office.summaries))
+    path = chance.choice(audit.summaries(office.summaries))
     way = chance.choice(("retype", "deep", "bytes", "folder", "committed"))
     if way in ("retype", "committed"):
         path.write_text(retyped(path.read_text(), chance))
@@ -307,7 +307,7 @@ def test_two_runs_at_once_are_two_heads(office: Target, run: Verb, tmp_path: Pat
     handover.git(clone.inventory, "config", "user.name", "other")
     handover.git(clone.inventory, "config", "user.email", "other@example.org")
     for target, number in ((office, 4), (clone, 5)):
-        runs.keep(target.summaries, entry(number))
+        audit.keep(target.summaries, entry(number))
         handover.save(target.inventory, "a run")
     handover.git(office.inventory, "pull", "-q", "--no-rebase", "--no-edit", str(clone.inventory), "main")
 
@@ -326,27 +326,27 @@ NOBODY = {"server": {"ok": 0, "unreachable": 1}}
 )
 def test_a_run_that_reached_nobody_dates_nothing(chain: Path, started: str) -> None:
     """Where no host contradicted the laptop its clock may be anything: neither it nor those after it are called back-dated."""
-    runs.keep(chain, {**entry(9), "started": started, "status": "unreachable", "hosts": NOBODY})
-    runs.keep(chain, {**entry(10), "hosts": ONE})
+    audit.keep(chain, {**entry(9), "started": started, "status": "unreachable", "hosts": NOBODY})
+    audit.keep(chain, {**entry(10), "hosts": ONE})
 
-    assert runs.check(chain) == []
+    assert audit.check(chain) == []
 
 
 @pytest.mark.case("F7")
 @pytest.mark.parametrize(("started", "whole"), [("2025-12-31T23:09:00Z", True), ("2025-12-31T23:07:00Z", False)])
 def test_an_hour_between_two_laptops_is_borne(chain: Path, started: str, whole: bool) -> None:
     """A run dated before the one it follows shows from an hour on: further off, the hosts would have contradicted."""
-    runs.keep(chain, {**entry(9), "started": started, "hosts": ONE})
+    audit.keep(chain, {**entry(9), "started": started, "hosts": ONE})
 
-    assert (runs.check(chain) == []) is whole
+    assert (audit.check(chain) == []) is whole
 
 
 def test_two_processes_keep_their_summaries_one_after_the_other(tmp_path: Path) -> None:
     """Numbers are given one process at a time: a revocation beside an apply makes no two heads."""
     code = "import sys; from pathlib import Path; from provisioner import runs\n"
-    code += "[runs.keep(Path(sys.argv[1]), {'run': f'{sys.argv[2]}-{n}', 'started': '2026-01-01T00:00:00Z'}) for n in range(40)]"
+    code += "[audit.keep(Path(sys.argv[1]), {'run': f'{sys.argv[2]}-{n}', 'started': '2026-01-01T00:00:00Z'}) for n in range(40)]"
     running = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "runs"), name]) for name in "abc"]
     assert [process.wait(60) for process in running] == [0, 0, 0]
 
-    assert len(runs.summaries(tmp_path / "runs")) == 120
-    assert runs.check(tmp_path / "runs") == []
+    assert len(audit.summaries(tmp_path / "runs")) == 120
+    assert audit.check(tmp_path / "runs") == []

@@ -9,27 +9,22 @@ import contextlib
 import json
 import os
 import queue
-import re
 import shutil
-import signal
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from provisioner.explain import FELL_SILENT, cause, spoiled
-from provisioner.hosts import access
+from provisioner.explain import spoiled
 from provisioner.inventory.ansible import ENVIRONMENT, Handover, playbooks
 from provisioner.inventory.target import Target, runtime_home, state_home
-from provisioner.laptop.processes import Process, born
+from provisioner.plays.orphans import RUN_VARIABLE, TOOL_VARIABLE, tool
+from provisioner.plays.results import OUTCOMES, diff_text, problem_text, title
 from provisioner.runs import Event
 
 __all__ = ["playbooks"]
 
-RUN_VARIABLE = "PROVISIONER_RUN"
-TOOL_VARIABLE = "PROVISIONER_TOOL"  # the process that plays, and when it started
 # What a technician's own environment may ask of Ansible; all else there, such as ANSIBLE_HOST_KEY_CHECKING=false, would undo
 # what is set in ansible.cfg and in our words for ssh.
 HEARD = ("ANSIBLE_VERBOSITY", "ANSIBLE_LOG_PATH")
@@ -68,7 +63,7 @@ class Play:
         part = self.folder.with_name(f"new-{self.folder.name}")  # it is never there without saying whose it is
         (part / "gate").mkdir(mode=0o700, parents=True)
         part.chmod(0o700)
-        (part / "gate/tool").write_text(_tool())
+        (part / "gate/tool").write_text(tool())
         part.rename(self.folder)
         self.gate = self.folder / "gate"
         self._abort = threading.Event()
@@ -160,7 +155,7 @@ class Play:
             "PROVISIONER_GATE": str(self.gate),
             ENVIRONMENT: str(handover),
             RUN_VARIABLE: f"{self.target.id}/{self.run_id}",
-            TOOL_VARIABLE: _tool(),
+            TOOL_VARIABLE: tool(),
         }
 
     def _said(self, result: Any) -> str:
@@ -182,8 +177,8 @@ class Play:
         """Ansible's event as ours: what was asked, of whom, what came of it; nothing else is kept of `res`."""
         kind, data = event["event"], event.get("event_data", {})
         if kind in ("playbook_on_task_start", "playbook_on_handler_task_start"):
-            yield Event("task_started", task=_title(data))
-        elif kind in _OUTCOMES:
+            yield Event("task_started", task=title(data))
+        elif kind in OUTCOMES:
             yield self._outcome(kind, data)
         elif kind == "playbook_on_stats":
             names = {"ok": "ok", "changed": "changed", "failures": "failed", "dark": "unreachable",
@@ -194,7 +189,7 @@ class Play:
 
     def _outcome(self, kind: str, data: Mapping[str, Any]) -> Event:
         result = data.get("res") or {}
-        what = _OUTCOMES[kind]
+        what = OUTCOMES[kind]
         detail: dict[str, Any] = {}
         if notes := result.get("notes"):  # of our own modules
             detail["notes"] = [str(note) for note in notes]
@@ -210,175 +205,10 @@ class Play:
                 detail["spoiled"] = names
         if self._secrets and detail:
             detail = json.loads(self._hide(json.dumps(detail)))
-        return Event(what, host=data.get("host", ""), task=_title(data), detail=detail)
-
-
-_OUTCOMES = {
-    "runner_on_ok": "host_ok",
-    "runner_on_failed": "host_failed",
-    "runner_on_unreachable": "host_unreachable",
-    "runner_on_skipped": "host_skipped",
-}
-
-
-def _title(data: Mapping[str, Any]) -> str:
-    role, task = data.get("role", ""), data.get("task", "")
-    return f"{role}: {task}" if role else str(task)
-
-
-def problem_text(result: Mapping[str, Any], *, silent: bool = False) -> str:
-    """Why a task failed: the cause where it is known, its message, what its program said, and which items of a loop failed.
-
-    `silent`: the host answers no more; what ssh says then sounds like a mirror that is down. At which item of a loop it did
-    says nothing.
-    """
-    lines: list[str] = []
-    # from ansible-core 2.20 on an item that failed is not marked so, but has an exception
-    bad = [
-        item
-        for item in result.get("results") or []
-        if isinstance(item, Mapping) and (item.get("failed") or item.get("unreachable") or "exception" in item)
-    ]
-    if silent and bad:
-        return problem_text(bad[-1], silent=True)
-    for item in bad:
-        label = item.get("_ansible_item_label", item.get("item", ""))
-        lines.append(f"{label if isinstance(label, str | int) else ''}: {problem_text(item)}".removeprefix(": "))
-    if not lines:
-        words = [str(result.get(key) or "").strip() for key in ("msg", "stderr", "module_stderr", "stdout")]
-        if words[0] == "non-zero return code" and any(words[1:]):  # of a command that said why
-            words = words[1:]
-        said = "\n".join(words)
-        refused = re.search("Permission denied|Host key verification failed|unix_listener", said)
-        known = cause(said) if not silent else "" if refused else FELL_SILENT
-        for text in [known, *words]:
-            if text and text not in "\n".join(lines):
-                lines.append(text[-2000:])
-    # a host without a problem would not be shown at all
-    mute = "what it said is hidden, because it handles secrets" if "censored" in result else "it failed without a word"
-    return "\n".join(lines[:5]) or mute
-
-
-def diff_text(result: Mapping[str, Any]) -> str:
-    """What a task changed as a unified diff; loops and modules that only name a state included."""
-    import difflib
-
-    items = [r for r in result.get("results") or [] if isinstance(r, Mapping) and r.get("changed")]
-    if items:
-        return "\n".join(filter(None, (diff_text(item) for item in items)))
-    diffs = result.get("diff") or []
-    parts: list[str] = []
-    for diff in diffs if isinstance(diffs, list) else [diffs]:
-        if "prepared" in diff:
-            parts.append(str(diff["prepared"]).strip())
-            continue
-        before, after = _side(diff.get("before")), _side(diff.get("after"))
-        if before != after:
-            parts.append(
-                "\n".join(
-                    difflib.unified_diff(
-                        before.splitlines(), after.splitlines(),
-                        diff.get("before_header") or "before", diff.get("after_header") or "after", lineterm="", n=2,
-                    )
-                )
-            )  # fmt: skip
-    return "\n".join(filter(None, parts))
-
-
-def _side(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, indent=1, sort_keys=True) if value else ""
+        return Event(what, host=data.get("host", ""), task=title(data), detail=detail)
 
 
 # ------------------------------------------------------------------------------------------- orphans
-
-
-def orphans(target: Target) -> dict[int, str]:
-    """Processes of earlier plays on this target whose tool is gone: pid -> run. Only our own are looked at."""
-    found: dict[int, str] = {}
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        try:
-            if entry.stat().st_uid != os.getuid() or b"ansible-playbook" not in (entry / "cmdline").read_bytes():
-                continue
-            given = dict(one.split("=", 1) for one in (entry / "environ").read_text(errors="replace").split("\0") if "=" in one)
-            office, _, run = given.get(RUN_VARIABLE, "").partition("/")
-            if office == target.id and not _at_work(given.get(TOOL_VARIABLE, "")):
-                found[int(entry.name)] = run
-        except OSError:
-            continue
-    return found
-
-
-def _tool() -> str:
-    return f"{os.getpid()}/{born(os.getpid())}"
-
-
-def _at_work(tool: str) -> bool:
-    """Whether the tool that started a play still runs: what it plays is no orphan."""
-    pid, _, started = tool.partition("/")
-    return pid.isdecimal() and born(int(pid)) == started != ""
-
-
-def sweep(target: Target, *, say: Callable[[str], None], patience_s: float = 900, idle_s: float = 10) -> list[str]:
-    """Deal with what killed runs left: their ansible-playbook is stopped before its next task, their folders removed.
-
-    One whose workers died with the tool waits for them for ever, without a child process. One that could not write to the dead
-    tool reads no more results (ansible's `results_thread_main` ends at an OSError), and a worker with many of them waits for
-    ever to hand them over. After `idle_s` of either it is ended.
-
-    Returns:
-        The names of the runs that were still working.
-    """
-    working = orphans(target)
-    for run in sorted(set(working.values())):
-        say(f"run {run} was killed but its ansible-playbook still works; waiting for its current task to end")
-        with contextlib.suppress(OSError):
-            (runtime_home() / f"play-{target.id}-{run}" / "gate/stop").touch()
-    runs = sorted(set(working.values()))
-    deadline = time.monotonic() + patience_s
-    busy = dict.fromkeys(working, time.monotonic())
-    used: dict[int, int] = {}
-    while working and time.monotonic() < deadline:
-        time.sleep(0.3)
-        working = orphans(target)
-        children = {pid: {child.pid for child in Process(pid, 0, ()).children} for pid in working}
-        workers = set().union(*children.values()) & working.keys()
-        before, used = used, {pid: Process(pid, 0, ()).used_ticks for pid in workers}
-        # a worker that computes takes time; one that waits for its host has a child that does: ssh
-        gets_on = {pid for pid in working if pid not in busy or children[pid] - workers or used.get(pid) != before.get(pid)}
-        gets_on |= {pid for pid in working if children[pid] & gets_on}
-        busy |= dict.fromkeys(gets_on, time.monotonic())
-        stuck = [pid for pid in working if pid not in workers and time.monotonic() - busy[pid] > idle_s]
-        if stuck:
-            say(f"ansible-playbook {', '.join(map(str, stuck))} waits for nothing any more; ending it")
-            _end(target, stuck)
-            working = orphans(target)
-    if working:
-        say(f"ending ansible-playbook {', '.join(map(str, working))}")
-        _end(target, list(working))
-    access.sweep(target)
-    for left in runtime_home().glob(f"play-{target.id}-*"):
-        try:
-            tool = (left / "gate/tool").read_text()
-        except OSError:
-            tool = ""
-        if not _at_work(tool):
-            shutil.rmtree(left, ignore_errors=True)
-    return runs
-
-
-def _end(target: Target, pids: Sequence[int]) -> None:
-    """Ask orphans to end, and make them when they do not within seconds; a pid that is no orphan any more is let be."""
-    for how, wait_s in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
-        for pid in orphans(target).keys() & set(pids):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, how)
-        until = time.monotonic() + wait_s
-        while (left := orphans(target).keys() & set(pids)) and time.monotonic() < until:
-            time.sleep(0.1)
-        if not left:
-            return
 
 
 def tree_digest() -> str:

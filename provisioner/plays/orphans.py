@@ -1,0 +1,108 @@
+"""What a killed tool left at work: its ansible-playbook is found, asked to stop before its next task, waited for, ended."""
+
+import contextlib
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from provisioner.hosts import access
+from provisioner.inventory.target import Target, runtime_home
+from provisioner.laptop.processes import Process, born
+
+RUN_VARIABLE = "PROVISIONER_RUN"
+
+
+TOOL_VARIABLE = "PROVISIONER_TOOL"  # the process that plays, and when it started
+
+
+def orphans(target: Target) -> dict[int, str]:
+    """Processes of earlier plays on this target whose tool is gone: pid -> run. Only our own are looked at."""
+    found: dict[int, str] = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            if entry.stat().st_uid != os.getuid() or b"ansible-playbook" not in (entry / "cmdline").read_bytes():
+                continue
+            given = dict(one.split("=", 1) for one in (entry / "environ").read_text(errors="replace").split("\0") if "=" in one)
+            office, _, run = given.get(RUN_VARIABLE, "").partition("/")
+            if office == target.id and not _at_work(given.get(TOOL_VARIABLE, "")):
+                found[int(entry.name)] = run
+        except OSError:
+            continue
+    return found
+
+
+def tool() -> str:
+    """This process, so that nobody takes what it plays for an orphan: its pid and when it started."""
+    return f"{os.getpid()}/{born(os.getpid())}"
+
+
+def _at_work(tool: str) -> bool:
+    """Whether the tool that started a play still runs: what it plays is no orphan."""
+    pid, _, started = tool.partition("/")
+    return pid.isdecimal() and born(int(pid)) == started != ""
+
+
+def sweep(target: Target, *, say: Callable[[str], None], patience_s: float = 900, idle_s: float = 10) -> list[str]:
+    """Deal with what killed runs left: their ansible-playbook is stopped before its next task, their folders removed.
+
+    One whose workers died with the tool waits for them for ever, without a child process. One that could not write to the dead
+    tool reads no more results (ansible's `results_thread_main` ends at an OSError), and a worker with many of them waits for
+    ever to hand them over. After `idle_s` of either it is ended.
+
+    Returns:
+        The names of the runs that were still working.
+    """
+    working = orphans(target)
+    for run in sorted(set(working.values())):
+        say(f"run {run} was killed but its ansible-playbook still works; waiting for its current task to end")
+        with contextlib.suppress(OSError):
+            (runtime_home() / f"play-{target.id}-{run}" / "gate/stop").touch()
+    runs = sorted(set(working.values()))
+    deadline = time.monotonic() + patience_s
+    busy = dict.fromkeys(working, time.monotonic())
+    used: dict[int, int] = {}
+    while working and time.monotonic() < deadline:
+        time.sleep(0.3)
+        working = orphans(target)
+        children = {pid: {child.pid for child in Process(pid, 0, ()).children} for pid in working}
+        workers = set().union(*children.values()) & working.keys()
+        before, used = used, {pid: Process(pid, 0, ()).used_ticks for pid in workers}
+        # a worker that computes takes time; one that waits for its host has a child that does: ssh
+        gets_on = {pid for pid in working if pid not in busy or children[pid] - workers or used.get(pid) != before.get(pid)}
+        gets_on |= {pid for pid in working if children[pid] & gets_on}
+        busy |= dict.fromkeys(gets_on, time.monotonic())
+        stuck = [pid for pid in working if pid not in workers and time.monotonic() - busy[pid] > idle_s]
+        if stuck:
+            say(f"ansible-playbook {', '.join(map(str, stuck))} waits for nothing any more; ending it")
+            _end(target, stuck)
+            working = orphans(target)
+    if working:
+        say(f"ending ansible-playbook {', '.join(map(str, working))}")
+        _end(target, list(working))
+    access.sweep(target)
+    for left in runtime_home().glob(f"play-{target.id}-*"):
+        try:
+            tool = (left / "gate/tool").read_text()
+        except OSError:
+            tool = ""
+        if not _at_work(tool):
+            shutil.rmtree(left, ignore_errors=True)
+    return runs
+
+
+def _end(target: Target, pids: Sequence[int]) -> None:
+    """Ask orphans to end, and make them when they do not within seconds; a pid that is no orphan any more is let be."""
+    for how, wait_s in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
+        for pid in orphans(target).keys() & set(pids):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, how)
+        until = time.monotonic() + wait_s
+        while (left := orphans(target).keys() & set(pids)) and time.monotonic() < until:
+            time.sleep(0.1)
+        if not left:
+            return

@@ -1,0 +1,71 @@
+"""The journal of a run: every event, on disk before the next thing happens; and how many steps a run took, for the next bar."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from provisioner.runs import Event
+
+
+class Journal:
+    """Appends the events of one run to a file, one JSON line each, numbered from 1; 0600.
+
+    Every line is flushed; those that a later command relies on (`durable`) are also fsynced.
+    """
+
+    def __init__(self, path: Path) -> None:
+        from provisioner.laptop.disk import flush
+
+        self.path = path
+        self._seq = 0
+        self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600), "w")
+        flush(path.parent)
+
+    def write(self, event: Event, *, durable: bool = False) -> Event:
+        """Append one event."""
+        self._seq += 1
+        # not asdict(): it copies deeply, and this runs for every task and host
+        line = {
+            "seq": self._seq, "at": round(event.at, 3), "what": event.what,
+            "host": event.host, "task": event.task, "detail": event.detail,
+        }  # fmt: skip
+        self._file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
+        self._file.flush()
+        if durable:
+            os.fsync(self._file.fileno())
+        return event
+
+    def close(self) -> None:
+        """End the file on disk."""
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+
+def read_journal(path: Path) -> Iterator[Event]:
+    """The events of a journal; a last line torn by a kill is left out."""
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            try:
+                raw = json.loads(line)
+            except ValueError:
+                return
+            yield Event(raw["what"], raw["host"], raw["task"], raw["detail"], raw["at"])
+
+
+def learn(path: Path, key: str, total: int) -> None:
+    """Remember how many steps `key` took, for the next progress bar."""
+    totals = learnt(path)
+    totals[key] = total
+    from provisioner.laptop.disk import write
+
+    write(path, json.dumps(totals))
+
+
+def learnt(path: Path) -> dict[str, int]:
+    """The remembered totals; empty when there are none or the file is damaged: they only draw a bar."""
+    try:
+        raw = json.loads(path.read_text())
+        return {str(k): int(v) for k, v in raw.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
