@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from provisioner.inventory.ansible import playbooks
 from provisioner.inventory.models import Backup
+from provisioner.laptop.installed import playbooks
 
 DATA = "/srv/office-backups"
 PROGRAMS = "/usr/local/lib/office-place"

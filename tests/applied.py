@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from provisioner.inventory.ansible import hosts, playbooks
 from provisioner.lab import base, every, snapshot
+from provisioner.laptop.installed import playbooks
+from provisioner.plays.handover import hosts
 from tests.stage import EXAMPLE, Said, Stage, make
 
 

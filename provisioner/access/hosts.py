@@ -1,6 +1,5 @@
 """One question to many hosts at once: role base's `refuse.py` runs there, one connection each, and its answer is understood."""
 
-import json
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,22 +10,21 @@ from typing import Any
 from pydantic import Field
 
 from provisioner import plays
-from provisioner.errors import HostKeyChanged, Unreachable
-from provisioner.hosts import answers
+from provisioner.errors import HostKeyChanged, Unreachable, Unreadable
+from provisioner.hosts import answers, programs
 from provisioner.hosts.answers import Answer, Line, Short
 from provisioner.hosts.discovery import neighbours, on_lan
 from provisioner.hosts.first_contact import shown_key
 from provisioner.hosts.keys import public_key
 from provisioner.hosts.pins import pinned
-from provisioner.inventory.ansible import refusal
 from provisioner.inventory.target import Target
 from provisioner.operation.reaching import addresses
 from provisioner.operation.selection import Work
+from provisioner.plays.handover import refusal
 
 AT_ONCE = 32
 HOST_S = 90  # for one host's answer: killing somebody's processes may take it 8 s, a slow disk more
 PROGRAM = "roles/base/files/refuse.py"
-BOOT = "import sys, json; exec(json.loads(sys.stdin.readline()))"  # the program goes by stdin: sudo logs what is in arguments
 
 
 @dataclass(frozen=True)
@@ -69,15 +67,14 @@ def request(work: Work, logins: Mapping[str, Sequence[str]], **more: Any) -> dic
 def ask(call: Call, program: str) -> Told:
     """One host, at the first of its addresses where its pinned key answers."""
     began, problem, state = time.monotonic(), f"{call.host} has no known address", "unreachable"
-    stdin = f"{json.dumps(program)}\n{json.dumps(call.request)}"
     for address in call.places:
         try:
-            done = call.work.door.run(
-                call.host, address, ["sudo", "-n", "python3", "-c", BOOT], stdin=stdin, timeout_s=HOST_S
-            )  # fmt: skip
+            done = programs.run(call.work.door, call.host, address, program, call.request, timeout_s=HOST_S)
         except HostKeyChanged as error:
             problem, state = str(error), "host_key"
             continue
+        except Unreadable as error:  # it is there, with its pinned key: no other address says more
+            return Told(call.host, "failed", str(error), address=address, took_s=time.monotonic() - began)
         except Unreachable as error:
             problem = str(error) if state != "host_key" else problem
             continue

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from provisioner.inventory import open_inventory, vault
+from provisioner.inventory import open_inventory
 from provisioner.inventory.target import Target
 from provisioner.laptop import git
 from provisioner.operation.selection import technician
+from provisioner.secrets import rotation, vault
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,11 @@ def known(target: Target, *, lab: bool) -> list[Secret]:
     for section, entries in found.items():
         for name in entries:
             word = f"{section}.{name}"
-            if section in vault.ROTATED or word in vault.ROTATED:
-                listed.append(Secret(word, vault.ROTATED.get(word) or vault.ROTATED[section]))
+            if section in rotation.ROTATED or word in rotation.ROTATED:
+                listed.append(Secret(word, rotation.ROTATED.get(word) or rotation.ROTATED[section]))
             elif word == "backup.password":
                 listed.append(Secret(word, "what opens the backups' repositories"))
-            elif section == "backup" and vault.is_former(name):
+            elif section == "backup" and rotation.is_former(name):
                 how = "nothing: no repository opens with it once an apply, or a backup after it, has reached both places"
                 listed.append(Secret(word, "what opened the repositories before", how))
             elif section == "people":
@@ -77,7 +78,7 @@ def rotate(target: Target, *, backup_key: bool = False, commit: bool) -> list[st
         Locked, Missing, BadInput: nothing is changed.
     """
     office = open_inventory(target.inventory).office(target.office)
-    names = vault.rotate(target, office, backup_key=backup_key)
+    names = rotation.rotate(target, office, backup_key=backup_key)
     if commit and not target.lab:
         _, name, email = technician(target)
         said = f"{target.office}: secrets rotated\n\n{', '.join(names)}\n"

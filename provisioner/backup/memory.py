@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from provisioner import runs
+from provisioner.backup.snapshots import Place
 from provisioner.inventory.target import Target
 from provisioner.laptop.disk import write
-from provisioner.nights import Place
 from provisioner.place import keeping
 from provisioner.runs import audit
 

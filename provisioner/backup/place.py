@@ -15,14 +15,15 @@ from provisioner.backup.talk import keeper
 from provisioner.errors import BadInput, HostFailed, HostKeyChanged, Missing, Unreachable
 from provisioner.hosts import answers
 from provisioner.hosts.answers import Answer, Line
-from provisioner.inventory import open_inventory, vault
-from provisioner.inventory.ansible import LAB_INTERNET
+from provisioner.inventory import open_inventory
 from provisioner.inventory.models import Backup
+from provisioner.inventory.placement import LAB_INTERNET
 from provisioner.inventory.target import Target, runtime_home
 from provisioner.operation import Listener, operation
 from provisioner.operation.selection import Work
 from provisioner.place import DATA, KEYS, PACKAGES, PROGRAMS, files
 from provisioner.runs import Event
+from provisioner.secrets import rotation, vault
 
 PATIENCE_S = 4 * 3600  # tidying a large repository
 
@@ -111,7 +112,7 @@ def _ask(work: Work, backup: Backup, accept: str) -> Tidied:
     target = work.target
     secrets = vault.read(target)
     host_key = secrets.lab["provider_host_key_public"] if target.lab else backup.host_key
-    former = [text for name, text in sorted(secrets.backup.items()) if vault.is_former(name)]
+    former = [text for name, text in sorted(secrets.backup.items()) if rotation.is_former(name)]
     request = {
         "password": secrets.backup["password"], "former": former, "now": time.time(), "keep": _ages(work), "accept": accept,
     }  # fmt: skip

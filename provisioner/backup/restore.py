@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from provisioner.backup.lines import Failed, Plan, Restored, Said, Step, as_detail
+from provisioner.backup.snapshots import Offer, choose
 from provisioner.backup.talk import PROGRAM, WORK_IDLE_S, Talk, ask, conduct, failure, keeper, lines, said
 from provisioner.errors import BadInput, HostFailed
 from provisioner.hosts.access import explain
-from provisioner.nights import Offer, choose
 from provisioner.operation import Listener, Operation
 from provisioner.operation.selection import Work
 from provisioner.runs import Event, Run

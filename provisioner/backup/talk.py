@@ -9,13 +9,13 @@ from typing import IO, Any
 from provisioner import runs
 from provisioner.backup import memory
 from provisioner.backup.lines import ALL_BYTES, LINE_BYTES, Failed, PlaceDone, PlaceFailed, Said, Snapshots, moment, read
+from provisioner.backup.snapshots import Place, Snapshot
 from provisioner.errors import BadInput, HostFailed, Missing, Unreachable, Unreadable
 from provisioner.hosts import answers
 from provisioner.hosts.access import UNREADABLE, explain
 from provisioner.inventory import open_inventory
-from provisioner.inventory.ansible import services
+from provisioner.inventory.placement import services
 from provisioner.inventory.target import Target
-from provisioner.nights import Place, Snapshot
 from provisioner.operation import Listener, Operation, operation
 from provisioner.operation.reaching import reach
 from provisioner.operation.selection import Work

@@ -372,15 +372,15 @@ def _show_rotated(voice: Voice, names: "Sequence[str | Secret]", theirs: "Sequen
 def _passphrase(voice: Voice, from_stdin: bool, no_commit: bool) -> None:
     from provisioner.cli.secrets import passphrase_line
     from provisioner.errors import Locked
-    from provisioner.inventory import vault
     from provisioner.laptop import git
+    from provisioner.secrets import passphrase
 
-    if not vault.unlocked(voice.inventory):  # before anybody types one
+    if not passphrase.unlocked(voice.inventory):  # before anybody types one
         raise Locked("the inventory is locked", hint="provisioner unlock")
     new = passphrase_line() if from_stdin else ask("New passphrase", "--passphrase-stdin", secret=True)
     if not from_stdin and ask("Once more", "--passphrase-stdin", secret=True) != new:
         raise BadInput("the two were not the same", hint="once more")
-    files: list[Path] = vault.change_passphrase(voice.inventory, new)
+    files: list[Path] = passphrase.change_passphrase(voice.inventory, new)
     commit = None if no_commit else git.commit(voice.inventory, files, "the inventory's passphrase is another")
     data = {"passphrase": "changed", "offices": len(files) - 1, "commit": commit}
     voice.result(data, lambda: click.echo(f"the passphrase is another, for {len(files) - 1} offices; tell your colleagues"))

@@ -9,8 +9,8 @@ from provisioner.cli.common import Voice, confirm, lab_option, office_argument, 
 from provisioner.errors import BadInput
 
 if TYPE_CHECKING:
+    from provisioner.apply.plans import Plan
     from provisioner.operation.selection import Work
-    from provisioner.plans import Plan
     from provisioner.runs import Run
 
 host_option = click.option("--host", "hosts", multiple=True, metavar="HOST", help="Only this host (may be given again).")
@@ -136,7 +136,7 @@ def apply(
     Without --yes or --plan, shows the plan first and asks.
     """
     from provisioner import apply as workflow
-    from provisioner import plans
+    from provisioner.apply import plans
     from provisioner.cli.progress import Watch
     from provisioner.operation.selection import prepare
 

@@ -8,7 +8,7 @@ from provisioner.cli.common import Voice, confirm, lab_option, office_argument, 
 from provisioner.errors import BadInput, HostFailed
 
 if TYPE_CHECKING:
-    from provisioner.nights import Offer, Place
+    from provisioner.backup.snapshots import Offer, Place
     from provisioner.operation.selection import Work
     from provisioner.runs import Run
 

@@ -40,7 +40,8 @@ def init(voice: Voice, folder: Path, passphrase_stdin: bool, generate_passphrase
 
     Where DIR is an inventory already (a clone of your network's), only who you are is noted in it.
     """
-    from provisioner.inventory import founding, vault
+    from provisioner.office import network
+    from provisioner.secrets import passphrase
 
     folder = folder.absolute()
     joining = (folder / "offices").is_dir()
@@ -49,7 +50,7 @@ def init(voice: Voice, folder: Path, passphrase_stdin: bool, generate_passphrase
         wanted += [("technician_name", "Your name"), *_RESELLER]
     _answers(given, wanted)
     if joining:
-        founding.join(folder, given["technician"], given["reseller"])
+        network.join(folder, given["technician"], given["reseller"])
     else:
         address = {"street": given["street"], "postcode": given["postcode"], "city": given["city"], "country": country}
         organisation = {
@@ -58,16 +59,16 @@ def init(voice: Voice, folder: Path, passphrase_stdin: bool, generate_passphrase
             "siren": given["siren"],
             "address": address,
         }
-        me = founding.Technician(given["technician"], given["technician_name"], _public_key(given["key"]))
+        me = network.Technician(given["technician"], given["technician_name"], _public_key(given["key"]))
     said = None if (folder / "network.key").exists() else _new_passphrase(voice, passphrase_stdin, generate_passphrase)
     if said is not None:
-        vault.refuse_weak(said)  # before anything is made
+        passphrase.validate(said)  # before anything is made
     if not joining:
-        founding.found(folder, given["reseller"], organisation, me)
+        network.found(folder, given["reseller"], organisation, me)
     if said is not None:
-        vault.found(folder, said)
-        vault.unlock(folder, said)
-    founding.commit(folder, "init: a new inventory" if not joining else "init: a passphrase for this inventory")
+        passphrase.create(folder, said)
+        passphrase.unlock(folder, said)
+    network.commit(folder, "init: a new inventory" if not joining else "init: a passphrase for this inventory")
     result = {"inventory": str(folder), "technician": given["technician"], "reseller": given["reseller"]}
     made = said if generate_passphrase and said else ""
 
@@ -107,12 +108,12 @@ def _public_key(path: Path | None) -> str:
 
 def _new_passphrase(voice: Voice, from_stdin: bool, generate: bool) -> str:
     from provisioner.cli.secrets import passphrase_line
-    from provisioner.inventory import vault
+    from provisioner.secrets import passphrase
 
     if from_stdin:
         return passphrase_line()
     if generate or (terminal() and confirm("Make a strong passphrase for its secrets?", "--generate-passphrase")):
-        said = vault.passphrase()
+        said = passphrase.new()
         if not generate:
             voice.say(f"write it down, it is kept nowhere: {said}")
         return said

@@ -69,8 +69,9 @@ def new(
     Asks on a terminal for what no option gave. Without --host it gets a router, a server and a desktop per person; a
     host without @MAC gets an invented one, to be replaced by the machine's own before `adopt`.
     """
-    from provisioner.inventory import fields, open_inventory, writing
+    from provisioner.inventory import fields, open_inventory
     from provisioner.laptop import git
+    from provisioner.office import new as fresh
 
     inventory = open_inventory(voice.inventory)
     me = inventory.whoami()
@@ -87,7 +88,7 @@ def new(
     machines += [(f"desktop-{n}" if count > 1 else "desktop", "desktop", "") for n in range(1, count + 1)]
     note = "Its MAC is invented: put the machine's own here."
     invented: dict[tuple[str | int, ...], str] = {("hosts", host): note for host, _, mac in machines if not mac}
-    lan = writing.new_lan(network, domain)
+    lan = fresh.new_lan(network, domain)
     data = {
         "organisation": {
             "name": given["organisation"],
@@ -100,12 +101,12 @@ def new(
         "pack": pack or _newest([one.name for one in inventory.packs()]),
         "address": address,
         "lan": lan,
-        "ula": writing.new_ula(),
-        "hosts": _hosts(machines, writing.new_addresses(lan["network"], [kind for _, kind, _ in machines]), list(logins)),
+        "ula": fresh.new_ula(),
+        "hosts": _hosts(machines, fresh.new_addresses(lan["network"], [kind for _, kind, _ in machines]), list(logins)),
         "groups": {"team": given["organisation"]},
         "people": {login: {"name": who, "groups": ["team"]} for login, who in logins.items()},
     }
-    born = writing.create_office(inventory, name, data, invented)
+    born = fresh.create_office(inventory, name, data, invented)
     folder = inventory.root / "offices" / name
     commit = None if no_commit else git.commit(inventory.root, [folder], f"office new: {name}")
     result = {"office": name, "folder": str(folder), "commit": commit, "ula": str(born.ula), "hosts": list(born.hosts)}
@@ -171,7 +172,7 @@ def _machine(text: str) -> tuple[str, str, str]:
 
 def _hosts(machines: list[tuple[str, str, str]], addresses: list[str], logins: list[str]) -> dict[str, dict[str, Any]]:
     """The hosts of a new dossier; each desktop goes to the next person."""
-    from provisioner.inventory import writing
+    from provisioner.office import new as fresh
 
     names = [name for name, _, _ in machines]
     if twice := [name for name in names if names.count(name) > 1]:
@@ -179,7 +180,7 @@ def _hosts(machines: list[tuple[str, str, str]], addresses: list[str], logins: l
     free = iter(logins)
     found = {}
     for (name, kind, mac), address in zip(machines, addresses, strict=True):
-        host = {"kind": kind, "platform": "debian", "address": address, "mac": mac or writing.new_mac()}
+        host = {"kind": kind, "platform": "debian", "address": address, "mac": mac or fresh.new_mac()}
         if kind == "desktop" and (login := next(free, "")):
             host["person"] = login
         found[name] = host
@@ -245,13 +246,14 @@ def replace_host(
     machine's disk still holds what it held; the server's shares and accounts are not touched.
     """
     from provisioner.hosts import pins
-    from provisioner.inventory import hardware, open_inventory
+    from provisioner.inventory import open_inventory
     from provisioner.laptop import git
+    from provisioner.office import replacement
     from provisioner.operation.reaching import forget
 
     inventory, target = open_inventory(voice.inventory), voice.target(office, lab)
     about = {"model": model, "serial": serial, "purchased": purchased, "warranty_end": warranty_end}
-    former = hardware.replace(inventory, office, host, mac, {word: said for word, said in about.items() if said})
+    former = replacement.replace(inventory, office, host, mac, {word: said for word, said in about.items() if said})
     pins.pin(target, host)
     forget(target, host)
     folder = inventory.root / "offices" / office

@@ -42,7 +42,8 @@ def person() -> None:
 @office_argument
 def list_(voice: Voice, office: str) -> None:
     """Who works in OFFICE, in which groups, at which desk; and who left."""
-    from provisioner.inventory import open_inventory, people
+    from provisioner.inventory import open_inventory
+    from provisioner.office import people
 
     found = open_inventory(voice.inventory).office(office)
     here = {login: who.model_dump(mode="json") | {"hosts": people.desks(found, login)} for login, who in found.people.items()}
@@ -76,7 +77,8 @@ def add(
 
     Somebody who had left comes back under the same login, with a new password and the files that stayed.
     """
-    from provisioner.inventory import fields, open_inventory, people
+    from provisioner.inventory import fields, open_inventory
+    from provisioner.office import people
 
     inventory, target = open_inventory(voice.inventory), voice.target(office, False)
     known = inventory.office(office)
@@ -125,7 +127,8 @@ def _words(typed: str) -> tuple[str, ...]:
 @no_commit_option
 def remove(voice: Voice, office: str, login: str, successor: str | None, yes: bool, no_commit: bool) -> None:
     """Note in the dossier that somebody left OFFICE: the next apply closes the account and hands the files over."""
-    from provisioner.inventory import open_inventory, people
+    from provisioner.inventory import open_inventory
+    from provisioner.office import people
 
     inventory, target = open_inventory(voice.inventory), voice.target(office, False)
     known = inventory.office(office)
@@ -162,7 +165,8 @@ def password(voice: Voice, office: str, login: str, lab: bool, show: bool, no_co
 
     Whatever the person changes it to afterwards stays.
     """
-    from provisioner.inventory import open_inventory, vault
+    from provisioner.inventory import open_inventory
+    from provisioner.secrets import vault
 
     inventory, target = open_inventory(voice.inventory), voice.target(office, lab)
     fresh = vault.renew(target, inventory.office(office), login)

@@ -18,10 +18,10 @@ def passphrase_line() -> str:
 @click.option("--passphrase-stdin", is_flag=True, help="Read the passphrase from standard input.")
 def unlock(voice: Voice, minutes: int, passphrase_stdin: bool) -> None:
     """Ask the inventory's passphrase once and keep it in memory (kernel keyring), for as long as a sitting lasts."""
-    from provisioner.inventory import vault
+    from provisioner.secrets import passphrase
 
-    passphrase = passphrase_line() if passphrase_stdin else ask("Passphrase", "--passphrase-stdin", secret=True)
-    kept_in = vault.unlock(voice.inventory, passphrase, minutes)
+    given = passphrase_line() if passphrase_stdin else ask("Passphrase", "--passphrase-stdin", secret=True)
+    kept_in = passphrase.unlock(voice.inventory, given, minutes)
     result = {"unlocked": True, "minutes": minutes, "kept_in": kept_in}
     voice.result(result, lambda: click.echo(f"unlocked for {minutes} minutes ({kept_in})"))
 
@@ -29,9 +29,9 @@ def unlock(voice: Voice, minutes: int, passphrase_stdin: bool) -> None:
 @verb("lock", short_help="Close them again.")
 def lock(voice: Voice) -> None:
     """Forget the passphrase now."""
-    from provisioner.inventory import vault
+    from provisioner.secrets import passphrase
 
-    vault.lock(voice.inventory)
+    passphrase.lock(voice.inventory)
     voice.result({"unlocked": False}, lambda: click.echo("locked"))
 
 
@@ -49,8 +49,9 @@ def secrets() -> None:
 @click.option("--no-commit", is_flag=True, help="With --complete: leave the commit to you.")
 def show(voice: Voice, office: str, names: tuple[str, ...], lab: bool, everything: bool, complete: bool, no_commit: bool) -> None:
     """List the secrets of OFFICE by name; print those named (`zoe`, `console.server`), or all with --json or --all."""
-    from provisioner.inventory import open_inventory, vault
+    from provisioner.inventory import open_inventory
     from provisioner.laptop import git
+    from provisioner.secrets import vault
 
     target = voice.target(office, lab)
     known = open_inventory(target.inventory).office(office)
@@ -90,8 +91,9 @@ def show(voice: Voice, office: str, names: tuple[str, ...], lab: bool, everythin
 @click.option("--no-commit", is_flag=True, help="Leave the commit to you.")
 def set_(voice: Voice, office: str, name: str, lab: bool, from_stdin: bool, no_commit: bool) -> None:
     """Enter a secret of OFFICE that only a person can know, such as mail.password; asked twice, never shown."""
-    from provisioner.inventory import open_inventory, vault
+    from provisioner.inventory import open_inventory
     from provisioner.laptop import git
+    from provisioner.secrets import vault
 
     target = voice.target(office, lab)
     known = open_inventory(target.inventory).office(office)

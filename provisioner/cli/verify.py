@@ -43,7 +43,7 @@ def verify(
     from provisioner.cli.progress import Watch
     from provisioner.errors import BadInput
     from provisioner.operation.selection import prepare
-    from provisioner.proofs.table import EVERY, FIRST, LAST, PROOFS
+    from provisioner.verify.table import EVERY, FIRST, LAST, PROOFS
 
     known = [part.check for part in EVERY]
     if unknown := [check for check in only if check not in known]:
@@ -90,7 +90,7 @@ def show_findings(voice: Voice, findings: "Iterable[Finding]", lang: str) -> Non
     from rich.text import Text
 
     from provisioner.language import speech
-    from provisioner.proofs.table import TITLES
+    from provisioner.verify.table import TITLES
 
     say = speech(lang)
     last = ""

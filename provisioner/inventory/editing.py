@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from provisioner.errors import BadInput, Busy
+from provisioner.inventory.rendering import entry, flow, scalar
 from provisioner.inventory.strict_yaml import Document, Place, Problem, parse
-from provisioner.inventory.writing import DOSSIER_COMMENTS, entry, flow, scalar
 from provisioner.laptop import disk
+from provisioner.office.new import DOSSIER_COMMENTS
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory

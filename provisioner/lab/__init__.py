@@ -14,16 +14,16 @@ from pathlib import Path
 
 from provisioner import package_cache, place
 from provisioner.errors import BadInput, HostFailed, Missing
-from provisioner.inventory import vault
 from provisioner.inventory.models import Kind, Office
 from provisioner.inventory.target import Target
-from provisioner.inventory.vault import Secrets
 from provisioner.lab import base, disks, machines, network, printers, provider, requirements, snapshot
 from provisioner.lab.machines import File, Machine
 from provisioner.lab.remove import mounts_below, remove_tree
 from provisioner.lab.snapshot import Snapshot
 from provisioner.lab.state import Lab, State, folder_of, id_of, locked, read
 from provisioner.laptop.processes import as_root, last_lines, run
+from provisioner.secrets import vault
+from provisioner.secrets.models import Secrets
 
 __all__ = ["Lab"]
 

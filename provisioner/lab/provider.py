@@ -13,10 +13,10 @@ from typing import Any
 
 from provisioner import place
 from provisioner.inventory.models import Backup
-from provisioner.inventory.vault import Secrets
 from provisioner.lab.machines import File, Machine, host_keys
 from provisioner.lab.network import Provider
 from provisioner.laptop.processes import run
+from provisioner.secrets.models import Secrets
 
 MAILBOX = Path("srv/mail/new")
 _PROGRAM = Path("usr/local/lib/provider")

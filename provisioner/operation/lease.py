@@ -9,7 +9,6 @@ the next mark: a copy that lacks it still has that technician on its list.
 """
 
 import contextlib
-import json
 import os
 import secrets
 import socket
@@ -24,7 +23,7 @@ from pydantic import Field
 
 from provisioner.errors import Busy, HostFailed, HostKeyChanged, ProvisionerError, Unreachable, Unreadable
 from provisioner.explain import cause
-from provisioner.hosts import answers
+from provisioner.hosts import answers, programs
 from provisioner.hosts.access import UNREADABLE, Door
 from provisioner.hosts.answers import Answer, Short
 from provisioner.inventory.target import state_home
@@ -32,95 +31,6 @@ from provisioner.laptop.disk import write
 from provisioner.laptop.processes import born
 
 LEASE_S = 900
-
-# Runs on the host as root, request in argv[1], one JSON object out. Python's standard library only: Debian has it.
-# What lies there is read by shape: a mark that is none is named in `torn`, and the next one of ours takes its place.
-_HOST_SIDE = r"""
-import fcntl, json, os, sys, time
-ask = json.loads(sys.argv[1])
-base = "/var/lib/provisioner"
-torn = []
-def boot(): return open("/proc/sys/kernel/random/boot_id").read().strip()
-def up(): return time.clock_gettime(time.CLOCK_BOOTTIME)
-def fits(data, shape):
-    return isinstance(data, dict) and all(type(data.get(word)) in kinds for word, kinds in shape.items())
-TEXT, NUMBER, MAYBE = (str,), (int, float), (str, type(None))
-LEASE = {"token": TEXT, "technician": TEXT, "laptop": TEXT, "run": TEXT, "boot": TEXT, "lease_s": NUMBER, "renewed_up": NUMBER}
-MARK = {"technician": TEXT, "at": TEXT, "commit": MAYBE}
-def read(name, shape):
-    try:
-        with open(f"{base}/{name}") as f: data = json.loads(f.read(1 << 20))
-    except FileNotFoundError: return None
-    except (OSError, ValueError, RecursionError): data = None
-    if not fits(data, shape):
-        torn.append(name)
-        return None
-    return data
-def put(name, data):
-    part = f"{base}/.{name}.part"
-    try:
-        with open(part, "w") as f:
-            os.fchmod(f.fileno(), 0o600); json.dump(data, f); f.flush(); os.fsync(f.fileno())
-    except OSError:
-        if os.path.exists(part): os.unlink(part)
-        raise
-    os.rename(part, f"{base}/{name}")
-    d = os.open(base, os.O_RDONLY); os.fsync(d); os.close(d)
-def ago(lease): return up() - (lease["renewed_up"] if lease["boot"] == boot() else 0)
-def live(lease): return bool(lease) and 0 <= ago(lease) < lease["lease_s"]
-def applied():
-    mark, refused = read("applied.json", MARK), read("refused.json", {})
-    if refused and not all(fits(one, MARK) for one in refused.values()):
-        torn.append("refused.json")
-        refused = None
-    return {**(mark or {}), "refused": list(refused.values())} if refused else mark
-def busy(run):
-    # what the task of a run that ended without giving its lease back left at work: its laptop died, they go on
-    found = set()
-    for pid in [name for name in os.listdir("/proc") if name.isdigit()]:
-        try:
-            with open(f"/proc/{pid}/environ", "rb") as f: given = f.read(1 << 20).split(b"\0")
-            with open(f"/proc/{pid}/comm") as f: comm = f.read().strip()
-        except OSError: continue
-        runs = [one.partition(b"=")[2].decode(errors="replace") for one in given if one.startswith(b"PROVISIONER_RUN=")]
-        if run in runs: found.add(comm)
-    return sorted(found)[:5]
-def say(answer):
-    newest = read("newest.json", {"summary": TEXT, "summary_sha256": TEXT})
-    print(json.dumps({**answer, "newest": newest, "torn": sorted(set(torn))}))
-    sys.exit()
-do = ask["do"]
-lease = read("lease.json", LEASE)
-if do == "read":
-    say({"lease": lease, "live": live(lease), "applied": applied()})
-os.makedirs(base, mode=0o700, exist_ok=True)
-os.chmod(base, 0o700)
-lock = os.open(base, os.O_RDONLY); fcntl.flock(lock, fcntl.LOCK_EX)
-lease = read("lease.json", LEASE)
-mine = bool(lease) and lease["token"] == ask["token"]
-answer = {"ok": True}
-def stamp(who): return {**who, "boot": boot(), "renewed_up": up()}
-if do == "take":
-    if live(lease) and not mine and lease["token"] != ask["over"]:
-        answer = {"ok": False, "lease": lease, "ago_s": ago(lease), "restarted": lease["boot"] != boot()}
-    else:
-        put("lease.json", stamp({**ask["who"], "token": ask["token"]}))
-        if lease and not mine: answer |= {"of": lease["run"], "busy": busy(lease["run"])}
-elif do == "renew":
-    if mine:
-        put("lease.json", stamp({k: v for k, v in lease.items()}))
-        if ask.get("of"): answer["busy"] = busy(ask["of"])
-    else: answer = {"ok": False, "lease": lease}
-elif do in ("release", "mark", "note"):
-    if not mine: answer = {"ok": False, "lease": lease}
-    elif do == "mark":
-        put("applied.json", ask["applied"])
-        if os.path.exists(f"{base}/refused.json"): os.unlink(f"{base}/refused.json")  # this copy knew who had left
-    elif do == "note": put("newest.json", ask["newest"])
-    else: os.unlink(f"{base}/lease.json")
-answer["applied"] = applied()
-say(answer)
-"""
 
 
 class Holder(Answer):
@@ -189,8 +99,7 @@ def ask(door: Door, host: str, address: str, request: Mapping[str, Any], *, time
         Unreadable: it answered, but not what was asked.
         HostFailed: the host could not keep a lease: a full or read-only disk.
     """
-    words = ["sudo", "-n", "python3", "-", json.dumps(request)]
-    done = door.run(host, address, words, stdin=_HOST_SIDE, timeout_s=timeout_s)
+    done = programs.run(door, host, address, programs.source("lease"), request, timeout_s=timeout_s)
     try:
         return answers.read(done.stdout, Keeper)
     except ValueError as error:

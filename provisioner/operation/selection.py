@@ -11,9 +11,10 @@ from provisioner.hosts.access import Door
 from provisioner.hosts.keys import public_key, technician_key
 from provisioner.hosts.lookup import Found
 from provisioner.hosts.pins import pinned
-from provisioner.inventory import open_inventory, revocations, vault
-from provisioner.inventory.ansible import dropped as lost
+from provisioner.inventory import open_inventory, revocations
+from provisioner.inventory.placement import dropped as lost
 from provisioner.inventory.target import Target
+from provisioner.secrets import vault
 
 if TYPE_CHECKING:
     from provisioner.inventory.models import Office, Pack, Reseller

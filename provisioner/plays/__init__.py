@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from provisioner.explain import spoiled
-from provisioner.inventory.ansible import ENVIRONMENT, Handover, playbooks
 from provisioner.inventory.target import Target, runtime_home, state_home
+from provisioner.laptop.installed import playbooks
+from provisioner.plays.handover import ENVIRONMENT, Handover
 from provisioner.plays.orphans import RUN_VARIABLE, TOOL_VARIABLE, tool
 from provisioner.plays.results import OUTCOMES, diff_text, problem_text, title
 from provisioner.runs import Event

@@ -157,7 +157,7 @@ def newest(target: "Target") -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 def checks(*, reboot: bool) -> tuple[dict[str, str], Sequence[str]]:
     """The title of every check, and the names of those a whole verification makes."""
-    from provisioner.proofs.table import RESTARTED, TITLES
+    from provisioner.verify.table import RESTARTED, TITLES
 
     return dict(TITLES), [name for name in TITLES if reboot or name != RESTARTED]
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from provisioner import documents
 from provisioner.errors import BadInput, Missing
-from provisioner.inventory import open_inventory, vault
+from provisioner.inventory import open_inventory
 from provisioner.inventory.models import Kind
 from provisioner.language import N_, of_locale, speech
 from provisioner.laptop import disk, git
 from provisioner.record.contents import services
+from provisioner.secrets import vault
 
 if TYPE_CHECKING:
     from provisioner.inventory.models import Office, Pack, Person, Reseller

@@ -14,7 +14,7 @@ from typing import Any
 
 from provisioner import lab, plays
 from provisioner.access.hosts import PROGRAM
-from provisioner.inventory import vault
+from provisioner.secrets import passphrase
 from tests.lab.light import Technician, light
 from tests.stage import Said
 
@@ -82,7 +82,7 @@ def two_work_here(folder: Path) -> Iterator[Network]:
         line = text[at : text.index("\n", at)]
         reseller.write_text(text.replace(line, f"keys: ['{public(path)}']"))
     stage.git("commit", "-q", "-a", "-m", "our keys")
-    vault.found(stage.inventory, PASSPHRASE)
+    passphrase.create(stage.inventory, PASSPHRASE)
     second = folder / "second"
     keygen(second)
     try:

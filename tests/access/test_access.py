@@ -303,10 +303,10 @@ def test_bad_words_change_nothing(words: tuple[str, ...], run: Run, scop: Path) 
 
 def test_role_base_is_told_who_left(scop: Path, keys: dict[str, str]) -> None:
     """The next apply knows whom to refuse and whom never: through our inventory plugin, as all else."""
-    from provisioner.inventory import ansible
+    from provisioner.plays import handover
 
     technicians.leave(open_inventory(scop), "ma-scop", "kim", DAY)
-    for _, variables in ansible.hosts(scop / "offices/bakery/dossier.yml").values():
+    for _, variables in handover.hosts(scop / "offices/bakery/dossier.yml").values():
         asked = variables["office"]["refusal"]
         assert sorted(asked["logins"]["kim"]) == sorted([keys["kim"], keys["kim-before"]])
         assert asked["stay"] == {"jo": [keys["jo"]], "lou": [keys["lou"]]}

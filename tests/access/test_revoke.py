@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.access.hosts import BOOT
+from provisioner.hosts.programs import BOOT
 from provisioner.inventory import open_inventory, technicians
 from tests.access.leaving import HOSTS, LEAVES, STAYS, Network, as_root, keygen, public, two_work_here
 from tests.lab.light import Technician, bring_up, kill, light, power, soon

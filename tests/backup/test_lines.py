@@ -8,8 +8,8 @@ from types import ModuleType
 
 import pytest
 
+from provisioner.backup.snapshots import Snapshot, choose
 from provisioner.errors import BadInput
-from provisioner.nights import Snapshot, choose
 
 FILES = Path(__file__).parents[2] / "playbooks/roles/backup/files"
 

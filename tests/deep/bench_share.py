@@ -13,12 +13,12 @@ from pathlib import Path
 
 from provisioner import apply, runs
 from provisioner.hosts.keys import public_key
-from provisioner.inventory.ansible import Handover
 from provisioner.inventory.target import Target
 from provisioner.operation.reaching import reach
 from provisioner.operation.recording import Recorder
 from provisioner.operation.selection import prepare
 from provisioner.plays import Play, playbooks
+from provisioner.plays.handover import Handover
 from provisioner.runs import journal
 
 

@@ -165,7 +165,7 @@ def since(commit_id: str) -> str:
 
 
 def room(path: str) -> str:
-    """The room a file belongs to: `apply` of provisioner/apply/plan.py, `base` of playbooks/roles/base/…; else its top folder."""
+    """The room a file belongs to: `apply` of provisioner/apply/plans.py, `base` of playbooks/roles/base/…; else the top one."""
     parts = path.split("/")
     if parts[:2] == ["playbooks", "roles"] and len(parts) > 3:
         return parts[2]

@@ -70,7 +70,7 @@ def test_a_test_file_that_does_not_import_stops_the_suite(monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("path", "room"),
     [
-        ("provisioner/apply/plan.py", "apply"),
+        ("provisioner/apply/plans.py", "apply"),
         ("provisioner/errors.py", "errors"),
         ("playbooks/roles/base/tasks/main.yml", "base"),
         ("docs/faults.md", "docs"),

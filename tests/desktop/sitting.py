@@ -5,7 +5,7 @@ import json
 import shlex
 from typing import Any
 
-from provisioner import proofs
+from provisioner.hosts import programs
 from tests.stage import Stage
 
 
@@ -15,8 +15,8 @@ def sit_down(stage: Stage, login: str, password: str, *steps: str, host: str = "
         "login": login, "password": password, "steps": ["desktop", *steps], "token": "test", "printer": "bureau",
         "home": "L'Épicerie d'à côté", "share": "commun", "server": "server.epicerie.internal", **more,
     }  # fmt: skip
-    command = f"sudo python3 -c {shlex.quote(proofs.source('visit'))}"
-    said = stage.json("ssh", stage.office, host, "--lab", "--", command, stdin=json.dumps(asked), timeout_s=300)
+    given = programs.given(programs.source("visit"), asked)
+    said = stage.json("ssh", stage.office, host, "--lab", "--", shlex.join(programs.COMMAND), stdin=given, timeout_s=300)
     assert said.code == 0, said
     found: dict[str, Any] = json.loads(said.data["stdout"])
     for answer in found.values():

@@ -11,10 +11,11 @@ import pytest
 from weasyprint import HTML
 
 from provisioner import documents, record
-from provisioner.inventory import open_inventory, vault
+from provisioner.inventory import open_inventory
 from provisioner.inventory.target import Target
 from provisioner.language import LANGUAGES
 from provisioner.record import sheet
+from provisioner.secrets import vault
 from tests.record import handover
 
 LANGS = sorted(LANGUAGES)

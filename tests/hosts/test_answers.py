@@ -13,8 +13,8 @@ import pytest
 from provisioner.backup import lines
 from provisioner.hosts import answers
 from provisioner.laptop.text import visible
-from provisioner.proofs import told
-from provisioner.proofs.updates import periodic
+from provisioner.verify.checks import told
+from provisioner.verify.checks.updates import periodic
 
 PLUGINS = Path(__file__).parents[2] / "playbooks/plugins"
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from provisioner.inventory import open_inventory, vault
+from provisioner.inventory import open_inventory
 from provisioner.inventory.target import Target
+from provisioner.secrets import vault
 from tests.laptop.wrong_clock import WRONG, clock, off_s
 from tests.stage import EXAMPLE
 
@@ -87,7 +88,7 @@ def test_those_that_a_wrong_clock_finds(root: Path, name: str) -> None:
 def test_a_clock_that_is_behind_rotates_nothing(root: Path) -> None:
     """`access rotate` would make another authority, of the past: refused, and the vault is as it was."""
     made = complete(root)
-    code = _COMPLETE.replace("vault.complete(", "vault.rotate(")
+    code = _COMPLETE.replace("vault.complete(", "rotation.rotate(")
     words, environment = [sys.executable, "-c", code, str(root)], os.environ | clock(-86400)
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
 

@@ -19,8 +19,8 @@ import pytest
 import yaml
 
 from provisioner import lab
-from provisioner.inventory import ansible_vault
 from provisioner.inventory.target import runtime_home
+from provisioner.secrets import ansible_vault
 from tests.inventory.payloads import PAYLOADS, payload
 from tests.inventory.test_text import HOSTILE
 from tests.lab.light import bring_up, kill, light, soon, state

@@ -126,8 +126,8 @@ def test_a_dossier_that_somebody_saved_meanwhile_is_theirs(tmp_path: Path) -> No
 @pytest.mark.parametrize("office", ["demo", "association-les-hirondelles", "mairie-saint-aubin"])
 def test_everybody_may_leave_and_come_back(office: str, tmp_path: Path) -> None:
     """One after the other all people of an office leave and come back; all lines that are not theirs are as before."""
-    from provisioner.inventory import people
     from provisioner.inventory.target import Target
+    from provisioner.office import people
 
     root = network.with_office(tmp_path / "net", office)
     inventory, target = open_inventory(root), Target(root, office)

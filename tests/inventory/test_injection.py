@@ -14,11 +14,12 @@ import yaml
 from provisioner import documents
 from provisioner.errors import BadInput
 from provisioner.findings import Finding, Level
-from provisioner.inventory import ansible_vault, open_inventory
+from provisioner.inventory import open_inventory
 from provisioner.inventory.target import Target
 from provisioner.record import sheet
 from provisioner.runs import Event, audit
 from provisioner.runs.journal import Journal
+from provisioner.secrets import ansible_vault
 from tests.documents.test_documents import Page
 from tests.inventory.payloads import PAYLOADS, payload
 from tests.record import handover

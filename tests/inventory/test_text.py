@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner.errors import BadInput
-from provisioner.inventory import open_inventory, writing
+from provisioner.inventory import open_inventory, rendering
 from provisioner.inventory.files import build, report
 from provisioner.inventory.models import Office
 from provisioner.inventory.rules import judge
@@ -69,7 +69,7 @@ def test_hostile_text_round_trip(text: str, tmp_path: Path) -> None:
     value["organisation"]["address"]["street"] = value["people"]["zoe"]["name"] = text
     value["website"]["motto"] = value["website"]["title"] = value["groups"]["compta"] = text
     value["hosts"]["desktop"]["serial"] = value["organisation"]["contacts"][0]["role"] = text
-    dossier.write_text(writing.render(value, {}, []), encoding="utf-8")
+    dossier.write_text(rendering.render(value, {}, []), encoding="utf-8")
 
     office = open_inventory(root).office("demo")
 
@@ -89,7 +89,7 @@ values: st.SearchStrategy[Any] = st.recursive(
 @given(st.dictionaries(encodable, values, max_size=5))
 def test_what_is_written_reads_back(data: dict[str, Any]) -> None:
     """Whatever is written into a new file is read back as the same value and type."""
-    document = parse(writing.render(data, {}, []).encode())
+    document = parse(rendering.render(data, {}, []).encode())
 
     assert document.problems == []
     assert (document.value or {}) == data
@@ -129,7 +129,7 @@ def test_damaged_dossier_is_refused_in_words(data: st.DataObject) -> None:
 @given(st.recursive(values, lambda inner: st.dictionaries(st.sampled_from(list(Office.model_fields)), inner, max_size=12)))
 def test_wrong_shapes_are_refused_in_words(value: object) -> None:
     """Any value in any section is read or refused, never a traceback."""
-    judged(writing.render(value if isinstance(value, dict) else {"hosts": value}, {}, []).encode())
+    judged(rendering.render(value if isinstance(value, dict) else {"hosts": value}, {}, []).encode())
 
 
 def test_report_ends_somewhere() -> None:

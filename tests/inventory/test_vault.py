@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import BadInput, Locked, Missing
-from provisioner.inventory import ansible_vault, open_inventory, sitting, vault
+from provisioner.inventory import open_inventory
 from provisioner.inventory.target import Target
 from provisioner.laptop import disk
+from provisioner.secrets import ansible_vault, key_ring, models, passphrase, vault
 from tests import network
 
 PASSPHRASE = "une phrase à deux accents, é et è"
@@ -23,19 +24,19 @@ PASSPHRASE = "une phrase à deux accents, é et è"
 def root(tmp_path: Path) -> Iterator[Path]:
     """A network with the office demo and a passphrase, locked; nothing stays in the kernel's keyring."""
     root = network.with_office(tmp_path / "net")
-    vault.found(root, PASSPHRASE)
+    passphrase.create(root, PASSPHRASE)
     yield root
-    vault.lock(root)
+    passphrase.lock(root)
 
 
 @pytest.fixture
 def no_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine whose kernel refuses the keyring, as containers do."""
-    monkeypatch.setattr(sitting, "_CALLS", {})
+    monkeypatch.setattr(key_ring, "_CALLS", {})
 
 
-def made(root: Path) -> vault.Secrets:
-    vault.unlock(root, PASSPHRASE)
+def made(root: Path) -> models.Secrets:
+    passphrase.unlock(root, PASSPHRASE)
     return vault.create(Target(root, "demo"), open_inventory(root).office("demo"))
 
 
@@ -100,12 +101,12 @@ def test_locked_until_unlocked_and_after_lock(root: Path) -> None:
         vault.create(target, office)
     assert sorted(file.name for file in target.folder.iterdir()) == ["dossier.yml", "website"]
     made(root)
-    vault.lock(root)
+    passphrase.lock(root)
     with pytest.raises(Locked):
         vault.read(target)
     with pytest.raises(BadInput, match="not the passphrase"):
-        vault.unlock(root, PASSPHRASE + "x")
-    assert not vault.unlocked(root)
+        passphrase.unlock(root, PASSPHRASE + "x")
+    assert not passphrase.unlocked(root)
 
 
 def test_unlocked_for_other_processes_of_the_same_user(root: Path) -> None:
@@ -127,53 +128,53 @@ def test_unlocked_for_other_processes_of_the_same_user(root: Path) -> None:
 
 def test_keyring_forgets_by_itself(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel forgets the passphrase when the time is over."""
-    monkeypatch.setattr(sitting, "_SECONDS", 1)
-    if sitting.remember(root, PASSPHRASE, 1) != "kernel keyring":
+    monkeypatch.setattr(key_ring, "_SECONDS", 1)
+    if key_ring.remember(root, PASSPHRASE, 1) != "kernel keyring":
         pytest.skip("no kernel keyring here")
 
-    assert sitting.recall(root) == PASSPHRASE
+    assert key_ring.recall(root) == PASSPHRASE
     time.sleep(1.5)
-    assert sitting.recall(root) is None
+    assert key_ring.recall(root) is None
 
 
 @pytest.mark.usefixtures("no_keyring")
 def test_without_keyring_a_file_in_memory(root: Path) -> None:
     """Where the keyring is refused the passphrase lies in memory, for us alone, until its time is over or `lock`."""
-    assert vault.unlock(root, PASSPHRASE) == "file in memory"
+    assert passphrase.unlock(root, PASSPHRASE) == "file in memory"
     kept = next(Path(os.environ["XDG_RUNTIME_DIR"]).rglob("unlocked-*"))
 
     assert kept.stat().st_mode & 0o777 == 0o600
-    assert vault.unlocked(root)
+    assert passphrase.unlocked(root)
     disk.write(kept, json.dumps(json.loads(kept.read_text()) | {"until": time.clock_gettime(time.CLOCK_BOOTTIME) - 1}))
-    assert not vault.unlocked(root)
+    assert not passphrase.unlocked(root)
     assert not kept.exists()
-    vault.unlock(root, PASSPHRASE)
-    vault.lock(root)
+    passphrase.unlock(root, PASSPHRASE)
+    passphrase.lock(root)
     assert not kept.exists()
     kept.write_text("damaged")
-    assert not vault.unlocked(root)
+    assert not passphrase.unlocked(root)
 
 
 @pytest.mark.usefixtures("no_keyring")
 def test_never_a_passphrase_on_a_disk(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without keyring and without a folder in memory, unlock refuses."""
-    if sitting._in_memory(tmp_path):
+    if key_ring._in_memory(tmp_path):
         pytest.skip("the temporary folder is in memory here")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
 
     with pytest.raises(BadInput, match="nowhere in memory"):
-        vault.unlock(root, PASSPHRASE)
+        passphrase.unlock(root, PASSPHRASE)
     assert not list(tmp_path.rglob("unlocked-*"))
 
 
 def test_two_inventories_do_not_share_a_sitting(root: Path, tmp_path: Path) -> None:
     """Unlocking one network opens no other, even with the same passphrase."""
     other = network.with_office(tmp_path / "other")
-    vault.found(other, PASSPHRASE)
-    vault.unlock(root, PASSPHRASE)
+    passphrase.create(other, PASSPHRASE)
+    passphrase.unlock(root, PASSPHRASE)
 
-    assert vault.unlocked(root)
-    assert not vault.unlocked(other)
+    assert passphrase.unlocked(root)
+    assert not passphrase.unlocked(other)
 
 
 def test_complete_adds_and_never_changes(root: Path) -> None:
@@ -231,9 +232,9 @@ def test_no_vault_no_passphrase(tmp_path: Path) -> None:
     with pytest.raises(Missing, match="no vault yet"):
         vault.read(Target(root, "demo"))
     with pytest.raises(Missing, match="no passphrase yet"):
-        vault.unlock(root, PASSPHRASE)
+        passphrase.unlock(root, PASSPHRASE)
     with pytest.raises(BadInput, match="12 characters"):
-        vault.found(root, "short")
+        passphrase.create(root, "short")
 
 
 def test_killed_write_leaves_the_old_vault(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import BadInput, Missing
-from provisioner.inventory import open_inventory, writing
+from provisioner.inventory import open_inventory, rendering
 from provisioner.inventory.strict_yaml import parse
 from tests import network
 
@@ -138,7 +138,7 @@ def test_technicians_key_is_one_bare_public_key(key: str, tmp_path: Path) -> Non
     member = root / "resellers" / "scop-lumiere.yml"
     value = parse(member.read_bytes()).value
     value["technicians"]["n.petit"]["keys"] = [KEY, KEY + " n.petit@laptop", key]
-    member.write_text(writing.render(value, {}, []))
+    member.write_text(rendering.render(value, {}, []))
 
     with pytest.raises(BadInput, match=r"\A.*technicians\.n\.petit\.keys\[2\]: .* is not a public key.*\Z"):
         open_inventory(root).reseller("scop-lumiere")

@@ -10,8 +10,9 @@ import pytest
 
 from provisioner import lab
 from provisioner.errors import BadInput, Missing
-from provisioner.inventory import open_inventory, vault
+from provisioner.inventory import open_inventory
 from provisioner.lab.network import INTERNET
+from provisioner.secrets import vault
 from tests.lab.light import soon
 from tests.lab.small import Small, bring_up, clean, traces
 from tests.stage import make

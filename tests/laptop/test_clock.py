@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from provisioner.findings import Level
+from provisioner.hosts.programs import server
 from provisioner.laptop import clock
 from provisioner.plays import playbooks
-from provisioner.proofs import Seat
-from provisioner.proofs.clock import PROOF
-from provisioner.proofs.there import server
+from provisioner.verify.checks import Seat
+from provisioner.verify.checks.clock import PROOF
 from tests.laptop.wrong_clock import clock as faked
 from tests.stage import make
 

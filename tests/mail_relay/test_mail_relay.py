@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from provisioner import lab
-from provisioner.inventory import ansible_vault
 from provisioner.lab.network import NAMESPACES
 from provisioner.laptop.processes import as_root
+from provisioner.secrets import ansible_vault
 from tests.lab.light import soon, state
 from tests.stage import Stage
 

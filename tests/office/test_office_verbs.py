@@ -14,11 +14,12 @@ from tests.verbs import BAKERY, ME, PASSPHRASE, Run, log, status
 
 def test_init_makes_an_inventory_of_ones_own(run: Run, net: Path) -> None:
     """`init` makes a repository with the co-op, the pack, the schemas and a passphrase, and knows who we are."""
-    from provisioner.inventory import open_inventory, vault
+    from provisioner.inventory import open_inventory
+    from provisioner.secrets import passphrase
 
     assert open_inventory(net).whoami() == ("jo", "ma-scop")
     assert [member.organisation.name for member in open_inventory(net).resellers()] == ["Ma Scop"]
-    assert vault.unlocked(net)
+    assert passphrase.unlocked(net)
     assert log(net) == ["init: a new inventory"]
     assert status(net) == ""
     assert run("inventory", "check").code == 0

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from provisioner.inventory import open_inventory, vault
+from provisioner.inventory import open_inventory
 from provisioner.inventory.target import Target
+from provisioner.secrets import models, vault
 from tests.verbs import BAKERY, PASSPHRASE, Run, log, status
 
 pytestmark = pytest.mark.usefixtures("bakery")
@@ -22,7 +23,7 @@ def bakery(run: Run, net: Path) -> Path:
     return net / "offices" / "bakery" / "dossier.yml"
 
 
-def secrets(net: Path) -> vault.Secrets:
+def secrets(net: Path) -> models.Secrets:
     return vault.read(Target(net, "bakery"))
 
 

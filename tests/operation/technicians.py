@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from provisioner.inventory import vault
+from provisioner.secrets import passphrase
 from tests.lab.light import Technician, light
 
 PASSPHRASE = "une phrase assez longue"
@@ -34,7 +34,7 @@ def pair(folder: Path) -> Iterator[tuple[Technician, Technician]]:
         )
     one, two = technicians
     stage.git("commit", "-q", "-a", "-m", "our keys")
-    vault.found(stage.inventory, PASSPHRASE)
+    passphrase.create(stage.inventory, PASSPHRASE)
     try:
         up = stage.json("lab", "up", "demo")
         assert up.code == 0, up

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.hosts import answers
+from provisioner.hosts import answers, programs
 from provisioner.hosts.access import Door, explain
 from provisioner.operation import lease
 
@@ -36,10 +36,11 @@ class Host:
         """One question, as `lease.ask` puts it."""
         (self.folder / "boot").write_text(self.boot)
         given = f"import time\ntime.clock_gettime = lambda _: {self.up}\ntime.time = lambda: {self.now}\n"
-        program = lease._HOST_SIDE.replace(BASE, str(self.folder)).replace(BOOT, str(self.folder / "boot"))
+        program = programs.source("lease").replace(BASE, str(self.folder)).replace(BOOT, str(self.folder / "boot"))
         done = subprocess.run(
-            [sys.executable, "-", json.dumps(request)], input=given + program, capture_output=True, text=True, check=True
-        )
+            [sys.executable, "-c", programs.BOOT], input=programs.given(given + program, request),
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
 
@@ -59,6 +60,27 @@ def host(tmp_path: Path) -> Host:
 def keeper(host: Host, request: dict[str, Any]) -> lease.Keeper:
     """What the laptop reads of an answer."""
     return answers.read(json.dumps(host.ask(**request)), lease.Keeper)
+
+
+WATCHED = """
+import os
+sync, rename = os.fsync, os.rename
+def watch(word, call, *given):
+    with open(LOG, "a") as log: log.write(word + "\\n")
+    call(*given)
+os.fsync = lambda file: watch("folder" if os.path.isdir(f"/proc/self/fd/{file}") else "file", sync, file)
+os.rename = lambda old, new: watch("rename", rename, old, new)
+"""
+
+
+def test_a_lease_is_on_the_disk_before_it_is_answered(tmp_path: Path) -> None:
+    """A host whose power goes the moment it said yes must not come back and say yes to another."""
+    log = tmp_path / "log"
+    request = {"do": "take", "token": "one", "who": WHO, "over": ""}
+    program = f"LOG = {str(log)!r}\n{WATCHED}" + programs.source("lease").replace(BASE, str(tmp_path))
+    subprocess.run([sys.executable, "-c", programs.BOOT], input=programs.given(program, request), text=True, check=True)
+
+    assert log.read_text().split() == ["file", "rename", "folder"]
 
 
 CLOCKS = {"right": 0.0, "a day behind": -DAY, "a day ahead": DAY, "ten years behind": -YEARS, "ten years ahead": YEARS}

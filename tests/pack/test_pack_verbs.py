@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from provisioner.errors import BadInput, Unverified
-from provisioner.inventory import ansible, open_inventory
-from provisioner.inventory.ansible import ENVIRONMENT, Handover
+from provisioner.inventory import open_inventory, placement
 from provisioner.inventory.models import Kind
+from provisioner.plays import handover
+from provisioner.plays.handover import ENVIRONMENT, Handover
 from tests import network
 from tests.verbs import Run
 
@@ -35,7 +36,7 @@ def played(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **given:
     path = tmp_path / "handover.json"
     Handover(str(root), "demo", True, "n.petit", {}, {}, **given).write(path)  # type: ignore[arg-type]
     monkeypatch.setenv(ENVIRONMENT, str(path))
-    here: dict[str, Any] = ansible.hosts(dossier)["server"][1]["this_host"]
+    here: dict[str, Any] = handover.hosts(dossier)["server"][1]["this_host"]
     return here
 
 
@@ -101,7 +102,7 @@ def test_a_move_names_what_is_left_behind(root: Path) -> None:
     office = inventory.office("demo")
     moved = inventory.moved(office, "ours-2027.1", "light")
 
-    lost = ansible.dropped((inventory.pack(STANDARD), office), (inventory.pack("ours-2027.1"), moved))
+    lost = placement.dropped((inventory.pack(STANDARD), office), (inventory.pack("ours-2027.1"), moved))
 
     assert lost == {"server": ["printing", "calendar"], "desktop": ["printing_client"]}
     assert office.variant == "full"
@@ -123,7 +124,7 @@ def test_a_move_that_does_not_fit_is_refused(root: Path) -> None:
 
 def test_apply_never_takes_a_plan_of_a_move(root: Path) -> None:
     """A plan saved for another pack is refused, in one sentence, before any host is asked."""
-    from provisioner import plans
+    from provisioner.apply import plans
     from provisioner.inventory.target import Target
     from provisioner.operation.selection import Work
     from provisioner.runs import Run as Fold

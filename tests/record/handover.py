@@ -8,9 +8,9 @@ from typing import Any
 
 from provisioner.findings import Finding, Level
 from provisioner.inventory.target import Target
-from provisioner.proofs.table import RESTARTED, TITLES
 from provisioner.record import chain
 from provisioner.runs import audit
+from provisioner.verify.table import RESTARTED, TITLES
 from tests import network
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)

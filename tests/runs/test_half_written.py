@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 
 from provisioner.errors import BadInput
-from provisioner.inventory import ansible_vault
 from provisioner.laptop import git
 from provisioner.record import chain
 from provisioner.runs import audit, journal
+from provisioner.secrets import ansible_vault
 from tests.bakery import Bakery, bakery
 from tests.record import handover
 from tests.runs.traced import Trace, traced

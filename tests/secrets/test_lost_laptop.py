@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.inventory import ansible_vault
+from provisioner.secrets import ansible_vault
 from tests.bakery import Bakery, bakery
 from tests.secrets.hunting import contents, forms, hunt
 from tests.verbs import PASSPHRASE

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from provisioner.inventory import ansible_vault, open_inventory, sitting, vault
+from provisioner.inventory import open_inventory
 from provisioner.inventory.target import Target
 from provisioner.laptop import disk
+from provisioner.secrets import ansible_vault, key_ring, passphrase, rotation, vault
 from tests.verbs import BAKERY, PASSPHRASE, Run, log, status
 
 
@@ -25,7 +26,7 @@ def test_rotate_makes_new_what_apply_takes_over(run: Run, scop: Path) -> None:
     assert listed.data["rotates"] == said.data["rotated"]
     assert listed.data["by_hand"] == said.data["by_hand"]
     after = vault.read(target)
-    for section in vault.ROTATED:
+    for section in rotation.ROTATED:
         old, new = getattr(before, section), getattr(after, section)
         assert list(old) == list(new)
         assert not [name for name in old if old[name] == new[name]], section
@@ -111,7 +112,7 @@ def test_a_rotation_killed_half_way_leaves_an_open_vault(
         else:
             patch.setattr(Path, "rename", cut)
         with pytest.raises(Killed):
-            vault.rotate(target, open_inventory(scop).office("bakery"))
+            rotation.rotate(target, open_inventory(scop).office("bakery"))
     assert (scop / "offices/bakery/vault.key.next").exists()
 
     now = vault.read(target)
@@ -158,8 +159,8 @@ def test_a_new_passphrase_killed_half_way(run: Run, scop: Path, monkeypatch: pyt
     with monkeypatch.context() as patch:
         patch.setattr(disk, "write", killed)
         with pytest.raises(KeyboardInterrupt):
-            vault.change_passphrase(scop, new)
-    assert sitting.recall(scop) == PASSPHRASE
+            passphrase.change_passphrase(scop, new)
+    assert key_ring.recall(scop) == PASSPHRASE
 
     assert run("access", "rotate", "--passphrase", "--passphrase-stdin", stdin=new + "\n").code == 0
     for office in ("bakery", "shop"):

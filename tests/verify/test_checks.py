@@ -3,10 +3,10 @@
 import pytest
 
 from provisioner.findings import Finding, Level, verdict
-from provisioner.proofs import clean
-from provisioner.proofs.ports import allowed, differing
-from provisioner.proofs.table import EVERY, TITLES
 from provisioner.verify import worst
+from provisioner.verify.checks import clean
+from provisioner.verify.checks.ports import allowed, differing
+from provisioner.verify.table import EVERY, TITLES
 
 WANTED = [("tcp", 22, 22), ("tcp", 53, 53), ("udp", 53, 53), ("tcp", 49152, 49171)]
 

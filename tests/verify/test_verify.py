@@ -158,7 +158,7 @@ BREAKS = {
 
 def test_every_need_of_a_proof_is_broken_below() -> None:
     """The table of breaks and what the proofs say they need are one and the same."""
-    from provisioner.proofs.table import EVERY
+    from provisioner.verify.table import EVERY
 
     needs = {need: frozenset(part.check for part in EVERY if need in part.needs) for one in EVERY for need in one.needs}
 
@@ -175,7 +175,7 @@ def test_a_broken_service_turns_exactly_its_lines_red(shop: Stage, service: str)
 
     Where nothing that a screen shows stands on the service, the desktop is not visited: that takes most of a minute.
     """
-    from provisioner.proofs.table import EVERY
+    from provisioner.verify.table import EVERY
 
     broken = BREAKS[service]
     chosen = [] if broken.red & set(SCREEN) else [part.check for part in EVERY if part.check not in SCREEN]
@@ -249,13 +249,13 @@ def test_no_password_in_what_verify_leaves(shop: Stage) -> None:
     """The witness's passwords and the office's own are in no journal, no summary and no output."""
     import yaml
 
-    from provisioner.inventory.vault import Secrets
+    from provisioner.secrets.models import Secrets
 
     said = verify(shop)
     state = Path(shop.home / "provisioner/labs" / f"demo-{shop.target.id}")
     kept = [path.read_text() for folder in ("journals", "runs") for path in (state / folder).glob("*.json*")]
     key = (state / "vault.key").read_text().strip()
-    from provisioner.inventory import ansible_vault
+    from provisioner.secrets import ansible_vault
 
     secrets = Secrets(**yaml.safe_load(ansible_vault.decrypt((state / "vault.yml").read_text(), key)))
     passwords = [*secrets.people.values(), *secrets.machines.values(), *secrets.directory.values(), *secrets.mail.values()]

@@ -33,7 +33,7 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc] - Ansible's ba
         """Add the hosts with their variables."""
         super().parse(inventory, loader, path, cache)
         from provisioner.errors import ProvisionerError
-        from provisioner.inventory.ansible import hosts
+        from provisioner.plays.handover import hosts
 
         try:
             found = hosts(Path(path))

@@ -18,7 +18,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 
-from provisioner.proofs.there.screen import Answer, Screen, environment, processes_of, programs_of, wait
+from provisioner.hosts.programs.screen import Answer, Screen, environment, processes_of, programs_of, wait
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from provisioner.findings import Finding
 from provisioner.language import N_
-from provisioner.proofs import Proof, Seat, judged, not_applicable
+from provisioner.verify.checks import Proof, Seat, judged, not_applicable
 
 LIMIT_S = 5.0  # Kerberos bears 300 (RFC 4120 1.6); people notice less
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from provisioner.findings import Finding
-from provisioner.inventory.ansible import common_share
+from provisioner.inventory.placement import common_share
 from provisioner.language import N_
-from provisioner.proofs import NO_SERVER, NOT_IN_PACK, Proof, Seat, judged, not_applicable
+from provisioner.verify.checks import NO_SERVER, NOT_IN_PACK, Proof, Seat, judged, not_applicable
 
 
 def share(seat: Seat) -> Iterable[Finding]:

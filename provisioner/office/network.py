@@ -11,9 +11,10 @@ from provisioner.errors import BadInput, Missing
 from provisioner.inventory import Inventory, open_inventory, schema
 from provisioner.inventory.files import build, read, report
 from provisioner.inventory.models import Pack, Reseller
+from provisioner.inventory.rendering import SCHEMA, render
 from provisioner.inventory.strict_yaml import Problem, parse
-from provisioner.inventory.writing import SCHEMA, render
 from provisioner.laptop import disk, git
+from provisioner.laptop.installed import example
 
 _GITIGNORE = "# What editors and a killed write leave.\n.*.swp\n*~\noffices/*/.*\n"
 
@@ -25,15 +26,6 @@ class Technician:
     login: str
     name: str
     key: str = ""
-
-
-def example() -> Path | None:
-    """The example network that comes with the tool, in a checkout or an installed package."""
-    package = Path(__file__).resolve().parents[1]
-    for folder in (package.parent / "inventory", package / "example"):
-        if (folder / "packs").is_dir():
-            return folder
-    return None
 
 
 def found(root: Path, reseller: str, organisation: Mapping[str, Any], technician: Technician) -> Inventory:

@@ -4,9 +4,9 @@ import time
 from collections.abc import Iterable
 
 from provisioner.findings import Finding
-from provisioner.inventory.vault import password
 from provisioner.language import N_
-from provisioner.proofs import Proof, Seat, judged
+from provisioner.secrets.models import password
+from provisioner.verify.checks import Proof, Seat, judged
 
 NEEDS = frozenset({"directory", "directory_client"})
 

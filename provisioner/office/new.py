@@ -1,4 +1,4 @@
-"""New files of the network: YAML in which every text is data, with comments for the technician who edits it next."""
+"""A new office: its addresses, its dossier with comments for the technician who edits it next, its vault; all or nothing."""
 
 import contextlib
 import re
@@ -6,26 +6,19 @@ import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provisioner.errors import BadInput
-from provisioner.inventory.strict_yaml import Place, Problem, escaped, parse, visible
+from provisioner.inventory.strict_yaml import Place, Problem, escaped, parse
 from provisioner.inventory.target import Target
 from provisioner.laptop import disk
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory
     from provisioner.inventory.models import Office
-
-_PLAIN = re.compile("[A-Za-zÀ-ÖØ-öø-ÿ][A-Za-zÀ-ÖØ-öø-ÿ0-9._/-]*( [A-Za-zÀ-ÖØ-öø-ÿ0-9._/-]+)*")
-# Addresses, networks and MACs with a letter in them: what older YAML would take for a number in base 60 is quoted.
-_BARE = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}(/[0-9]+)?|(?=[0-9:]*[a-f])[0-9a-f]{2}(:[0-9a-f]{2}){5}|fd[0-9a-f:]+::/48")
-_OLD_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})  # YAML 1.1 takes these for something else
-
-SCHEMA = "# yaml-language-server: $schema={}"
+from provisioner.inventory.rendering import SCHEMA, render
 
 DOSSIER_COMMENTS: dict[Place, str] = {
     ("reseller",): "Who serves this office, and with which standard: files of resellers/ and packs/.",
@@ -36,6 +29,7 @@ DOSSIER_COMMENTS: dict[Place, str] = {
     ("people",): "People by login.",
     ("former",): "Who left: the account is closed, the files are in their successor's folder.",
 }
+
 
 # What a new dossier does not say yet and could: its comments are taken away when it is known.
 _PLACES = """\
@@ -52,67 +46,6 @@ _PLACES = """\
 # Another size of the pack, if it has several: provisioner pack show {pack}
 # variant: light
 """
-
-
-def scalar(value: object) -> str:
-    """One value as YAML that reads back as the same value, byte for byte."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | date):
-        return str(value)
-    text = str(value)
-    if _BARE.fullmatch(text) or (_PLAIN.fullmatch(text) and text.lower() not in _OLD_WORDS):
-        return text
-    return '"' + "".join(_escaped(sign) for sign in text) + '"'
-
-
-def _escaped(sign: str) -> str:
-    return "\\" + sign if sign in '"\\' else visible(sign)  # YAML's own escapes in double quotes
-
-
-def render(data: Mapping[str, Any], comments: Mapping[Place, str], heading: list[str]) -> str:
-    """A whole file: the heading's lines, then the data, each commented place with its comment above it."""
-    lines = [*heading]
-    _section(data, comments, (), lines)
-    return "\n".join(lines) + "\n"
-
-
-def _section(data: Mapping[str, Any], comments: Mapping[Place, str], place: Place, lines: list[str]) -> None:
-    indent = "  " * len(place)
-    for name, value in data.items():
-        here = (*place, name)
-        if here in comments:
-            lines.append(f"{indent}# {comments[here]}")
-        key = scalar(name)
-        if isinstance(value, dict) and value:
-            lines.append(f"{indent}{key}:")
-            _section(value, comments, here, lines)
-        elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
-            lines.append(f"{indent}{key}:")
-            lines.extend(f"{indent}  - {flow(item)}" for item in value)
-        elif isinstance(value, dict | list):
-            lines.append(f"{indent}{key}: {flow(value)}")
-        else:
-            lines.append(f"{indent}{key}: {scalar(value)}")
-
-
-def entry(name: str, value: object, indent: int, *, short: bool) -> list[str]:
-    """One entry of a section as lines, `indent` deep: on one line, or on one per word."""
-    lines = [f"{scalar(name)}: {flow(value)}"] if short else []
-    if not short:
-        _section({name: value}, {}, (), lines)
-    return [" " * indent + line for line in lines]
-
-
-def flow(value: object) -> str:
-    """A value on one line: `{name: Zoé, groups: [team]}`."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{scalar(k)}: {flow(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(flow, value)) + "]"
-    return scalar(value)
 
 
 def new_ula() -> str:
@@ -178,10 +111,10 @@ def create_office(inventory: "Inventory", name: str, data: Mapping[str, Any], co
         BadInput: what is wrong with `data`, all at once, by field; or the office exists.
         Locked: nobody has unlocked the inventory.
     """
-    from provisioner.inventory import vault
     from provisioner.inventory.fields import NAME
     from provisioner.inventory.files import build
     from provisioner.inventory.models import Office
+    from provisioner.secrets import vault
 
     folder = inventory.root / "offices" / name
     heading = [SCHEMA.format("../../schema/dossier.json")]

@@ -5,9 +5,9 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from provisioner.errors import BadInput, Missing
-from provisioner.inventory import vault
 from provisioner.inventory.editing import Draft
 from provisioner.inventory.fields import Login, refuse
+from provisioner.secrets import passphrase, vault
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory
@@ -53,7 +53,7 @@ def add(inventory: "Inventory", target: "Target", login: str, about: dict[str, A
         draft.drop(("former",), login)
     draft.put(("people",), login, {word: said for word, said in about.items() if said})
     office = draft.office()
-    unlocked = vault.unlocked(target.inventory)
+    unlocked = passphrase.unlocked(target.inventory)
     if unlocked:  # first: a password nobody uses yet harms nobody, a person without one cannot be let in
         vault.complete(target, office)
         if back:

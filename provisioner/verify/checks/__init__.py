@@ -1,22 +1,19 @@
 """Proofs: what the office's people would try on Monday morning, tried by a witness from one of their desktops.
 
-A proof asks a machine (`there/`: the programs that run on it) and concludes; it changes nothing of a real person. Its
+A proof asks a machine (`hosts/programs/`: the programs that run on it) and concludes; it changes nothing of a real person. Its
 `needs` name the services it stands on: when one of them is broken, exactly the proofs that need it fail.
 """
 
 import base64
 import hashlib
-import json
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from provisioner.errors import HostKeyChanged, Unreachable, Unreadable
 from provisioner.findings import Finding, Level
-from provisioner.hosts import answers
+from provisioner.hosts import answers, programs
 from provisioner.hosts.access import UNREADABLE
 from provisioner.language import N_
 from provisioner.laptop.text import visible
@@ -107,19 +104,13 @@ class Seat:
         return self.office.lan.domain
 
     def ask(self, host: str, program: str, *, timeout_s: float = 30, **what: Any) -> dict[str, Any]:
-        """Run one of the programs of `there/` on a host as root and return what it printed; what it is asked goes by stdin.
+        """Run one of the programs of `hosts/programs/` on a host and return what it printed.
 
         Raises:
             Unreachable, HostKeyChanged: as `Door.run`; Unreachable too when the host has no answer within the time.
         """
-        done = self.work.door.run(
-            host,
-            self.work.met[host],
-            ["sudo", "-n", "python3", "-c", source(program)],
-            stdin=json.dumps(what),
-            timeout_s=timeout_s + GRACE_S,
-            limit_bytes=PICTURES_BYTES,
-        )
+        text, address = programs.source(program), self.work.met[host]
+        done = programs.run(self.work.door, host, address, text, what, timeout_s=timeout_s + GRACE_S, limit_bytes=PICTURES_BYTES)
         try:
             answer = answers.plain(done.stdout)
         except ValueError:
@@ -182,18 +173,6 @@ def told(host: str, answer: object) -> Told:
 def workgroup(office: "Office") -> str:
     """The directory's short name."""
     return office.lan.domain.partition(".")[0].upper()
-
-
-THERE = Path(__file__).parent / "there"
-_OTHER_ROOM = re.compile(r"^from (provisioner\.proofs\.there\.(\w+)) import", re.M)
-_AS_MODULE = "room = types.ModuleType({name!r}); sys.modules[room.__name__] = room; exec({text!r}, room.__dict__)\n"
-
-
-def source(program: str) -> str:
-    """One of the programs of `there/`, whole: what it imports from another one of them comes before it."""
-    text = (THERE / f"{program}.py").read_text(encoding="utf-8")
-    others = [_AS_MODULE.format(name=name, text=source(other)) for name, other in _OTHER_ROOM.findall(text)]
-    return "import sys, types\n" + "".join(others) + text if others else text
 
 
 def try_out(proof: Proof, seat: Seat) -> list[Finding]:

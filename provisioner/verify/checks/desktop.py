@@ -1,15 +1,15 @@
 """Desktop: what a person meets when they sit down: the log-in screen, their desktop, their programs; each with a picture.
 
-All of it is one visit to a virtual screen of the desktop (`there/visit.py`), so it is one proof of several parts.
+All of it is one visit to a virtual screen of the desktop (`hosts/programs/visit.py`), so it is one proof of several parts.
 """
 
 from collections.abc import Iterable
 from typing import Any
 
 from provisioner.findings import Finding, Level
-from provisioner.inventory.ansible import common_share
+from provisioner.inventory.placement import common_share
 from provisioner.language import N_
-from provisioner.proofs import NO_SERVER, NOT_IN_PACK, Part, Proof, Seat, judged, not_applicable
+from provisioner.verify.checks import NO_SERVER, NOT_IN_PACK, Part, Proof, Seat, judged, not_applicable
 
 VISIT_S = 240  # what all steps may take together; each has its own limits there
 DIRECTORY = frozenset({"directory", "directory_client"})

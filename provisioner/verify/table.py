@@ -1,7 +1,7 @@
 """Every proof, in the order of a day: who logs in, works, prints, writes, and what stands behind it."""
 
 from provisioner.language import N_
-from provisioner.proofs import (
+from provisioner.verify.checks import (
     backup,
     calendar,
     clock,

@@ -13,17 +13,18 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from provisioner import package_cache, plans, plays, runs
+from provisioner import package_cache, plays, runs
+from provisioner.apply import plans
+from provisioner.apply.plans import Plan
 from provisioner.errors import Missing, Stopped, Unverified, described
 from provisioner.hosts.keys import public_key
-from provisioner.inventory import vault
-from provisioner.inventory.ansible import Handover
 from provisioner.inventory.target import runtime_home
 from provisioner.operation import Interrupted, Listener, Operation, leave_marks, operation
 from provisioner.operation.selection import Work, refuse_lockout, refuse_returned
-from provisioner.plans import Plan
 from provisioner.plays import orphans
+from provisioner.plays.handover import Handover
 from provisioner.runs import Event, Run, fold, journal
+from provisioner.secrets import vault
 
 PLAYBOOK = "apply.yml"
 

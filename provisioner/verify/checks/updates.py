@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from provisioner.findings import Finding, Level
 from provisioner.language import N_
-from provisioner.proofs import Proof, Seat, judged
+from provisioner.verify.checks import Proof, Seat, judged
 
 
 def periodic(said: str) -> bool:

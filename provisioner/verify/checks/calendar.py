@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from provisioner.findings import Finding
-from provisioner.inventory import vault
 from provisioner.language import N_
-from provisioner.proofs import NO_SERVER, NOT_IN_PACK, Proof, Seat, judged, not_applicable
+from provisioner.secrets import vault
+from provisioner.verify.checks import NO_SERVER, NOT_IN_PACK, Proof, Seat, judged, not_applicable
 
 TEXT = "Réunion « d'été » — vérification"
 

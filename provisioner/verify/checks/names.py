@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from provisioner.findings import Finding
 from provisioner.language import N_
-from provisioner.proofs import Proof, Seat, judged
+from provisioner.verify.checks import Proof, Seat, judged
 
 
 def run(seat: Seat) -> Iterable[Finding]:

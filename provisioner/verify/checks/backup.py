@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from provisioner.findings import Finding
 from provisioner.language import N_
-from provisioner.proofs import NO_SERVER, NOT_IN_PACK, Proof, Seat, judged, not_applicable
+from provisioner.verify.checks import NO_SERVER, NOT_IN_PACK, Proof, Seat, judged, not_applicable
 
 FRESH_H = 30  # one a night, and some hours of grace
 

@@ -10,26 +10,16 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-from provisioner.errors import Missing
 from provisioner.inventory import open_inventory
-from provisioner.inventory.models import Host, Kind, Office, Pack, Reseller, outside
+from provisioner.inventory.models import Office, Pack, Reseller, outside
+from provisioner.inventory.placement import LAB_INTERNET, common_share, ports, roles, services
 from provisioner.inventory.target import Target
 from provisioner.laptop import disk
 
 ENVIRONMENT = "PROVISIONER_HANDOVER"
-
-
-def playbooks() -> Path:
-    """The folder of playbooks: beside the package in a checkout, inside it when installed."""
-    here = Path(__file__).resolve().parents[1]
-    for folder in (here.parent / "playbooks", here / "playbooks"):
-        if (folder / "ansible.cfg").is_file():
-            return folder
-    raise Missing("the playbooks are not where the package expects them", hint="install provisioner again")
 
 
 @dataclass(frozen=True)
@@ -56,51 +46,6 @@ class Handover:
         """The one this process was started with, if any."""
         named = os.environ.get(ENVIRONMENT)
         return cls(**json.loads(Path(named).read_text())) if named else None
-
-
-# The lab's Internet: TEST-NET-2 (RFC 5737), in the lab's own namespaces only. One machine stands there for all providers.
-LAB_INTERNET = IPv4Address("198.51.100.1")
-
-
-def roles(pack: Pack, office: Office, host: Host) -> list[str]:
-    """The roles a host gets, in the pack's order; `X_client` only where the office's server has `X`."""
-    there = services(pack, office)
-    return [
-        name
-        for name in pack.roles(host.kind, office.variant)
-        if not name.endswith("_client") or name.removesuffix("_client") in there
-    ]
-
-
-def dropped(before: tuple[Pack, Office], after: tuple[Pack, Office]) -> dict[str, list[str]]:
-    """The roles that hosts lose by a move to another pack or variant: host -> roles, only where there are any."""
-    lost = {name: [r for r in roles(*before, host) if r not in roles(*after, host)] for name, host in before[1].hosts.items()}
-    return {name: gone for name, gone in lost.items() if gone}
-
-
-def ports(pack: Pack, office: Office, host: Host) -> list[dict[str, Any]]:
-    """The ports the LAN may reach on a host: exactly those its roles declare, each as `port` to `last`."""
-    return [
-        {"role": name, "port": port.port, "last": port.last or port.port, "protocol": port.protocol}
-        for name, role in pack.roles(host.kind, office.variant).items()
-        for port in role.ports
-    ]
-
-
-def services(pack: Pack, office: Office) -> dict[str, dict[str, str]]:
-    """Where each role of the office's server is met: role -> host `name`, `address` and `fqdn`; none without a server."""
-    return {
-        role: {"name": name, "address": str(host.address), "fqdn": f"{name}.{office.lan.domain}"}
-        for name, host in office.hosts.items()
-        if host.kind is Kind.SERVER
-        for role in pack.roles(host.kind, office.variant)
-    }
-
-
-def common_share(pack: Pack, office: Office) -> str:
-    """The name of the share for all, as role `file_share` makes it."""
-    settings = [pack.roles(host.kind, office.variant).get("file_share") for host in office.hosts.values()]
-    return next((str(role.settings["common"]) for role in settings if role and "common" in role.settings), "commun")
 
 
 def _office(office: Office, pack: Pack) -> dict[str, Any]:
@@ -159,7 +104,7 @@ def hosts(dossier: Path) -> dict[str, tuple[str, dict[str, Any]]]:
     data["outside"] = [{"name": name, "address": str(LAB_INTERNET)} for name in outside(office)] if target.lab else []
     data["secrets"] = {}
     if handover:
-        from provisioner.inventory import vault
+        from provisioner.secrets import vault
 
         data["secrets"] = vault.read(target).model_dump(mode="json")
         data["secrets"]["backup"].pop("keeper_key", None)  # no machine of the office may ever hold it

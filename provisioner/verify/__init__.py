@@ -21,16 +21,16 @@ from provisioner import plays, runs
 from provisioner.errors import BadInput, HostFailed, HostKeyChanged, Missing, Unreachable
 from provisioner.findings import Finding, Level, verdict
 from provisioner.hosts.answers import Answer, Line, Short
-from provisioner.inventory import vault
-from provisioner.inventory.ansible import services
 from provisioner.inventory.models import Kind
+from provisioner.inventory.placement import services
 from provisioner.language import N_
 from provisioner.operation import Listener, Operation, operation
 from provisioner.operation.recording import Recorder
 from provisioner.operation.selection import Work
-from provisioner.proofs import Proof, Seat, judged, try_out
-from provisioner.proofs.table import FIRST, LAST, PACKAGES, PROOFS, REACHED, RESTARTED
 from provisioner.runs import Event, audit
+from provisioner.secrets import models
+from provisioner.verify.checks import Proof, Seat, judged, try_out
+from provisioner.verify.table import FIRST, LAST, PACKAGES, PROOFS, REACHED, RESTARTED
 
 AT_ONCE = 4
 
@@ -59,7 +59,7 @@ class Updates(Answer):
 
 
 class Facts(Answer):
-    """What every host says of itself (`there/facts.py`); times in seconds."""
+    """What every host says of itself (`hosts/programs/facts.py`); times in seconds."""
 
     system: System
     packages: dict[Short, Short] = Field(max_length=5000)
@@ -129,7 +129,7 @@ def verify(
             if name not in work.met:
                 raise HostFailed(work.found[name].problem, hint=work.found[name].hint)
         seat = Seat(
-            op, desktop, _server(work), services(work.pack, work.office), vault.password(), os.urandom(6).hex(),
+            op, desktop, _server(work), services(work.pack, work.office), models.password(), os.urandom(6).hex(),
             only=frozenset(only),
         )  # fmt: skip
         proven = _pass(seat, op.recorder)
@@ -170,7 +170,7 @@ def _pass(seat: Seat, recorder: Recorder) -> list[Finding]:
     seat.facts = _facts(seat)
     if min(facts["up_s"] for facts in seat.facts.values()) < JUST_STARTED_S:
         seat.patience_s = FINDING_THE_SERVER_S
-    seat.password = vault.password()
+    seat.password = models.password()
     _witness(seat, make=True)
     try:
         for proof in seat.chosen(FIRST):

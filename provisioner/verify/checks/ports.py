@@ -5,12 +5,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from provisioner.findings import Finding
-from provisioner.inventory.ansible import ports
+from provisioner.hosts import programs
+from provisioner.inventory.placement import ports
 from provisioner.language import N_
-from provisioner.proofs import Proof, Seat, judged, not_applicable
+from provisioner.verify.checks import Proof, Seat, judged, not_applicable
 
 WAKING_S = 12
 
@@ -100,10 +100,14 @@ def from_beyond(seat: Seat) -> Iterable[Finding]:
     from provisioner.lab import beyond
 
     words, targets = beyond(seat.work.target, list(seat.work.met.values()))
-    script = (Path(__file__).parent / "there/scan.py").read_text(encoding="utf-8")
     ask = json.dumps({"targets": targets})
     done = subprocess.run(
-        [*words, sys.executable, "-c", script], input=ask, capture_output=True, text=True, timeout=120, check=False
+        [*words, sys.executable, "-c", programs.source("scan")],
+        input=ask,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     found = json.loads(done.stdout) if done.returncode == 0 else None
     evidence = (

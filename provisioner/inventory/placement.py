@@ -1,0 +1,55 @@
+"""What an office is to Ansible: its hosts by kind, each with the variables `office` and `this_host`.
+
+Read by our inventory plugin. The tool hands over what only it knows (where hosts were met, which lab, which proxy) in a
+small file named by PROVISIONER_HANDOVER; without it, stock `ansible -i …/dossier.yml` gets the dossier as it stands, no
+secrets, and the pinned keys.
+"""
+
+from ipaddress import IPv4Address
+from typing import Any
+
+from provisioner.inventory.models import Host, Kind, Office, Pack
+
+# The lab's Internet: TEST-NET-2 (RFC 5737), in the lab's own namespaces only. One machine stands there for all providers.
+LAB_INTERNET = IPv4Address("198.51.100.1")
+
+
+def roles(pack: Pack, office: Office, host: Host) -> list[str]:
+    """The roles a host gets, in the pack's order; `X_client` only where the office's server has `X`."""
+    there = services(pack, office)
+    return [
+        name
+        for name in pack.roles(host.kind, office.variant)
+        if not name.endswith("_client") or name.removesuffix("_client") in there
+    ]
+
+
+def dropped(before: tuple[Pack, Office], after: tuple[Pack, Office]) -> dict[str, list[str]]:
+    """The roles that hosts lose by a move to another pack or variant: host -> roles, only where there are any."""
+    lost = {name: [r for r in roles(*before, host) if r not in roles(*after, host)] for name, host in before[1].hosts.items()}
+    return {name: gone for name, gone in lost.items() if gone}
+
+
+def ports(pack: Pack, office: Office, host: Host) -> list[dict[str, Any]]:
+    """The ports the LAN may reach on a host: exactly those its roles declare, each as `port` to `last`."""
+    return [
+        {"role": name, "port": port.port, "last": port.last or port.port, "protocol": port.protocol}
+        for name, role in pack.roles(host.kind, office.variant).items()
+        for port in role.ports
+    ]
+
+
+def services(pack: Pack, office: Office) -> dict[str, dict[str, str]]:
+    """Where each role of the office's server is met: role -> host `name`, `address` and `fqdn`; none without a server."""
+    return {
+        role: {"name": name, "address": str(host.address), "fqdn": f"{name}.{office.lan.domain}"}
+        for name, host in office.hosts.items()
+        if host.kind is Kind.SERVER
+        for role in pack.roles(host.kind, office.variant)
+    }
+
+
+def common_share(pack: Pack, office: Office) -> str:
+    """The name of the share for all, as role `file_share` makes it."""
+    settings = [pack.roles(host.kind, office.variant).get("file_share") for host in office.hosts.values()]
+    return next((str(role.settings["common"]) for role in settings if role and "common" in role.settings), "commun")

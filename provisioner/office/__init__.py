@@ -1,0 +1,1 @@
+"""Offices and their people, written by verbs: new, replaced, renewed, left; and an inventory of one's own."""
