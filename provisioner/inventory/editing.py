@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from provisioner.errors import BadInput, Busy
-from provisioner.inventory.rendering import entry, flow, scalar
+from provisioner.inventory.rendering import DOSSIER_COMMENTS, entry, flow, scalar
 from provisioner.inventory.strict_yaml import Document, Place, Problem, parse
 from provisioner.laptop import disk
-from provisioner.office.new import DOSSIER_COMMENTS
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory

@@ -2,10 +2,16 @@
 
 import re
 from collections.abc import Mapping
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from provisioner.inventory.strict_yaml import Place, visible
+from provisioner.inventory.strict_yaml import Place
+
+if TYPE_CHECKING:
+    pass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from provisioner.inventory.strict_yaml import visible
 
 if TYPE_CHECKING:
     pass
@@ -77,3 +83,14 @@ def flow(value: object) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(flow, value)) + "]"
     return scalar(value)
+
+
+DOSSIER_COMMENTS: dict[Place, str] = {
+    ("reseller",): "Who serves this office, and with which standard: files of resellers/ and packs/.",
+    ("lan",): "The router hands out dhcp_first to dhcp_last; hosts have addresses outside that pool.",
+    ("ula",): "Unique to this office, drawn at birth (RFC 4193); never change it.",
+    ("hosts",): "Each machine by its name. `mac` finds it on the LAN the first time; `person` is whose desk it is on.",
+    ("groups",): "Groups of people, each with a title; a group gets a shared folder.",
+    ("people",): "People by login.",
+    ("former",): "Who left: the account is closed, the files are in their successor's folder.",
+}

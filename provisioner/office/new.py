@@ -18,18 +18,7 @@ from provisioner.laptop import disk
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory
     from provisioner.inventory.models import Office
-from provisioner.inventory.rendering import SCHEMA, render
-
-DOSSIER_COMMENTS: dict[Place, str] = {
-    ("reseller",): "Who serves this office, and with which standard: files of resellers/ and packs/.",
-    ("lan",): "The router hands out dhcp_first to dhcp_last; hosts have addresses outside that pool.",
-    ("ula",): "Unique to this office, drawn at birth (RFC 4193); never change it.",
-    ("hosts",): "Each machine by its name. `mac` finds it on the LAN the first time; `person` is whose desk it is on.",
-    ("groups",): "Groups of people, each with a title; a group gets a shared folder.",
-    ("people",): "People by login.",
-    ("former",): "Who left: the account is closed, the files are in their successor's folder.",
-}
-
+from provisioner.inventory.rendering import DOSSIER_COMMENTS, SCHEMA, render
 
 # What a new dossier does not say yet and could: its comments are taken away when it is known.
 _PLACES = """\
