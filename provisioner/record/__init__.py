@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provisioner import documents
+from provisioner.documents.ledger import sha256
 from provisioner.errors import Missing, Unverified
 from provisioner.inventory import open_inventory
 from provisioner.language import N_, of_locale, speech
@@ -87,7 +88,7 @@ def new(
         verify,
         hosts=list(office.hosts),
         expected=expected,
-        dossier_sha256=chain.sha256(target.folder / "dossier.yml"),
+        dossier_sha256=sha256(target.folder / "dossier.yml"),
         later=later,
         now=moment,
     )
@@ -97,11 +98,11 @@ def new(
         inventory.reseller(office.reseller),
         verify,
         judgement,
-        number=chain.next_number(where),
+        number=chain.ledger(where).next_number(),
         made=moment.isoformat(timespec="seconds").replace("+00:00", "Z"),
         by={"login": by[0], "name": by[1]},
         titles=titles,
-    ) | {"language": language or of_locale(office.language), "former": chain.former_sha256(where)}
+    ) | {"language": language or of_locale(office.language), "former": chain.ledger(where).newest_sha256()}
     said = json.loads(json.dumps(said, default=str))  # as a reader of the file will have it
     source = page(said, shown(target.summaries, said))
     path = chain.keep(where, said, source, documents.pdf(source), mode=0o600 if target.lab else 0o644)

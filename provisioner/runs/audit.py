@@ -4,19 +4,16 @@ import contextlib
 import hashlib
 import json
 import os
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from provisioner.documents.ledger import Entry, Ledger, unlike
 from provisioner.laptop.clock import REFUSED_S
 from provisioner.runs import Run, iso
 
 CLOCK = timedelta(seconds=REFUSED_S)  # how far two laptops' clocks may differ: a run by one that is further off is refused
-
-
-_NAME = re.compile(r"\d+-[^/]+\.json")  # of a summary
 
 
 def summary(run: Run) -> dict[str, Any]:
@@ -41,9 +38,14 @@ def summary(run: Run) -> dict[str, Any]:
     }
 
 
+def ledger(folder: Path) -> Ledger:
+    """The summaries of an office as a chain."""
+    return Ledger(folder, 5, "summary", "begins", CLOCK)
+
+
 def summaries(folder: Path) -> list[Path]:
     """The summary files of an office, in the order of their numbers."""
-    return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name)) if folder.is_dir() else []
+    return ledger(folder).files()
 
 
 def read(raw: bytes) -> dict[str, Any]:
@@ -76,20 +78,11 @@ def keep(folder: Path, data: Mapping[str, Any]) -> Path:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         held.callback(os.close, descriptor)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        return _keep(folder, data, write)
-
-
-def _keep(folder: Path, data: Mapping[str, Any], write: Callable[[Path, str], object]) -> Path:
-    former = summaries(folder)
-    number = int(former[-1].name.split("-")[0]) + 1 if former else 1
-    body = {
-        "number": number,
-        "former": hashlib.sha256(former[-1].read_bytes()).hexdigest() if former else None,
-        **data,
-    }
-    path = folder / f"{number:05d}-{data['run']}.json"
-    write(path, json.dumps(body, ensure_ascii=False, indent=1, default=str) + "\n")
-    return path
+        chain = ledger(folder)
+        body = {"number": chain.next_number(), "former": chain.newest_sha256(), **data}
+        path = folder / chain.name(body["number"], data["run"])
+        write(path, json.dumps(body, ensure_ascii=False, indent=1, default=str) + "\n")
+        return path
 
 
 def pictures(folder: Path) -> Path:
@@ -134,37 +127,12 @@ def check(folder: Path, newest: Mapping[str, str] | None = None) -> list[str]:
         folder: the office's `runs/`.
         newest: file name -> sha256 of summaries that others remember (git, the hosts' marks).
     """
-    problems: list[str] = []
-    expected, former = 1, None
-    last: datetime | None = None
-    for path in summaries(folder):
-        raw = path.read_bytes() if path.is_file() else b""
-        try:
-            data = read(raw)
-            number, claimed, run = data["number"], data.get("former"), data["run"]
-            started = datetime.fromisoformat(data["started"]).astimezone(UTC)
-        except ValueError:
-            problems.append(f"{path.name}: not a summary any more")
-            former, expected = hashlib.sha256(raw).hexdigest(), expected + 1
-            continue
-        if path.name != f"{number:05d}-{run}.json":
-            problems.append(f"{path.name}: says it is number {number} of run {run}")
-        if number > expected:
-            problems.append(f"{path.name}: {number - expected} missing before it")
-        elif number < expected:
-            problems.append(f"{path.name}: two heads: number {number} stands twice")
-        elif claimed != former:
-            problems.append(f"{path.name}: the one before it was altered after it was written")
-        if _dated(data):
-            if last and started < last - CLOCK:
-                problems.append(f"{path.name}: begins before the one it follows")
-            last = max(last or started, started)
-        problems += _unlike_their_names(folder, data)
-        expected, former = max(expected, number + 1), hashlib.sha256(raw).hexdigest()
-    for name, digest in sorted((newest or {}).items()):
-        path = folder / name
-        if not path.is_file():
-            problems.append(f"{name}: deleted")
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            problems.append(f"{name}: altered")
-    return problems
+
+    def entry(_: Path, raw: bytes) -> Entry:
+        data = read(raw)
+        at = datetime.fromisoformat(data["started"]).astimezone(UTC)
+        return Entry(
+            data["number"], data.get("former"), data["run"], at if _dated(data) else None, list(_unlike_their_names(folder, data))
+        )
+
+    return [*ledger(folder).check(entry), *unlike(folder, newest or {})]

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from provisioner.documents.ledger import sha256
 from provisioner.findings import Finding, Level
 from provisioner.inventory.target import Target
-from provisioner.record import chain
 from provisioner.runs import audit
 from provisioner.verify.table import RESTARTED, TITLES
 from tests import network
@@ -81,7 +81,7 @@ def summary(target: Target, **changed: Any) -> dict[str, Any]:
         "started": iso(TESTED - timedelta(minutes=1)), "finished": iso(TESTED), "status": "passed", "reboot": False,
         "from": "desktop", "hosts_wanted": list(hosts), "findings": [one.as_object() for one in findings()],
         "systems": {host: system(host) for host in hosts}, "applied": dict.fromkeys(hosts, "20261123T080000Z-0001"),
-        "dossier_sha256": chain.sha256(target.folder / "dossier.yml"), "pack": "standard-2026.1", "roles_sha256": "0" * 64,
+        "dossier_sha256": sha256(target.folder / "dossier.yml"), "pack": "standard-2026.1", "roles_sha256": "0" * 64,
         **changed,
     }  # fmt: skip
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from provisioner import documents, record
+from provisioner.documents.ledger import sha256
 from provisioner.errors import Missing, Unverified
 from provisioner.inventory.target import Target
 from provisioner.record import chain
@@ -90,7 +91,7 @@ def spoil(folder: Path, chance: random.Random) -> str:
             body = json.loads(path.read_text()) | {"verdict": "with_reserves", "former": former}
             said = {key: value for key, value in body.items() if key not in chain.HASHES}
             path.write_text(chain.written({**body, "contents_sha256": digest(said)}))
-            former = chain.sha256(path)
+            former = sha256(path)
     return f"{way} {file.name} {other.name}"
 
 

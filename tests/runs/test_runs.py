@@ -343,7 +343,7 @@ def test_an_hour_between_two_laptops_is_borne(chain: Path, started: str, whole: 
 
 def test_two_processes_keep_their_summaries_one_after_the_other(tmp_path: Path) -> None:
     """Numbers are given one process at a time: a revocation beside an apply makes no two heads."""
-    code = "import sys; from pathlib import Path; from provisioner import runs\n"
+    code = "import sys; from pathlib import Path; from provisioner.runs import audit\n"
     code += "[audit.keep(Path(sys.argv[1]), {'run': f'{sys.argv[2]}-{n}', 'started': '2026-01-01T00:00:00Z'}) for n in range(40)]"
     running = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "runs"), name]) for name in "abc"]
     assert [process.wait(60) for process in running] == [0, 0, 0]
