@@ -39,11 +39,13 @@ def main() -> None:
     with open("/root/hostile.json", encoding="utf-8") as file:
         asked = json.load(file)
     how = asked["how"]
-    data = sys.stdin.buffer.read() if not sys.stdin.isatty() else b""
+    attached = "--attached" in sys.argv  # whose standard input is the caller's sign of life: it never ends
+    data = b"" if attached or sys.stdin.isatty() else sys.stdin.buffer.read()
     os.makedirs("/root/loot", exist_ok=True)
     with open(f"/root/loot/{time.time_ns()}-{os.getpid()}", "wb") as loot:
         loot.write("\0".join(sys.argv[1:]).encode("utf-8", "surrogateescape") + b"\0" + data)
-    done = subprocess.run([REAL, *sys.argv[1:]], input=data, capture_output=True, check=False)
+    given = {"stdin": None} if attached else {"input": data}
+    done = subprocess.run([REAL, *sys.argv[1:]], **given, capture_output=True, check=False)
     out = done.stdout
     if how == "huge":
         for _ in range(300):

@@ -21,7 +21,8 @@ pytestmark = pytest.mark.case("F7")
 _COMPLETE = """
 import sys
 from pathlib import Path
-from provisioner.inventory import open_inventory, vault
+from provisioner.inventory import open_inventory
+from provisioner.secrets import rotation, vault
 from provisioner.inventory.target import Target
 root = Path(sys.argv[1])
 vault.complete(Target(root, "demo", lab=True), open_inventory(root).office("demo"))

@@ -113,8 +113,8 @@ def test_unlocked_for_other_processes_of_the_same_user(root: Path) -> None:
     """One `unlock` serves every command of the sitting, in another session with a keyring of its own too."""
     secrets = made(root)
     script = (
-        "import sys; from pathlib import Path; from provisioner.inventory import sitting, vault;"
-        "sitting._keyctl(1, None);"  # KEYCTL_JOIN_SESSION_KEYRING: an empty new one, as a new login has
+        "import sys; from pathlib import Path; from provisioner.secrets import key_ring, vault;"
+        "key_ring._keyctl(1, None);"  # KEYCTL_JOIN_SESSION_KEYRING: an empty new one, as a new login has
         "from provisioner.inventory.target import Target;"
         "print(vault.read(Target(Path(sys.argv[1]), 'demo')).people['zoe'])"
     )

@@ -108,7 +108,7 @@ def test_a_rotation_killed_half_way_leaves_an_open_vault(
 
     with monkeypatch.context() as patch:
         if moment == "next key written":
-            patch.setattr(vault, "_write", killed)
+            patch.setattr(rotation, "store", killed)
         else:
             patch.setattr(Path, "rename", cut)
         with pytest.raises(Killed):
