@@ -25,6 +25,7 @@ def knows(stage: Stage, login: str) -> str:
     return stage.on("desktop", f"sudo sss_cache -E; getent passwd {login} || true")
 
 
+@pytest.mark.deep
 def test_a_server_restarted_in_the_middle_of_an_apply(own_office: Stage) -> None:
     """The run says the server failed or was lost, nothing hangs; the next plain apply brings it where the dossier wants it."""
     stage = own_office
@@ -43,6 +44,7 @@ def test_a_server_restarted_in_the_middle_of_an_apply(own_office: Stage) -> None
     assert "Léa L'Été {{ 7*7 }}" in knows(stage, "lea")
 
 
+@pytest.mark.deep
 def test_packages_held_back_are_said_and_stop_nothing(own_office: Stage) -> None:
     """Somebody held a package on purpose: apply changes nothing, verify warns with its name and passes."""
     own_office.on("server", "sudo apt-mark hold samba-libs")

@@ -14,8 +14,8 @@ from tests.deep.rows import deep
 pytestmark = pytest.mark.lab
 
 WAYS: dict[Fault, str] = {kill_tool: "F1", kill_all: "F1", cut_short: "F2", cut_long: "F2", power_cut: "F3"}
-# Where `make test` breaks off: before the packages, and among the handlers. Counting the tasks takes a run; collecting must not.
-SAMPLES: list[tuple[Fault, int]] = [(kill_tool, 10), (cut_short, 25)]
+# Where `make test` breaks off: before the packages. Counting the tasks takes a run; collecting must not.
+SAMPLES: list[tuple[Fault, int]] = [(kill_tool, 10)]
 KILLS = (kill_tool, kill_all)
 
 
@@ -44,7 +44,8 @@ def test_a_run_killed_at_a_random_moment_is_taken_up_again(seed: int) -> None:
 
 
 @pytest.mark.case("F3")
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.deep) for seed in range(1, 15))])
+@pytest.mark.deep
+@pytest.mark.parametrize("seed", range(15))
 def test_a_power_cut_inside_dpkg_is_mended(seed: int) -> None:
     """The machine boots with half-installed packages; the next plain apply finishes them."""
     in_dpkg(seed)

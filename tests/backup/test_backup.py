@@ -72,6 +72,7 @@ def test_both_places_hold_the_first_backup(shop: Stage) -> None:
     assert "backup" in [one["verb"] for one in shop.json("runs", "list", "demo", "--lab").data["runs"]]
 
 
+@pytest.mark.deep
 def test_the_night_comes_by_itself_and_reads_back_once_a_week(shop: Stage) -> None:
     """The timer stands, with its jitter; a week after the last check the night reads a slice of each place, then no more."""
     timer = root(shop, "systemctl show office-backup.timer -p RandomizedDelayUSec -p ActiveState -p NextElapseUSecRealtime")
@@ -116,6 +117,7 @@ def test_a_file_comes_back_identical_to_the_bit(shop: Stage, place: str) -> None
     assert root(shop, f"rm {Q}.new; ls -A /var/lib/office-backup").strip() == ""
 
 
+@pytest.mark.deep
 def test_any_night_can_be_chosen(shop: Stage) -> None:
     """By the snapshot's name or by the time; into another folder, so that both can be looked at."""
     root(shop, f"printf 'second' > {Q}")
@@ -148,6 +150,7 @@ def test_what_is_not_there_is_one_clear_message(shop: Stage, words: list[str], s
     assert done.data["hint"]
 
 
+@pytest.mark.deep
 def test_a_folder_comes_back_on_another_machine(shop: Stage) -> None:
     """Any machine of the office can take it; what it has already is never written over, a machine too small is said."""
     assert run(shop, "--place", "disk").code == 0
@@ -183,6 +186,7 @@ def test_a_smaller_disk_is_said_before_anything_is_written(shop: Stage) -> None:
         root(shop, "umount /mnt/small")
 
 
+@pytest.mark.deep
 def test_a_full_disk_fails_plainly_and_harms_nothing(shop: Stage) -> None:
     """No room on the second disk: the run says so and exits 4, the other place is served, and with room again all is well."""
     try:
@@ -203,6 +207,7 @@ def test_a_full_disk_fails_plainly_and_harms_nothing(shop: Stage) -> None:
     root(shop, "rm /srv/share/more")
 
 
+@pytest.mark.deep
 def test_a_lock_of_a_dead_process_is_taken_away(shop: Stage) -> None:
     """A backup was killed a moment ago and its lock is fresh: the next one goes ahead, at both places."""
     for restic in (LOCAL, REMOTE):
@@ -216,6 +221,7 @@ def test_a_lock_of_a_dead_process_is_taken_away(shop: Stage) -> None:
     assert root(shop, LOCKS).strip() == "0"
 
 
+@pytest.mark.deep
 def test_a_lock_of_a_living_process_is_respected(shop: Stage) -> None:
     """Somebody works in the repository by hand: a snapshot is made beside them, and their lock stays."""
     lock(shop, LOCAL)
@@ -257,6 +263,7 @@ def test_another_host_key_at_the_second_place_gets_nothing(shop: Stage) -> None:
 KEYS = "key list --json --no-lock"
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("killed", ["", *(pytest.param(step, marks=pytest.mark.deep) for step in ("add", "remove"))])
 def test_who_knew_the_repositories_password_knows_nothing(shop: Stage, killed: str) -> None:
     """After `access rotate` and an apply both places open with the new password alone and hold what they held; killed, too."""
@@ -288,6 +295,7 @@ def test_who_knew_the_repositories_password_knows_nothing(shop: Stage, killed: s
     root(shop, f"{LOCAL} key remove {mine}; rm /root/known")
 
 
+@pytest.mark.deep
 def test_a_damaged_pack_is_found_and_the_other_place_offered(shop: Stage) -> None:
     """A file whose data rotted is not put back half: exit 4, what stood there stays, the hint restores it from elsewhere."""
     # every 400 kB: no piece of a large file is smaller than 512 KiB but its last, whatever lies before it in the pack
@@ -323,6 +331,7 @@ def test_nothing_is_made_over_a_repository_that_lost_its_config(shop: Stage) -> 
         root(shop, "mv /root/config /srv/backup/restic/config")
 
 
+@pytest.mark.deep
 def test_a_missing_disk_is_said_and_the_night_is_red(shop: Stage) -> None:
     """Without the second disk nothing lands on the system's own by accident; the timer's unit fails; the other is served."""
     before = len(listed(shop)["remote"])
@@ -342,6 +351,7 @@ def test_a_missing_disk_is_said_and_the_night_is_red(shop: Stage) -> None:
     assert "Persistent=true" in root(shop, "systemctl cat office-backup.timer")
 
 
+@pytest.mark.deep
 def test_old_nights_go_by_age_alone_and_the_newest_days_stay(shop: Stage) -> None:
     """Nights older than the pack keeps are forgotten once thirty newer days have one; fake ones of today push none out.
 
@@ -375,6 +385,7 @@ def test_old_nights_go_by_age_alone_and_the_newest_days_stay(shop: Stage) -> Non
 MEMORY = "/var/lib/provisioner/backup.json"
 
 
+@pytest.mark.deep
 def test_a_clock_a_year_ahead_forgets_nothing(shop: Stage) -> None:
     """All former nights are a year old at once: they stay until a person says that the clock is right, and it is said."""
     made = f"{LOCAL} backup -q --host server /etc/hostname --time"
@@ -429,6 +440,7 @@ def test_a_repository_that_vanished_is_red_until_a_person_says_why(shop: Stage, 
     assert run(shop, "--place", "disk").code == 0
 
 
+@pytest.mark.deep
 def test_a_snapshot_that_vanished_is_red_too(shop: Stage) -> None:
     """Fewer than before, though nobody forgot one: tonight's is made, the place is red and names it until it is accepted."""
     ids = json.loads(root(shop, f"{LOCAL} snapshots --json --no-lock"))
@@ -444,6 +456,7 @@ def test_a_snapshot_that_vanished_is_red_too(shop: Stage) -> None:
     assert run(shop, "--place", "disk").code == 0
 
 
+@pytest.mark.deep
 def test_a_snapshot_from_the_future_forgets_nothing(shop: Stage) -> None:
     """One with a wrong clock would make all others too old: it is said, all of them stay, and a person has it ignored."""
     before = len(listed(shop)["disk"])
@@ -464,6 +477,7 @@ def test_a_snapshot_from_the_future_forgets_nothing(shop: Stage) -> None:
     assert run(shop, "--place", "disk").code == 0
 
 
+@pytest.mark.deep
 def test_whoever_goes_away_stops_a_restore_and_nothing_is_half_done(shop: Stage) -> None:
     """The laptop's end is the restore's end: the server goes back to what it was, and is free for the next one."""
     slow = '#!/bin/sh\ncase $* in *--verify*) sleep 30;; esac\nexec restic.real "$@"\n'
@@ -487,6 +501,7 @@ def test_whoever_goes_away_stops_a_restore_and_nothing_is_half_done(shop: Stage)
 # ------------------------------------------------------------------------------------- the server is lost
 
 
+@pytest.mark.deep
 def test_a_lost_server_is_rebuilt_from_the_place_away_from_the_office(own_office: Stage) -> None:
     """Burnt, its second disk too: a blank machine, adopt, apply, backup restore. The same domain, everybody's own password,
     every file; the desktop, which nobody joined again, lets them in. Slow: some minutes.

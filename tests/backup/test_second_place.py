@@ -37,6 +37,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         stage.run("lab", "down", "demo")
 
 
+@pytest.mark.deep
 def test_the_office_reads_and_adds_and_deletes_nothing(shop: Stage) -> None:
     """With all that the server holds, its root gets a snapshot back, and can neither forget, prune, overwrite nor log in."""
     listed = shop.json("backup", "list", "demo", "--lab")
@@ -62,6 +63,7 @@ def test_the_office_reads_and_adds_and_deletes_nothing(shop: Stage) -> None:
     root(shop, f"{RESTIC} check --read-data >/dev/null 2>&1")
 
 
+@pytest.mark.deep
 def test_the_night_before_comes_back_after_ransomware(shop: Stage) -> None:
     """Root on the server encrypts, deletes the disk's repository and its own memory, adds 60 fakes, tries to delete the rest;
     the keeper's maintenance runs, and so does the next night: what was there the night before comes back to the bit, on a
@@ -91,6 +93,7 @@ def test_the_night_before_comes_back_after_ransomware(shop: Stage) -> None:
     assert root(shop, f"sha256sum {FILE}").split()[0] == kept
 
 
+@pytest.mark.deep
 def test_the_keeper_forgets_what_is_too_old_and_nothing_on_the_word_of_one_clock(shop: Stage) -> None:
     """Old nights go once thirty newer days have one, and are tidied away a day later; two clocks that differ forget nothing."""
     made = f"{RESTIC} backup -q --host server /etc/hostname --time"
@@ -112,6 +115,7 @@ def test_the_keeper_forgets_what_is_too_old_and_nothing_on_the_word_of_one_clock
     assert "1 snapshots are gone that nobody forgot: nothing is forgotten" in said.data["error"]
 
 
+@pytest.mark.deep
 def test_a_new_password_reaches_the_append_only_place(shop: Stage) -> None:
     """After `access rotate` and an apply backups go on there, and the keeper takes the former password away."""
     root(shop, "cp /etc/office-backup/password /root/known")
@@ -128,6 +132,7 @@ def test_a_new_password_reaches_the_append_only_place(shop: Stage) -> None:
     assert "backup prune" in [one["verb"] for one in shop.json("runs", "list", "demo", "--lab").data["runs"]]
 
 
+@pytest.mark.deep
 def test_the_script_for_the_place_holds_no_secret_and_is_what_the_lab_has(shop: Stage) -> None:
     """What a keeper runs as root writes the very files of the lab's own place, and a shell accepts it."""
     said = shop.json("backup", "place", "demo", "--lab")

@@ -21,6 +21,7 @@ def again(stage: Stage) -> str:
     return str(said.data["status"])
 
 
+@pytest.mark.deep
 def test_people_come_stay_and_leave(tmp_path: Path) -> None:
     """First passwords are set once, renewed ones too. Who left is shut out, their files are the successor's.
 

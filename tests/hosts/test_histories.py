@@ -68,6 +68,7 @@ exec /usr/bin/ssh "$@"
 """
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("how", [pytest.param("timer", marks=pytest.mark.deep), "power"])
 def test_a_change_that_nobody_proved_undoes_itself(office: Stage, tmp_path: Path, how: str) -> None:
     """The laptop dies before its new login: a timer on the machine brings the former way in back, and so does a power cut."""
@@ -90,6 +91,7 @@ def test_a_change_that_nobody_proved_undoes_itself(office: Stage, tmp_path: Path
     as_before(office, host)
 
 
+@pytest.mark.deep
 def test_the_same_command_goes_on_from_there(office: Stage) -> None:
     """Nothing of it is in the way of the next apply."""
     assert apply(office, "desktop").code == 0
@@ -103,6 +105,7 @@ exec /usr/bin/ssh "$@"
 """
 
 
+@pytest.mark.deep
 def test_a_firewall_that_would_shut_the_technician_out_is_put_back(office: Stage, tmp_path: Path) -> None:
     """Another port is opened, and nobody could log in anew: the rules as they were loaded are back, not only their file."""
     assert apply(office, "server").code == 0
@@ -136,6 +139,7 @@ WINS = {
 }
 
 
+@pytest.mark.deep
 def test_a_file_that_comes_before_ours_is_overruled(office: Stage) -> None:
     """A former admin's drop-in had switched updates off: they are on afterwards, by apt's own word."""
     inside(office, "server", f"printf %s {shlex.quote(VENDOR)} > /etc/apt/apt.conf.d/02vendor")
@@ -144,6 +148,7 @@ def test_a_file_that_comes_before_ours_is_overruled(office: Stage) -> None:
     inside(office, "server", "rm /etc/apt/apt.conf.d/02vendor")
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("path", WINS)
 def test_a_file_that_wins_over_ours_fails_the_host_and_is_named(office: Stage, path: str) -> None:
     """What was set is asked back from the program; a green run whose settings are not in force is a lie."""
@@ -158,6 +163,7 @@ def test_a_file_that_wins_over_ours_fails_the_host_and_is_named(office: Stage, p
     assert apply(office, "server").code == 0
 
 
+@pytest.mark.deep
 def test_what_ifupdown_knows_of_the_link_brings_no_second_address(office: Stage) -> None:
     """A stanza in interfaces.d, as Debian's cloud images have it: its link is networkd's, also after networking restarts."""
     stanza = "auto eth0 eth7\nallow-hotplug eth0\niface eth0 inet dhcp\n  metric 5\n\niface eth7 inet manual\n"
@@ -177,6 +183,7 @@ def test_what_ifupdown_knows_of_the_link_brings_no_second_address(office: Stage)
     assert apply(office, "desktop").data["status"] == "unchanged"
 
 
+@pytest.mark.deep
 def test_another_manager_of_the_link_that_wins_is_named(office: Stage) -> None:
     """A file of networkd's that comes before ours, as netplan writes it: the host fails, and the file is named."""
     vendor = "/etc/systemd/network/05-vendor.network"

@@ -35,7 +35,7 @@ def _play(module: Any) -> None:
 
 KNOBS: dict[str, tuple[str, Callable[[Any], None]]] = {
     "provisioner.operation.lease": ("KNOB_LEASE_S", _lease),
-    "provisioner.packages": ("KNOB_SLOW_S", _slow),
+    "provisioner.package_cache": ("KNOB_SLOW_S", _slow),
     "ansible_runner": ("KNOB_", _play),
 }
 

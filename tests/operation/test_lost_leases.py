@@ -96,6 +96,7 @@ WRITES = {
 }
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("verb", some(WRITES, "backup run", "verify"))
 def test_what_a_killed_apply_left_at_work_is_waited_for(shop: Stage, verb: str) -> None:
     """An apply was killed in a task of the server: no other verb works beside that task; it waits, says so, and is done."""
@@ -179,6 +180,7 @@ READS = {
 }
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("reader", some(READS, "plan", "backup list"))
 def test_a_reader_ends_nobodys_apply(shop: Stage, reader: str) -> None:
     """Begun and ended in the middle of an apply, it gets its answer, and the apply is done as if it had not been there.
@@ -200,6 +202,7 @@ def test_a_reader_ends_nobodys_apply(shop: Stage, reader: str) -> None:
     assert running.returncode == 0, out + err
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("first", some(READS, "plan"))
 def test_readers_run_beside_each_other(shop: Stage, first: str) -> None:
     """Each with each, in the same second: both get their answers."""

@@ -71,6 +71,7 @@ def test_of_two_in_the_same_second_one_works(both: tuple[Technician, Technician]
         one_works(both, seed)
 
 
+@pytest.mark.deep
 def test_one_race(both: tuple[Technician, Technician]) -> None:
     """One more race, on different hosts of the office: the lease is the office's, not the host's."""
     one_works(both, next(seed for seed in count(1000) if different(seed)))

@@ -29,8 +29,10 @@ from tests.runs.traced import Trace, traced
 from tests.verbs import BAKERY, PASSPHRASE
 
 PERSON = ("bakery", "luc", "--name", "Luc L'Hôte")
-PIN = "import sys; from pathlib import Path; from provisioner.hosts import pins"
-PIN += "; from provisioner.inventory.target import Target; pins.pin(Target(Path(sys.argv[1]), 'bakery'), 'server', ['ssh-ed25519 AAAA', 'ssh-rsa BBBB'])"
+PIN = (
+    "import sys; from pathlib import Path; from provisioner.hosts import pins; from provisioner.inventory.target import Target;"
+    "pins.pin(Target(Path(sys.argv[1]), 'bakery'), 'server', ['ssh-ed25519 AAAA', 'ssh-rsa BBBB'])"
+)
 # a verb: its words after `provisioner`, or a program; what it reads; how it may end when it is called again
 VERBS: dict[str, tuple[tuple[str, ...], str, tuple[int, ...]]] = {
     "office new": (("office", "new", "cafe", *BAKERY), "", (0, 2)),
