@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provisioner.errors import BadInput, HostFailed, HostKeyChanged, Missing, Unreachable
-from provisioner.hosts.access import Door
+from provisioner.hosts.access import SshAccess
 from provisioner.hosts.discovery import answering, neighbours, on_lan
 from provisioner.hosts.first_contact import FirstContact
 from provisioner.hosts.keys import public_key
@@ -174,26 +174,26 @@ def refuse_wrong_machine(office: "Office", host: str, address: str, holding: Hol
         raise BadInput(f"{host} runs {holding.system or 'an unknown system'}, not Debian", hint="install Debian 12 or 13 on it")
 
 
-def take_in(door: Door, contact: FirstContact, host: str, name: str) -> None:
+def take_in(ssh: SshAccess, contact: FirstContact, host: str, name: str) -> None:
     """Pin the key, make the technician's account with its key and sudo, and prove it over a new, pinned connection.
 
     Raises:
         HostFailed: the machine would not make the account.
         Unreachable, HostKeyChanged: the new connection failed.
     """
-    pin(door.target, host, [contact.key])
+    pin(ssh.target, host, [contact.key])
     shown = "".join(c if c.isprintable() and c not in ":," else " " for c in name)
-    key = public_key(door.key)
-    code, out, err = contact.run(_ACCOUNT, stdin=f"{door.user}\n{shown}\n{key}\n", sudo=True, timeout_s=300)
+    key = public_key(ssh.key)
+    code, out, err = contact.run(_ACCOUNT, stdin=f"{ssh.user}\n{shown}\n{key}\n", sudo=True, timeout_s=300)
     if code or "ready" not in out:
         said = (err.strip().splitlines() or ["no reason given"])[-1]
         raise HostFailed(
-            f"{host} did not take the account of {door.user}: {said}",
-            hint=f"provisioner adopt {door.target.office} {host}",
+            f"{host} did not take the account of {ssh.user}: {said}",
+            hint=f"provisioner adopt {ssh.target.office} {host}",
         )
-    done = door.run(host, contact.address, ["sudo", "-n", "true"])
+    done = ssh.run(host, contact.address, ["sudo", "-n", "true"])
     if done.returncode:
-        raise HostFailed(f"{host} refuses sudo to {door.user}: {done.stderr.strip()}")
+        raise HostFailed(f"{host} refuses sudo to {ssh.user}: {done.stderr.strip()}")
 
 
 def blank_login(target: Target) -> tuple[str, str] | None:

@@ -35,19 +35,19 @@ class Diagnosis:
     """What is missing: for a lab, and for work on real offices; the same thing may be in both."""
 
     lab: list[Lack]
-    work: list[Lack]
+    selection: list[Lack]
 
     @property
     def healthy(self) -> bool:
         """Whether all is there."""
-        return not self.lab and not self.work
+        return not self.lab and not self.selection
 
     @property
     def repair(self) -> list[list[str]]:
         """The commands that mend it, in order, as root; packages in one installation, ready to run."""
         commands: list[list[str]] = []
         packages: list[str] = []
-        for lack in (*self.lab, *self.work):
+        for lack in (*self.lab, *self.selection):
             for command in lack.repair:
                 if command[: len(requirements.INSTALL)] == requirements.INSTALL:
                     packages += [name for name in command[len(requirements.INSTALL) :] if name not in packages]
@@ -64,19 +64,19 @@ def diagnose(hosts: int = HOSTS, inventory: Path | None = None) -> Diagnosis:
         hosts: the size of the largest lab it should bear.
         inventory: whose newest commit its clock must not be behind.
     """
-    work = [Lack(p.name, p.why, requirements.install(p.package)) for p in PROGRAMS if not requirements.have(p.name)]
+    selection = [Lack(p.name, p.why, requirements.install(p.package)) for p in PROGRAMS if not requirements.have(p.name)]
     if importlib.util.find_spec("ensurepip") is None:
-        work.append(Lack("python3-venv", "installs this tool", requirements.install("python3-venv")))
+        selection.append(Lack("python3-venv", "installs this tool", requirements.install("python3-venv")))
     behind = inventory and git.behind_s(inventory)
     if behind and behind > SAID_S:
         why = f"its clock is {span(-behind)} the newest commit: runs, records and certificates would bear a wrong date"
-        work.append(Lack("the right time", why, advice="timedatectl set-ntp true"))
-    return Diagnosis(requirements.lacking(hosts, lab_home()), work)
+        selection.append(Lack("the right time", why, advice="timedatectl set-ntp true"))
+    return Diagnosis(requirements.lacking(hosts, lab_home()), selection)
 
 
 def lines(diagnosis: Diagnosis) -> list[str]:
     """What to paste, one command a line, in order."""
-    advice = [lack.advice for lack in (*diagnosis.lab, *diagnosis.work) if lack.advice]
+    advice = [lack.advice for lack in (*diagnosis.lab, *diagnosis.selection) if lack.advice]
     return [*(pasteable(command) for command in diagnosis.repair), *advice]
 
 

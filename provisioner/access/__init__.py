@@ -26,7 +26,7 @@ from provisioner.inventory.target import Target
 from provisioner.laptop import git
 from provisioner.operation import Operation, operation
 from provisioner.operation.reaching import remember
-from provisioner.operation.selection import Work, prepare, refuse_lockout, technician
+from provisioner.operation.selection import Selection, prepare, refuse_lockout, technician
 from provisioner.runs import Event, audit
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def pending(target: Target, reseller: "Reseller") -> dict[str, list[str]]:
 class Job:
     """One office's part of a revocation."""
 
-    work: Work
+    selection: Selection
     office: Office
     hosts: dict[str, list[str]]  # login -> where they are to be shut out
     operation: Operation | None = None
@@ -135,19 +135,21 @@ def jobs(root: Path, names: Sequence[str], logins: Sequence[str], *, lab: bool, 
             out.append(Office(name))
             continue
         try:
-            work = prepare(target)
+            selection = prepare(target)
         except ProvisionerError as error:
             out.append(Office(name, problem=str(error).splitlines()[0]))
             continue
-        refuse_lockout(work)
-        due = pending(target, work.reseller) if late else dict.fromkeys(logins, work.hosts)
-        due = {login: [host for host in hosts if host in work.hosts] for login, hosts in due.items() if login in logins}
+        refuse_lockout(selection)
+        due = pending(target, selection.reseller) if late else dict.fromkeys(logins, selection.hosts)
+        due = {login: [host for host in hosts if host in selection.hosts] for login, hosts in due.items() if login in logins}
         due = {login: hosts for login, hosts in due.items() if hosts}
         if due:
-            work.door = replace(work.door, shared=False)  # one question each: a socket to keep would cost more than it saves
-            found.append(Job(work, Office(name, run=work.run_id, not_adopted=work.not_adopted), due))
+            selection.ssh = replace(
+                selection.ssh, shared=False
+            )  # one question each: a socket to keep would cost more than it saves
+            found.append(Job(selection, Office(name, run=selection.run_id, not_adopted=selection.not_adopted), due))
         elif not late:
-            out.append(Office(name, not_adopted=work.not_adopted))
+            out.append(Office(name, not_adopted=selection.not_adopted))
     return found, out
 
 
@@ -161,7 +163,7 @@ def revoke(found: Sequence[Job], keys: Mapping[str, list[str]], *, tell: Callabl
         for job in found:
             job.operation = going.enter_context(
                 operation(
-                    job.work,
+                    job.selection,
                     "access revoke",
                     watch=lambda _: None,
                     say=lambda _: None,
@@ -185,17 +187,17 @@ def revoke(found: Sequence[Job], keys: Mapping[str, list[str]], *, tell: Callabl
                 assert job.operation
                 job.operation.more["revoked"] = {login: sorted(known) for login, known in keys.items() if login in job.hosts}
                 _conclude(job)
-    if commit and found and not found[0].work.target.lab:
+    if commit and found and not found[0].selection.target.lab:
         _commit(found, list(keys))
 
 
 def _learn(found: Sequence[Job], login: str, keys: Sequence[str]) -> None:
     """Write down keys that only a host knew; a file that cannot take them keeps nobody in."""
-    work = found[0].work
-    inventory = open_inventory(work.target.inventory)
+    selection = found[0].selection
+    inventory = open_inventory(selection.target.inventory)
     try:
-        if not work.target.lab and login in inventory.reseller(work.reseller.name).former:
-            after = technicians.learn(inventory, work.reseller.name, login, keys)
+        if not selection.target.lab and login in inventory.reseller(selection.reseller.name).former:
+            after = technicians.learn(inventory, selection.reseller.name, login, keys)
             revocations.write(inventory, after.name, login, after.former[login].left, after.former[login].keys)
     except ProvisionerError as error:
         for job in found:
@@ -206,19 +208,19 @@ def _round(found: Sequence[Job], keys: Mapping[str, list[str]], tell: Callable[[
     """Ask every host once; what they told, the second time beside what was told before."""
     calls, whose = [], {}
     for job in found:
-        target, work = job.work.target, job.work
+        target, selection = job.selection.target, job.selection
         before = {told.host: told for told in job.office.told}
         head = git.head(target.inventory) if commit and not target.lab else None
-        stamp = {"commit": head, "technician": work.door.user, "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
+        stamp = {"commit": head, "technician": selection.ssh.user, "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
         for host in job.where:
             if before and not before[host].address:
                 continue
             wanted = {login: keys[login] for login, hosts in job.hosts.items() if host in hosts}
-            calls.append(Call(work, host, request(work, wanted, do="refuse", stamp=stamp if head else None)))
+            calls.append(Call(selection, host, request(selection, wanted, do="refuse", stamp=stamp if head else None)))
         whose[target] = job
     heard = []
     for call, now in everywhere(calls):
-        job = whose[call.work.target]
+        job = whose[call.selection.target]
         first = next((one for one in job.office.told if one.host == call.host), None)
         told = replace(now, found=first.found + now.found, took_s=first.took_s + now.took_s) if first else now
         job.office.told = [one for one in job.office.told if one is not first] + [told]
@@ -238,7 +240,7 @@ def _conclude(job: Job) -> None:
             job.operation.recorder(event)
     job.operation.begun = bool(job.office.told)
     job.operation.status = runs.verdict(runs.fold(job.operation.recorder.events).hosts)
-    remember(job.work.target, {told.host: told.address for told in job.office.told if told.address})
+    remember(job.selection.target, {told.host: told.address for told in job.office.told if told.address})
 
 
 def events(told: Told) -> Iterator[Event]:
@@ -260,15 +262,15 @@ def events(told: Told) -> Iterator[Event]:
 
 
 def _commit(found: Sequence[Job], logins: Sequence[str]) -> None:
-    first = found[0].work
+    first = found[0].selection
     _, name, email = technician(first.target)
     lines = [
         f"{job.office.name}: {', '.join(f'{told.host} {told.state}' for told in sorted(job.office.told, key=lambda t: t.host))}"
         for job in found
     ]
     paths = [first.target.inventory / "resellers"]
-    paths += [job.work.target.summaries for job in found if job.work.target.summaries.exists()]
-    said = f"{first.reseller.name}: {', '.join(logins)} shut out by {first.door.user}\n\n" + "\n".join(lines) + "\n"
+    paths += [job.selection.target.summaries for job in found if job.selection.target.summaries.exists()]
+    said = f"{first.reseller.name}: {', '.join(logins)} shut out by {first.ssh.user}\n\n" + "\n".join(lines) + "\n"
     git.commit(first.target.inventory, paths, said, name=name, email=email)
 
 
@@ -300,15 +302,15 @@ def look(root: Path, name: str, *, lab: bool) -> Office:
     Raises:
         BadInput, Missing: the office cannot be asked at all.
     """
-    work = prepare(Target(root, name, lab))
-    work.door = replace(work.door, shared=False)
-    asked = request(work, {login: gone.keys for login, gone in work.reseller.former.items()}, do="look")
-    asked["who"] = list(work.reseller.technicians)
-    office = Office(name, not_adopted=work.not_adopted)
-    for _, told in everywhere([Call(work, host, asked) for host in work.hosts]):
+    selection = prepare(Target(root, name, lab))
+    selection.ssh = replace(selection.ssh, shared=False)
+    asked = request(selection, {login: gone.keys for login, gone in selection.reseller.former.items()}, do="look")
+    asked["who"] = list(selection.reseller.technicians)
+    office = Office(name, not_adopted=selection.not_adopted)
+    for _, told in everywhere([Call(selection, host, asked) for host in selection.hosts]):
         office.told.append(told)
     with contextlib.suppress(OSError):
-        remember(work.target, {told.host: told.address for told in office.told if told.address})
+        remember(selection.target, {told.host: told.address for told in office.told if told.address})
     office.told.sort(key=lambda one: one.host)
     return office
 

@@ -19,7 +19,7 @@ from provisioner.hosts.keys import public_key
 from provisioner.hosts.pins import pinned
 from provisioner.inventory.target import Target
 from provisioner.operation.reaching import addresses
-from provisioner.operation.selection import Work
+from provisioner.operation.selection import Selection
 from provisioner.plays.handover import refusal
 
 AT_ONCE = 32
@@ -51,16 +51,16 @@ STATES = {"refused": 0, "open": 0, "looked": 0, "again": 6, "failed": 4, "unreac
 class Call:
     """One question to one host: which office's, where it may be, what it is asked."""
 
-    work: Work
+    selection: Selection
     host: str
     request: dict[str, Any]
     places: list[str] = field(default_factory=list)
 
 
-def request(work: Work, logins: Mapping[str, Sequence[str]], **more: Any) -> dict[str, Any]:
+def request(selection: Selection, logins: Mapping[str, Sequence[str]], **more: Any) -> dict[str, Any]:
     """What a host is asked about these people."""
-    stay = {login: who.keys for login, who in work.reseller.technicians.items() if login not in logins}
-    asked = refusal(work.reseller, stay, work.door.user, public_key(work.door.key), **more)
+    stay = {login: who.keys for login, who in selection.reseller.technicians.items() if login not in logins}
+    asked = refusal(selection.reseller, stay, selection.ssh.user, public_key(selection.ssh.key), **more)
     return asked | {"logins": {login: list(keys) for login, keys in logins.items()}}
 
 
@@ -69,7 +69,7 @@ def ask(call: Call, program: str) -> Told:
     began, problem, state = time.monotonic(), f"{call.host} has no known address", "unreachable"
     for address in call.places:
         try:
-            done = programs.run(call.work.door, call.host, address, program, call.request, timeout_s=HOST_S)
+            done = programs.run(call.selection.ssh, call.host, address, program, call.request, timeout_s=HOST_S)
         except HostKeyChanged as error:
             problem, state = str(error), "host_key"
             continue
@@ -149,7 +149,7 @@ def _read(call: Call, answer: Refusal) -> Told:
     state, problem = "refused" if call.request["do"] == "refuse" else "looked", ""
     if left:
         state, problem = "not_proven", "; ".join(left)
-    elif works and works.run != call.work.run_id:
+    elif works and works.run != call.selection.run_id:
         state = "again" if state == "refused" else state
         problem = f"{works.technician} works here from {works.laptop} since {works.since} and may undo it"
     return Told(
@@ -180,8 +180,8 @@ def everywhere(calls: Sequence[Call]) -> Iterator[tuple[Call, Told]]:
             else:
                 lost.append((call, told))
         moved = _moved([call for call, _ in lost])
-        yield from ((call, told) for call, told in lost if (call.work.target, call.host) not in moved)
-        again = [replace(call, places=places) for call, _ in lost if (places := moved.get((call.work.target, call.host)))]
+        yield from ((call, told) for call, told in lost if (call.selection.target, call.host) not in moved)
+        again = [replace(call, places=places) for call, _ in lost if (places := moved.get((call.selection.target, call.host)))]
         yield from _asked(pool, again, program)
 
 
@@ -198,25 +198,26 @@ def _place(calls: Sequence[Call], pool: ThreadPoolExecutor) -> None:
     """
     wanted: dict[str, list[Call]] = defaultdict(list)
     for call in calls:
-        last = addresses(call.work.target).get(call.host, "")
-        call.places = list(dict.fromkeys(filter(None, (last, str(call.work.office.hosts[call.host].address)))))
+        last = addresses(call.selection.target).get(call.host, "")
+        call.places = list(dict.fromkeys(filter(None, (last, str(call.selection.office.hosts[call.host].address)))))
         for address in call.places:
             wanted[address].append(call)
-    shared = {address: there for address, there in wanted.items() if len({call.work.target for call in there}) > 1}
+    shared = {address: there for address, there in wanted.items() if len({call.selection.target for call in there}) > 1}
     for (address, there), key in zip(shared.items(), pool.map(shown_key, shared), strict=True):
         for call in there:
-            if key not in pinned(call.work.target).get(call.host, []):
+            if key not in pinned(call.selection.target).get(call.host, []):
                 call.places.remove(address)
 
 
 def _moved(lost: Sequence[Call]) -> dict[tuple[Target, str], list[str]]:
     """Where hosts are that no address knew: by their MAC on the LAN we are plugged into, once for each network."""
-    networks = {str(call.work.office.lan.network) for call in lost}
+    networks = {str(call.selection.office.lan.network) for call in lost}
     seen: dict[str, list[str]] = {}
     for network in networks:
         if on_lan(network):
             seen |= neighbours(network)
     found = {
-        (c.work.target, c.host): [a for a in seen.get(c.work.office.hosts[c.host].mac, []) if a not in c.places] for c in lost
+        (c.selection.target, c.host): [a for a in seen.get(c.selection.office.hosts[c.host].mac, []) if a not in c.places]
+        for c in lost
     }
     return {where: places for where, places in found.items() if places}

@@ -20,7 +20,7 @@ from provisioner.errors import Missing, Stopped, Unverified, described
 from provisioner.hosts.keys import public_key
 from provisioner.inventory.target import runtime_home
 from provisioner.operation import Interrupted, Listener, Operation, leave_marks, operation
-from provisioner.operation.selection import Work, refuse_lockout, refuse_returned
+from provisioner.operation.selection import Selection, refuse_lockout, refuse_returned
 from provisioner.plays import orphans
 from provisioner.plays.handover import Handover
 from provisioner.runs import Event, Run, fold, journal
@@ -46,12 +46,12 @@ def _free_port(address: str) -> int:
 
 
 @contextlib.contextmanager
-def _package_cache(work: Work, say: Callable[[str], None]) -> Iterator[dict[str, str]]:
+def _package_cache(selection: Selection, say: Callable[[str], None]) -> Iterator[dict[str, str]]:
     """The environment that sends the hosts' apt through the laptop's package cache, for this play only."""
-    if work.target.lab:
+    if selection.target.lab:
         from provisioner import lab
 
-        up = lab.find(work.target)
+        up = lab.find(selection.target)
         yield {"http_proxy": up.proxy} if up else {}
         return
     try:
@@ -63,11 +63,11 @@ def _package_cache(work: Work, say: Callable[[str], None]) -> Iterator[dict[str,
         return
     with contextlib.ExitStack() as held:
         held.push(using)
-        here = _facing(next(iter(work.met.values())))
+        here = _facing(next(iter(selection.met.values())))
         port = _free_port(here)
-        record = runtime_home() / f"forward-{work.target.id}-{work.run_id}.pid"
+        record = runtime_home() / f"forward-{selection.target.id}-{selection.run_id}.pid"
         forward = package_cache.forward(
-            None, here, port, cache.port, record=record, network=str(work.office.lan.network),
+            None, here, port, cache.port, record=record, network=str(selection.office.lan.network),
             while_exists=Path(f"/proc/{os.getpid()}"),  # it must not outlive us, however we end
         )  # fmt: skip
         held.callback(package_cache.stop_forward, forward)
@@ -81,31 +81,34 @@ def _play(op: Operation, on: Listener, *, check: bool) -> None:
         Interrupted: Ctrl-C was pressed; the current task ended before the play did.
         LeaseLost: the same, because the lease was lost.
     """
-    work, say = op.work, op.say
-    if not work.met:
+    selection, say = op.selection, op.say
+    if not selection.met:
         return
-    me = work.door.user
-    with _package_cache(work, say) as environment:
+    me = selection.ssh.user
+    with _package_cache(selection, say) as environment:
         handover = Handover(
-            inventory=str(work.target.inventory),
-            office=work.target.office,
-            lab=work.target.lab,
+            inventory=str(selection.target.inventory),
+            office=selection.target.office,
+            lab=selection.target.lab,
             user=me,
-            addresses=work.met,
-            options={host: work.door.options(host) for host in work.met},
-            environment={**environment, orphans.RUN_VARIABLE: work.run_id},  # by which a task left alone is known on the host
-            technicians={me: [public_key(work.door.key)]} if work.target.lab else {},
-            **({} if work.dropped is None else {"pack": work.office.pack, "variant": work.office.variant}),
+            addresses=selection.met,
+            options={host: selection.ssh.options(host) for host in selection.met},
+            environment={
+                **environment,
+                orphans.RUN_VARIABLE: selection.run_id,
+            },  # by which a task left alone is known on the host
+            technicians={me: [public_key(selection.ssh.key)]} if selection.target.lab else {},
+            **({} if selection.dropped is None else {"pack": selection.office.pack, "variant": selection.office.variant}),
         )
         play = plays.Play(
-            work.target,
+            selection.target,
             PLAYBOOK,
             handover,
-            run_id=work.run_id,
+            run_id=selection.run_id,
             check=check,
-            limit=sorted(work.met),
-            control=work.door.control,
-            secrets=work.secrets,
+            limit=sorted(selection.met),
+            control=selection.ssh.control,
+            secrets=selection.secrets,
         )
         if op.lease:
             play.let_begin(op.lease.good_until)
@@ -176,35 +179,35 @@ def _interrupts(on_interrupt: Callable[[], object]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _total_key(work: Work, verb: str) -> str:
-    return f"{verb} {' '.join(sorted(work.met))}"
+def _total_key(selection: Selection, verb: str) -> str:
+    return f"{verb} {' '.join(sorted(selection.met))}"
 
 
-def expected_tasks(work: Work, verb: str) -> int | None:
+def expected_tasks(selection: Selection, verb: str) -> int | None:
     """How many tasks the same work took last time, or its plan; None when all is new."""
-    totals, key = journal.learnt(work.target.state / "totals.json"), " ".join(sorted(work.hosts))
+    totals, key = journal.learnt(selection.target.state / "totals.json"), " ".join(sorted(selection.hosts))
     return totals.get(f"{verb} {key}") or totals.get(f"plan {key}")
 
 
-def plan(work: Work, *, watch: Listener, say: Callable[[str], None], force: bool = False) -> Plan:
+def plan(selection: Selection, *, watch: Listener, say: Callable[[str], None], force: bool = False) -> Plan:
     """What `apply` would change, host by host; nothing on the hosts changes but their package lists.
 
     Raises:
         Busy, HostKeyChanged, Unverified, BadInput: before or while asking the hosts.
     """
-    refuse_lockout(work)
-    refuse_returned(work)
+    refuse_lockout(selection)
+    refuse_returned(selection)
     asked = {"ansible": plays.ansible_version()}
-    with operation(work, "plan", watch=watch, say=say, leased=False, compared=True, force=force, detail=asked) as op:
+    with operation(selection, "plan", watch=watch, say=say, leased=False, compared=True, force=force, detail=asked) as op:
         _play(op, op.recorder, check=True)
         op.status = runs.verdict(fold(op.recorder.events).hosts)
-    if op.status in ("changed", "unchanged") and work.dropped is None:
-        journal.learn(work.target.state / "totals.json", _total_key(work, "plan"), op.run.tasks)
-    return Plan(op.run, plans.digest(work, op.run), work.office.pack, work.office.variant, tuple(op.audit_differs))
+    if op.status in ("changed", "unchanged") and selection.dropped is None:
+        journal.learn(selection.target.state / "totals.json", _total_key(selection, "plan"), op.run.tasks)
+    return Plan(op.run, plans.digest(selection, op.run), selection.office.pack, selection.office.variant, tuple(op.audit_differs))
 
 
 def apply(
-    work: Work,
+    selection: Selection,
     *,
     watch: Listener,
     say: Callable[[str], None],
@@ -225,55 +228,60 @@ def apply(
     Raises:
         Busy, HostKeyChanged, Unverified, BadInput: nothing was changed.
     """
-    refuse_lockout(work)
-    refuse_returned(work)
-    moved = {h: str(work.office.hosts[h].address) for h in work.hosts if work.office.hosts[h].kind != "router"}
-    asked = {"ansible": plays.ansible_version(), **_asked(work, saved, force)}
+    refuse_lockout(selection)
+    refuse_returned(selection)
+    moved = {h: str(selection.office.hosts[h].address) for h in selection.hosts if selection.office.hosts[h].kind != "router"}
+    asked = {"ansible": plays.ansible_version(), **_asked(selection, saved, force)}
     with operation(
-        work, "apply", watch=watch, say=say, compared=True, force=force, commit=commit, moved=moved, finish=_finish, detail=asked
+        selection, "apply", watch=watch, say=say, compared=True, force=force, commit=commit, moved=moved, finish=_finish,
+        detail=asked,
     ) as op:  # fmt: skip
-        if not work.met:
+        if not selection.met:
             op.begun, op.status = True, runs.verdict(fold(op.recorder.events).hosts)
         else:
             if saved is not None:
                 say("comparing with the saved plan")
                 _compare(op, saved)
-            vault.complete(work.target, work.office)
+            vault.complete(selection.target, selection.office)
             op.begun = True
             _play(op, op.recorder, check=False)
             op.status = runs.verdict(fold(op.recorder.events).hosts)
     return op.run
 
 
-def _asked(work: Work, saved: Mapping[str, Any] | None, force: bool) -> dict[str, Any]:
+def _asked(selection: Selection, saved: Mapping[str, Any] | None, force: bool) -> dict[str, Any]:
     """What the audit keeps of how it was asked for."""
     asked: dict[str, Any] = {"forced": True} if force else {}
     if saved is not None:
-        plans.refuse_other_pack(saved, work)
+        plans.refuse_other_pack(saved, selection)
         asked["plan"] = saved["digest"]
-    if work.reseller.former:  # role base shuts them out: who is still to be shut out where is read off the audit (access.py)
-        based = [host for host in work.hosts if "base" in work.pack.roles(work.office.hosts[host].kind, work.office.variant)]
-        asked["refuses"] = dict.fromkeys(work.reseller.former, based)
-        asked["revoked"] = {login: list(gone.keys) for login, gone in work.reseller.former.items()}
+    if selection.reseller.former:  # role base shuts them out: who is still to be shut out where is read off the audit (access.py)
+        based = [
+            host
+            for host in selection.hosts
+            if "base" in selection.pack.roles(selection.office.hosts[host].kind, selection.office.variant)
+        ]
+        asked["refuses"] = dict.fromkeys(selection.reseller.former, based)
+        asked["revoked"] = {login: list(gone.keys) for login, gone in selection.reseller.former.items()}
     return asked
 
 
 def _compare(op: Operation, saved: Mapping[str, Any]) -> None:
-    work = op.work
-    events = [Event("host_reached", host, detail={"address": address}) for host, address in work.met.items()]
+    selection = op.selection
+    events = [Event("host_reached", host, detail={"address": address}) for host, address in selection.met.items()]
     _play(op, events.append, check=True)
     now = fold(events)
-    fresh = Plan(now, plans.digest(work, now), work.office.pack, work.office.variant)
+    fresh = Plan(now, plans.digest(selection, now), selection.office.pack, selection.office.variant)
     if fresh.digest != saved["digest"]:
         raise Unverified(
             "the saved plan no longer holds; nothing was changed:\n  " + "\n  ".join(plans.differences(saved, fresh)[:20]),
-            hint=f"provisioner plan {work.target.office} --save FILE, and read it again",
+            hint=f"provisioner plan {selection.target.office} --save FILE, and read it again",
         )
 
 
 def _finish(op: Operation) -> None:
     """What an apply leaves beside its summary: how long it took, and the marks on the hosts."""
     if op.run.status in ("changed", "unchanged"):
-        journal.learn(op.work.target.state / "totals.json", _total_key(op.work, "apply"), op.run.tasks)
+        journal.learn(op.selection.target.state / "totals.json", _total_key(op.selection, "apply"), op.run.tasks)
     if op.lease and (untold := leave_marks(op)):
         op.say(f"{', '.join(untold)} could not be told what was applied: an older copy would not be refused there")

@@ -12,7 +12,7 @@ from provisioner import __version__, plays
 from provisioner.errors import BadInput, Unverified
 from provisioner.inventory.target import Target
 from provisioner.laptop.disk import write
-from provisioner.operation.selection import Work
+from provisioner.operation.selection import Selection
 from provisioner.runs import Run
 
 
@@ -44,11 +44,11 @@ class Plan:
         write(path, json.dumps(body, ensure_ascii=False, indent=1) + "\n")
 
 
-def digest(work: Work, run: Run) -> str:
+def digest(selection: Selection, run: Run) -> str:
     """SHA-256 of all that decides: dossier and pack as read, roles, version, and what each host would change."""
     parts = {
-        "dossier": work.office.model_dump_json(),
-        "pack": work.pack.model_dump_json(),
+        "dossier": selection.office.model_dump_json(),
+        "pack": selection.pack.model_dump_json(),
         "roles": plays.tree_digest(),
         "version": __version__,
         "hosts": {
@@ -79,18 +79,18 @@ def load(path: Path, target: Target) -> dict[str, Any]:
     return dict(saved)
 
 
-def refuse_other_pack(saved: Mapping[str, Any], work: Work) -> None:
+def refuse_other_pack(saved: Mapping[str, Any], selection: Selection) -> None:
     """Stop where a plan was made as if the dossier named another pack or variant than it does.
 
     Raises:
         Unverified: with the lines that would make it so.
     """
-    says = {"pack": work.office.pack, "variant": work.office.variant}
+    says = {"pack": selection.office.pack, "variant": selection.office.variant}
     other = [f"{word}: {saved[word]}" for word, name in says.items() if saved.get(word, name) != name]
     if other:
         raise Unverified(
-            f"the saved plan is one for {', '.join(other)}, which the dossier of {work.target.office} does not say",
-            hint=f"writing it there, then: provisioner plan {work.target.office} --save FILE",
+            f"the saved plan is one for {', '.join(other)}, which the dossier of {selection.target.office} does not say",
+            hint=f"writing it there, then: provisioner plan {selection.target.office} --save FILE",
         )
 
 

@@ -11,13 +11,15 @@ from provisioner.backup.lines import Accepted, Failed, PlaceDone, PlaceFailed, P
 from provisioner.backup.restore import offer, restore
 from provisioner.backup.talk import Talk, ask, conduct, keeper, listed, place_words, said
 from provisioner.operation import Listener, Operation
-from provisioner.operation.selection import Work
+from provisioner.operation.selection import Selection
 from provisioner.runs import Event, Run
 
 __all__ = ["accept", "ask", "keeper", "offer", "restore", "run"]
 
 
-def accept(work: Work, why: str, *, place: str = "", watch: Listener, say: Callable[[str], None], commit: bool = True) -> Run:
+def accept(
+    selection: Selection, why: str, *, place: str = "", watch: Listener, say: Callable[[str], None], commit: bool = True
+) -> Run:
     """A person says why snapshots are missing, or that a clock that looked odd is right: what is there now is what there is.
 
     Raises:
@@ -37,14 +39,14 @@ def accept(work: Work, why: str, *, place: str = "", watch: Listener, say: Calla
     words = ["accept", *place_words(place), "--why", why]
 
     def speak(_: Operation, host: str, talk: Talk) -> Iterator[Said]:
-        return said(work, host, work.met[host], words, talk)
+        return said(selection, host, selection.met[host], words, talk)
 
-    done = conduct(work, "backup accept", speak, heard, watch, say, commit=commit, asked={"why": why}, accepted=names)
-    memory.forget(work.target, names)
+    done = conduct(selection, "backup accept", speak, heard, watch, say, commit=commit, asked={"why": why}, accepted=names)
+    memory.forget(selection.target, names)
     return done
 
 
-def run(work: Work, *, place: str = "", watch: Listener, say: Callable[[str], None], commit: bool = True) -> Run:
+def run(selection: Selection, *, place: str = "", watch: Listener, say: Callable[[str], None], commit: bool = True) -> Run:
     """Back the office up now, to every place or to one; what became of each is an event.
 
     A place that lost what this side knows of is not written to: a new repository must not hide that the old one is gone.
@@ -67,27 +69,27 @@ def run(work: Work, *, place: str = "", watch: Listener, say: Callable[[str], No
         elif isinstance(line, Progress) and line.total:
             say(f"  {line.place}: {line.done / line.total:.0%} of {line.total / 1e6:,.0f} MB")
 
-    office = work.office.backup
+    office = selection.office.backup
     if office and not office.append_only and place != "disk":
-        over = f"provisioner backup place {work.target.office}"
+        over = f"provisioner backup place {selection.target.office}"
         say(f"! the second place lets this office's server delete what it keeps; the way over: {over}")
 
     def speak(op: Operation, host: str, talk: Talk) -> Iterator[Said]:
-        for words in _steps(work, place, _lost(op, host, place, talk)):
+        for words in _steps(selection, place, _lost(op, host, place, talk)):
             op.check()
-            yield from said(work, host, work.met[host], words, talk)
+            yield from said(selection, host, selection.met[host], words, talk)
 
-    return conduct(work, "backup", speak, heard, watch, say, commit=commit)
+    return conduct(selection, "backup", speak, heard, watch, say, commit=commit)
 
 
 def _lost(op: Operation, host: str, place: str, talk: Talk) -> list[str]:
     """Places that lost what this side knows of, each a failure of its own; empty when nothing is missing."""
-    known = memory.known(op.work.target)
+    known = memory.known(op.selection.target)
     if not any(known.values()):
         return []
-    seen = listed(op.work, host, place, talk)
+    seen = listed(op.selection, host, place, talk)
     found = memory.missing(known, seen)
-    office = f"{op.work.target.office}{' --lab' if op.work.target.lab else ''}"
+    office = f"{op.selection.target.office}{' --lab' if op.selection.target.lab else ''}"
     for name, lost in found.items():
         how = f"find out why, then: provisioner backup accept {office} --place {name} --why WHY"
         problem = f"{name}: {lost}; nothing was written there; {how}"
@@ -95,9 +97,9 @@ def _lost(op: Operation, host: str, place: str, talk: Talk) -> list[str]:
     return list(found)
 
 
-def _steps(work: Work, place: str, spared: Sequence[str]) -> list[list[str]]:
+def _steps(selection: Selection, place: str, spared: Sequence[str]) -> list[list[str]]:
     """The calls of the server's program: one for all, or one for each place that may be written to."""
     if not spared:
         return [["run", *place_words(place)]]
-    every = ["disk", *(["remote"] if work.office.backup else [])]
+    every = ["disk", *(["remote"] if selection.office.backup else [])]
     return [["run", "--place", name] for name in every if name not in spared and place in ("", name)]

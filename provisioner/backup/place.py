@@ -20,7 +20,7 @@ from provisioner.inventory.models import Backup
 from provisioner.inventory.placement import LAB_INTERNET
 from provisioner.inventory.target import Target, runtime_home
 from provisioner.operation import Listener, operation
-from provisioner.operation.selection import Work
+from provisioner.operation.selection import Selection
 from provisioner.place import DATA, KEYS, PACKAGES, PROGRAMS, files
 from provisioner.runs import Event
 from provisioner.secrets import rotation, vault
@@ -72,7 +72,7 @@ class Tidied(Answer):
     tidied: bool = False
 
 
-def prune(work: Work, *, accept: str = "", watch: Listener, say: Callable[[str], None], commit: bool = True) -> Tidied:
+def prune(selection: Selection, *, accept: str = "", watch: Listener, say: Callable[[str], None], commit: bool = True) -> Tidied:
     """Forget at the second place what the pack no longer keeps, and give back the room of what was forgotten before.
 
     With `accept`, a person says why snapshots are missing there, or why the newest is odd against the clock.
@@ -82,7 +82,7 @@ def prune(work: Work, *, accept: str = "", watch: Listener, say: Callable[[str],
         HostFailed, Unreachable, HostKeyChanged: nothing was forgotten.
         Busy: another verb of ours on this laptop works on the office.
     """
-    target = work.target
+    target = selection.target
     backup = _backup(target)
     if not backup.append_only:
         raise BadInput(
@@ -90,31 +90,31 @@ def prune(work: Work, *, accept: str = "", watch: Listener, say: Callable[[str],
             hint=f"provisioner backup place {target.office}, then append_only: true under backup: in the dossier",
         )
     asked = {"why": accept} if accept else {}
-    with operation(work, "backup prune", watch=watch, say=say, reaching=False, commit=commit, detail=asked) as op:
+    with operation(selection, "backup prune", watch=watch, say=say, reaching=False, commit=commit, detail=asked) as op:
         op.begun = True
-        vault.complete(target, work.office)
-        done = _ask(work, backup, accept)
+        vault.complete(target, selection.office)
+        done = _ask(selection, backup, accept)
         detail = {"diff": "", "place": "remote", "forgotten": done.forgotten, "snapshots": done.snapshots}
         op.recorder(Event("host_changed", keeper(target), "Forget and tidy at the second place", detail))
         op.status = "changed" if done.forgotten or done.tidied else "unchanged"
     return done
 
 
-def _ages(work: Work) -> dict[str, str]:
+def _ages(selection: Selection) -> dict[str, str]:
     """How long the office's pack keeps its nights, in restic's words."""
-    host = work.office.hosts[keeper(work.target)]
-    settings = work.pack.roles(host.kind, work.office.variant)["backup"].settings
+    host = selection.office.hosts[keeper(selection.target)]
+    settings = selection.pack.roles(host.kind, selection.office.variant)["backup"].settings
     return {word: str(value) for word, value in settings.items() if word.startswith("keep_within")}
 
 
-def _ask(work: Work, backup: Backup, accept: str) -> Tidied:
+def _ask(selection: Selection, backup: Backup, accept: str) -> Tidied:
     """One request to the place's own program, with the keeper's key."""
-    target = work.target
+    target = selection.target
     secrets = vault.read(target)
     host_key = secrets.lab["provider_host_key_public"] if target.lab else backup.host_key
     former = [text for name, text in sorted(secrets.backup.items()) if rotation.is_former(name)]
     request = {
-        "password": secrets.backup["password"], "former": former, "now": time.time(), "keep": _ages(work), "accept": accept,
+        "password": secrets.backup["password"], "former": former, "now": time.time(), "keep": _ages(selection), "accept": accept,
     }  # fmt: skip
     for left in runtime_home().glob(f"place-{target.id}-*"):  # of a process that was killed: it holds the keeper's key
         if not Path(f"/proc/{left.name.rpartition('-')[2]}").exists():

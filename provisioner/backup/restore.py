@@ -11,28 +11,30 @@ from provisioner.backup.talk import PROGRAM, WORK_IDLE_S, Talk, ask, conduct, fa
 from provisioner.errors import BadInput, HostFailed
 from provisioner.hosts.access import explain
 from provisioner.operation import Listener, Operation
-from provisioner.operation.selection import Work
+from provisioner.operation.selection import Selection
 from provisioner.runs import Event, Run
 
 
-def offer(work: Work, *, place: str = "", at: str = "", path: str = "", to: str = "", onto: str = "", watch: Listener) -> Offer:
+def offer(
+    selection: Selection, *, place: str = "", at: str = "", path: str = "", to: str = "", onto: str = "", watch: Listener
+) -> Offer:
     """What a restore would put back: the first place that has a fitting snapshot, unless one is named.
 
-    With `onto`, it goes into the folder `to` of that host of the office instead, which `work` must hold too.
+    With `onto`, it goes into the folder `to` of that host of the office instead, which `selection` must hold too.
 
     Raises:
         BadInput: no such snapshot, no such path in it.
         HostFailed: no place can be asked, or the disk is too small for it.
     """
-    asked = ask(work, place, watch)
+    asked = ask(selection, place, watch)
     usable = [one for one in asked if one.snapshots]
     if not usable:
         why = "; ".join(f"{one.name}: {one.problem or 'nothing was backed up there yet'}" for one in asked)
-        raise HostFailed(f"there is nothing to restore from: {why}", hint=f"provisioner backup run {work.target.office}")
+        raise HostFailed(f"there is nothing to restore from: {why}", hint=f"provisioner backup run {selection.target.office}")
     chosen, refused = None, None
     for one in usable:
         try:
-            chosen = choose(one.snapshots, at, work.office.timezone)
+            chosen = choose(one.snapshots, at, selection.office.timezone)
             break
         except BadInput as error:
             refused = refused or error
@@ -41,21 +43,21 @@ def offer(work: Work, *, place: str = "", at: str = "", path: str = "", to: str 
         raise refused
     words = ["restore", "--plan", "--place", chosen.place, "--snapshot", chosen.id]
     words += [*(["--path", path] if path else []), *(["--to", "/var/lib/office-backup/export" if onto else to] if to else [])]
-    host = keeper(work.target)
-    address = work.met[host]
+    host = keeper(selection.target)
+    address = selection.met[host]
     items: list[dict[str, Any]] = []
-    for line in said(work, host, address, words):
+    for line in said(selection, host, address, words):
         if isinstance(line, Failed):
-            raise failure(line, work)
+            raise failure(line, selection)
         if isinstance(line, Plan):
             items = [item.model_dump() for item in line.items]
     if onto:
         items = [item | {"target": f"{onto}:{to}", "replaces": False} for item in items]
-        _room(work, onto, to, sum(item["bytes"] for item in items))
+        _room(selection, onto, to, sum(item["bytes"] for item in items))
     return Offer(chosen, path, to, onto, items, [one.name for one in usable if one.name != chosen.place])
 
 
-def restore(work: Work, offered: Offer, *, watch: Listener, say: Callable[[str], None], commit: bool = True) -> Run:
+def restore(selection: Selection, offered: Offer, *, watch: Listener, say: Callable[[str], None], commit: bool = True) -> Run:
     """Put back what was offered; what fails leaves the host as it was.
 
     Raises:
@@ -84,9 +86,9 @@ def restore(work: Work, offered: Offer, *, watch: Listener, say: Callable[[str],
     )  # a tar is somewhat larger than what it holds
 
     def speak(_: Operation, host: str, talk: Talk) -> Iterator[Said]:
-        return carried(work, host, words, carry, talk) if carry else said(work, host, work.met[host], words, talk)
+        return carried(selection, host, words, carry, talk) if carry else said(selection, host, selection.met[host], words, talk)
 
-    return conduct(work, "restore", speak, heard, watch, say, commit=commit, asked=asked)
+    return conduct(selection, "restore", speak, heard, watch, say, commit=commit, asked=asked)
 
 
 @dataclass(frozen=True)
@@ -111,12 +113,12 @@ find "$part" -mindepth 1 -maxdepth 1 -exec sh -c '
 """
 
 
-def _room(work: Work, host: str, to: str, size: int) -> None:
+def _room(selection: Selection, host: str, to: str, size: int) -> None:
     """Stop where the other host has not the room, or when the folder cannot be one."""
     if not to.startswith("/"):
         raise BadInput(f"{to or 'no folder'} is no folder of {host}", hint="--to with a path that begins with /")
     near = 'path=$1; while [ ! -d "$path" ]; do path=$(dirname "$path"); done; df -B1 --output=avail "$path" | tail -n 1'
-    done = work.door.run(host, work.met[host], ["sudo", "-n", "sh", "-c", near, "sh", to])
+    done = selection.ssh.run(host, selection.met[host], ["sudo", "-n", "sh", "-c", near, "sh", to])
     told = done.stdout.strip()
     free = int(told) if told.isascii() and told.isdecimal() and len(told) < 20 else 0
     if size > free:
@@ -125,11 +127,11 @@ def _room(work: Work, host: str, to: str, size: int) -> None:
         )
 
 
-def carried(work: Work, host: str, words: Sequence[str], carry: Carry, talk: Talk) -> Iterator[Said]:
+def carried(selection: Selection, host: str, words: Sequence[str], carry: Carry, talk: Talk) -> Iterator[Said]:
     """The same as `said`, and what the program writes goes over this laptop's two connections into another host's folder."""
     unpack = ["sudo", "-n", "sh", "-c", _UNPACK, "unpack", carry.to, str(carry.most_bytes)]
-    there = work.door.command(carry.host, work.met[carry.host], unpack)
-    here = work.door.command(host, work.met[host], ["sudo", "-n", PROGRAM, *words])
+    there = selection.ssh.command(carry.host, selection.met[carry.host], unpack)
+    here = selection.ssh.command(host, selection.met[host], ["sudo", "-n", PROGRAM, *words])
     pipe, refused = subprocess.PIPE, bytearray()
     with (
         subprocess.Popen(here, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe) as giver,
@@ -152,7 +154,7 @@ def carried(work: Work, host: str, words: Sequence[str], carry: Carry, talk: Tal
     if talk.stopped:
         return
     if 255 in (giver.returncode, taker.returncode):
-        raise explain(host if giver.returncode == 255 else carry.host, "", work.door.user, refused.decode(errors="replace"))
+        raise explain(host if giver.returncode == 255 else carry.host, "", selection.ssh.user, refused.decode(errors="replace"))
     if taker.returncode and isinstance(last, Restored | Step):
         words = refused.decode(errors="replace").strip().splitlines() or ["it did not take it"]
         cause = f"{carry.host}: {words[-1][:400]}"

@@ -18,7 +18,7 @@ from provisioner.inventory.placement import services
 from provisioner.inventory.target import Target
 from provisioner.operation import Listener, Operation, operation
 from provisioner.operation.reaching import reach
-from provisioner.operation.selection import Work
+from provisioner.operation.selection import Selection
 from provisioner.runs import Event, Run
 
 PROGRAM = "/usr/local/sbin/office-backup"
@@ -62,14 +62,16 @@ class Talk:
             process.terminate()
 
 
-def meet(work: Work, watch: Listener) -> tuple[str, str]:
+def meet(selection: Selection, watch: Listener) -> tuple[str, str]:
     """The keeper and where it answers, as every other chosen host does."""
-    reach(work, watch)
-    for host in work.hosts:
-        if host not in work.met:
-            raise Unreachable(work.found[host].problem, hint=work.found[host].hint or f"is {host} switched on and plugged in?")
-    host = keeper(work.target)
-    return host, work.met[host]
+    reach(selection, watch)
+    for host in selection.hosts:
+        if host not in selection.met:
+            raise Unreachable(
+                selection.found[host].problem, hint=selection.found[host].hint or f"is {host} switched on and plugged in?"
+            )
+    host = keeper(selection.target)
+    return host, selection.met[host]
 
 
 def lines(host: str, stream: IO[bytes], beside: Mapping[IO[bytes], bytearray], idle_s: float) -> Iterator[Said]:
@@ -90,7 +92,7 @@ def lines(host: str, stream: IO[bytes], beside: Mapping[IO[bytes], bytearray], i
         raise Unreadable(f"{host} says what cannot be read: {error}", hint=UNREADABLE) from error
 
 
-def said(work: Work, host: str, address: str, words: Sequence[str], talk: Talk | None = None) -> Iterator[Said]:
+def said(selection: Selection, host: str, address: str, words: Sequence[str], talk: Talk | None = None) -> Iterator[Said]:
     """What the program says, as it says it. It stops when we go away: its standard input is our sign of life.
 
     Raises:
@@ -98,7 +100,7 @@ def said(work: Work, host: str, address: str, words: Sequence[str], talk: Talk |
         Unreachable, HostKeyChanged: the connection failed or broke.
         Unreadable: it says what cannot be read.
     """
-    command = work.door.command(host, address, ["sudo", "-n", PROGRAM, "--attached", *words])
+    command = selection.ssh.command(host, address, ["sudo", "-n", PROGRAM, "--attached", *words])
     talk = talk or Talk()
     complaints = bytearray()
     quick = words[0] == "list" or "--plan" in words
@@ -120,35 +122,35 @@ def said(work: Work, host: str, address: str, words: Sequence[str], talk: Talk |
         return
     stderr = complaints.decode(errors="replace")
     if process.returncode == 255:
-        raise explain(host, address, work.door.user, stderr)
+        raise explain(host, address, selection.ssh.user, stderr)
     if process.returncode not in (0, 1):
         last = (stderr.strip().splitlines() or ["no reason given"])[-1][:400]
         raise HostFailed(
             f"{host} makes no backups yet" if "not found" in last else f"office-backup broke on {host}: {last}",
-            hint=f"provisioner apply {work.target.office}",
+            hint=f"provisioner apply {selection.target.office}",
         )
 
 
-def ask(work: Work, place: str = "", watch: Listener = lambda _: None) -> list[Place]:
+def ask(selection: Selection, place: str = "", watch: Listener = lambda _: None) -> list[Place]:
     """All snapshots of every place, or of one; a place that cannot be asked says why.
 
     Raises:
         HostFailed: the host knows no such place, or makes no backups.
         Unreachable, HostKeyChanged: it gives no answer.
     """
-    host, _ = meet(work, watch)
-    found = listed(work, host, place)
-    missing = memory.missing(memory.known(work.target), found)
-    memory.remember(work.target, memory.newest(one for one in found if one.name not in missing))
+    host, _ = meet(selection, watch)
+    found = listed(selection, host, place)
+    missing = memory.missing(memory.known(selection.target), found)
+    memory.remember(selection.target, memory.newest(one for one in found if one.name not in missing))
     return [replace(one, problem=one.problem or missing.get(one.name, "")) for one in found]
 
 
-def listed(work: Work, host: str, place: str, talk: Talk | None = None) -> list[Place]:
+def listed(selection: Selection, host: str, place: str, talk: Talk | None = None) -> list[Place]:
     """What the server itself says of every place, or of one."""
     found = []
-    for line in said(work, host, work.met[host], ["list", *place_words(place)], talk):
+    for line in said(selection, host, selection.met[host], ["list", *place_words(place)], talk):
         if isinstance(line, Failed):
-            raise failure(line, work)
+            raise failure(line, selection)
         if isinstance(line, PlaceFailed):
             found.append(Place(line.place, line.cause))
         elif isinstance(line, Snapshots):
@@ -172,16 +174,16 @@ def place_words(place: str) -> list[str]:
     return ["--place", place] if place else []
 
 
-def failure(line: Failed, work: Work) -> BadInput | HostFailed:
+def failure(line: Failed, selection: Selection) -> BadInput | HostFailed:
     """What the program could not do, as an error."""
-    office = f"{work.target.office}{' --lab' if work.target.lab else ''}"
+    office = f"{selection.target.office}{' --lab' if selection.target.lab else ''}"
     if line.input:
         return BadInput(line.cause, hint=f"provisioner backup list {office}")
-    return HostFailed(f"{keeper(work.target)}: {line.cause}", hint=f"provisioner backup list {office}")
+    return HostFailed(f"{keeper(selection.target)}: {line.cause}", hint=f"provisioner backup list {office}")
 
 
 def conduct(
-    work: Work,
+    selection: Selection,
     verb: str,
     speak: Callable[[Operation, str, Talk], Iterator[Said]],
     heard: Callable[[Said, str], Iterator[Event]],
@@ -205,10 +207,12 @@ def conduct(
         asked: what the journal says of how it was asked for.
         accepted: places whose losses somebody has explained, filled by `heard`.
     """
-    with operation(work, verb, watch=watch, say=say, needs=work.hosts, commit=commit, detail=asked) as op:
-        host = keeper(work.target)
-        if host not in work.met:
-            raise HostFailed(work.found[host].problem, hint=f"provisioner runs show {work.target.office} {work.run_id}")
+    with operation(selection, verb, watch=watch, say=say, needs=selection.hosts, commit=commit, detail=asked) as op:
+        host = keeper(selection.target)
+        if host not in selection.met:
+            raise HostFailed(
+                selection.found[host].problem, hint=f"provisioner runs show {selection.target.office} {selection.run_id}"
+            )
         op.begun = True
         talk, held = Talk(), dict[str, dict[str, float]]()
         with op.stopping(talk.stop):
@@ -220,6 +224,6 @@ def conduct(
                     op.recorder(event)
         op.check()
         op.status = runs.verdict(runs.fold(op.recorder.events).hosts)
-        memory.remember(work.target, held)
+        memory.remember(selection.target, held)
         op.more |= {**({"held": held} if held else {}), **({"accepted": accepted} if accepted else {})}
     return op.run

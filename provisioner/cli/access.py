@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Voice, ask, confirm, lab_option, plug, shown, verb
+from provisioner.cli.common import Console, ask, confirm, lab_option, plug, shown, verb
 from provisioner.errors import BadInput
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def complete_technician(ctx: click.Context, param: click.Parameter, incomplete: 
 
     top = ctx.find_object(dict) or {}
     try:
-        known = workflow.reseller_of(Voice(False, ctx.params.get("inventory") or top.get("inventory")).inventory)
+        known = workflow.reseller_of(Console(False, ctx.params.get("inventory") or top.get("inventory")).inventory)
     except (ProvisionerError, OSError):
         return []
     return sorted(login for login in (*known.technicians, *known.former) if login.startswith(incomplete))
@@ -43,7 +43,7 @@ def complete_technician(ctx: click.Context, param: click.Parameter, incomplete: 
 @click.argument("office", metavar="[OFFICE]", required=False)
 @click.option("--look", is_flag=True, help="Ask the hosts of OFFICE what stands there.")
 @lab_option
-def list_(voice: Voice, office: str | None, look: bool, lab: bool) -> int:
+def list_(console: Console, office: str | None, look: bool, lab: bool) -> int:
     """Who may log in on the hosts of OFFICE, or of all offices of your reseller; who left; where that is yet to be done.
 
     Exits 5 when a host that was to be looked at gave no answer.
@@ -55,8 +55,8 @@ def list_(voice: Voice, office: str | None, look: bool, lab: bool) -> int:
     if (look or lab) and not office:
         raise BadInput("--look and --lab need an OFFICE", hint="provisioner access list OFFICE --look")
     if office and look:
-        plug(voice.target(office, lab))
-    inventory = open_inventory(voice.inventory)
+        plug(console.target(office, lab))
+    inventory = open_inventory(console.inventory)
     reseller = workflow.reseller_of(inventory.root, office or "")
     names = [office] if office else workflow.offices(inventory.root, reseller, ())
     left = {name: workflow.pending(Target(inventory.root, name, lab), reseller) for name in names}
@@ -76,15 +76,15 @@ def list_(voice: Voice, office: str | None, look: bool, lab: bool) -> int:
         words = ("login", "name", "left", "keys")
         rows = [(login, who["name"], "", "\n".join(who["keys"])) for login, who in here.items()]
         title = f"{reseller.name}: {len(here)} technicians, on the hosts of {office or f'{len(names)} offices'}"
-        voice.out.print(table(title, words, rows, whole=("login",)))
+        console.out.print(table(title, words, rows, whole=("login",)))
         if gone:
             rows = [(login, who["name"], who["left"], "\n".join(who["keys"])) for login, who in gone.items()]
-            voice.out.print(table("Who left", words, rows, whole=("login",)))
-        _show_pending(voice, left)
+            console.out.print(table("Who left", words, rows, whole=("login",)))
+        _show_pending(console, left)
         if seen:
-            _show_seen(voice, seen, here)
+            _show_seen(console, seen, here)
 
-    voice.result(data | ({"hosts": {told.host: _looked(told) for told in seen.told}} if seen else {}), human)
+    console.result(data | ({"hosts": {told.host: _looked(told) for told in seen.told}} if seen else {}), human)
     return code([seen]) if seen else 0
 
 
@@ -98,34 +98,34 @@ def _looked(told: "Told") -> dict[str, Any]:
     return _as_object(told) | {"who": dict(told.who), "strangers": list(told.strangers)}
 
 
-def _show_seen(voice: Voice, seen: "Office", here: dict[str, Any]) -> None:
+def _show_seen(console: Console, seen: "Office", here: dict[str, Any]) -> None:
     from rich.text import Text
 
     for told in seen.told:
         if not told.address:
-            voice.out.print(Text(f"✗ {told.host}: {shown(told.problem)}", "red"), soft_wrap=True)
+            console.out.print(Text(f"✗ {told.host}: {shown(told.problem)}", "red"), soft_wrap=True)
             continue
         let_in = [login for login, who in told.who.items() if who["open"] and who["keys"]]
-        voice.out.print(shown(f"{told.host}: lets in {', '.join(let_in) or 'nobody'}"), soft_wrap=True)
+        console.out.print(shown(f"{told.host}: lets in {', '.join(let_in) or 'nobody'}"), soft_wrap=True)
         for login, who in told.who.items():
             more = [key for key in who["keys"] if key not in here[login]["keys"]]
             if more:
-                voice.out.print(
+                console.out.print(
                     Text(shown(f"! {told.host}: {login} with a key of no file: {', '.join(more)}"), "yellow"), soft_wrap=True
                 )
         for login in told.strangers:
-            voice.out.print(Text(f"! {told.host}: nobody knows {shown(login)}, who is let in", "yellow"), soft_wrap=True)
-        _show_found(voice, told)
+            console.out.print(Text(f"! {told.host}: nobody knows {shown(login)}, who is let in", "yellow"), soft_wrap=True)
+        _show_found(console, told)
 
 
-def _show_pending(voice: Voice, left: dict[str, dict[str, list[str]]]) -> None:
+def _show_pending(console: Console, left: dict[str, dict[str, list[str]]]) -> None:
     from rich.text import Text
 
     for name, due in left.items():
         for login, hosts in due.items():
-            voice.out.print(Text(f"! {name}: {login} is yet to be shut out of {', '.join(hosts)}", "yellow"), soft_wrap=True)
+            console.out.print(Text(f"! {name}: {login} is yet to be shut out of {', '.join(hosts)}", "yellow"), soft_wrap=True)
     if left:
-        voice.out.print(Text("next: provisioner access revoke --pending (or apply the office)", "cyan"))
+        console.out.print(Text("next: provisioner access revoke --pending (or apply the office)", "cyan"))
 
 
 # -------------------------------------------------------------------------------------------- revoke
@@ -138,7 +138,7 @@ def _show_pending(voice: Voice, left: dict[str, dict[str, list[str]]]) -> None:
 @lab_option
 @yes_option
 @no_commit_option
-def revoke(voice: Voice, login: str | None, only: tuple[str, ...], late: bool, lab: bool, yes: bool, no_commit: bool) -> int:
+def revoke(console: Console, login: str | None, only: tuple[str, ...], late: bool, lab: bool, yes: bool, no_commit: bool) -> int:
     """LOGIN has left: write it down, and shut them out of every host of every office of your reseller, at once.
 
     Keys (wherever they stand), account, sudo, sessions, processes, cron and at jobs are found, named and ended; no file of
@@ -153,8 +153,8 @@ def revoke(voice: Voice, login: str | None, only: tuple[str, ...], late: bool, l
     if lab and len(only) != 1:
         raise BadInput("a lab is one office's", hint="provisioner access revoke LOGIN --lab --office OFFICE")
     if lab:
-        plug(voice.target(only[0], lab))
-    inventory = open_inventory(voice.inventory)
+        plug(console.target(only[0], lab))
+    inventory = open_inventory(console.inventory)
     reseller, me = _who(inventory, only, lab)
     names = workflow.offices(inventory.root, reseller, only)
     if login and not technicians.leaver(reseller, login, me):
@@ -170,8 +170,8 @@ def revoke(voice: Voice, login: str | None, only: tuple[str, ...], late: bool, l
     logins = [login] if login else list(reseller.former)
     keys = {one: technicians.keys_ever(inventory, reseller, one) for one in logins}
     jobs, others = workflow.jobs(inventory.root, names, logins, lab=lab, late=late)
-    voice.say(f"{_many(names)}, {sum(len(job.where) for job in jobs)} hosts")
-    workflow.revoke(jobs, keys, tell=lambda name, told: voice.say(_line(name, told)), commit=not no_commit)
+    console.say(f"{_many(names)}, {sum(len(job.where) for job in jobs)} hosts")
+    workflow.revoke(jobs, keys, tell=lambda name, told: console.say(_line(name, told)), commit=not no_commit)
     done = sorted([*(job.office for job in jobs), *others], key=lambda one: one.name)
     left = {job.office.name: sorted(t.host for t in job.office.told if t.state != "refused") for job in jobs}
     left = {name: hosts for name, hosts in left.items() if hosts}
@@ -180,7 +180,7 @@ def revoke(voice: Voice, login: str | None, only: tuple[str, ...], late: bool, l
         "offices": {one.name: _office(one) for one in done}, "pending": left,
         "rotate": [one.name for one in done],
     }  # fmt: skip
-    voice.result(data, lambda: _show_revoked(voice, done, logins, lab))
+    console.result(data, lambda: _show_revoked(console, done, logins, lab))
     return code(done)
 
 
@@ -191,12 +191,12 @@ def revoke(voice: Voice, login: str | None, only: tuple[str, ...], late: bool, l
 )
 @yes_option
 @no_commit_option
-def admit(voice: Voice, login: str, key_file: Path | None, yes: bool, no_commit: bool) -> int:
+def admit(console: Console, login: str, key_file: Path | None, yes: bool, no_commit: bool) -> int:
     """LOGIN, who had left, works here again: write it down by name; the next apply lets them in, with this key alone."""
     from provisioner import access as workflow
     from provisioner.inventory import open_inventory
 
-    inventory = open_inventory(voice.inventory)
+    inventory = open_inventory(console.inventory)
     reseller = workflow.reseller_of(inventory.root)
     text = key_file.read_text(encoding="utf-8", errors="replace") if key_file else ""
     if "PRIVATE KEY" in text:
@@ -206,8 +206,8 @@ def admit(voice: Voice, login: str, key_file: Path | None, yes: bool, no_commit:
     after = workflow.admit(inventory.root, reseller, login, [text.strip()] if text else [], commit=not no_commit)
     keys = _fingerprints(after.technicians[login].keys)
     data = {"admitted": login, "reseller": after.name, "keys": keys, "readmitted": after.technicians[login].readmitted}
-    voice.result(
-        data, lambda: voice.out.print(shown(f"{login} is admitted again; next: provisioner apply OFFICE"), soft_wrap=True)
+    console.result(
+        data, lambda: console.out.print(shown(f"{login} is admitted again; next: provisioner apply OFFICE"), soft_wrap=True)
     )
     return 0
 
@@ -273,41 +273,41 @@ def _as_object(told: "Told") -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _show_found(voice: Voice, told: "Told") -> None:
+def _show_found(console: Console, told: "Told") -> None:
     from rich.text import Text
 
     for thing in told.found:
         about = f"  {shown(thing['about'])}" if thing["about"] else ""
-        voice.out.print(Text(f"  - {thing['login']}: {thing['what']} {shown(thing['where'])}{about}", "yellow"), soft_wrap=True)
+        console.out.print(Text(f"  - {thing['login']}: {thing['what']} {shown(thing['where'])}{about}", "yellow"), soft_wrap=True)
     for line in told.look_at:
-        voice.out.print(Text(f"  ! look at it: {shown(line)}", "yellow"), soft_wrap=True)
+        console.out.print(Text(f"  ! look at it: {shown(line)}", "yellow"), soft_wrap=True)
 
 
-def _show_revoked(voice: Voice, done: "Sequence[Office]", logins: Sequence[str], lab: bool) -> None:
+def _show_revoked(console: Console, done: "Sequence[Office]", logins: Sequence[str], lab: bool) -> None:
     from rich.text import Text
 
     option = " --lab" if lab else ""
     count = 0
     for one in done:
         if one.problem:
-            voice.out.print(Text(f"✗ {one.name}: {shown(one.problem)}", "red"), soft_wrap=True)
+            console.out.print(Text(f"✗ {one.name}: {shown(one.problem)}", "red"), soft_wrap=True)
         for told in one.told:
             good = told.state == "refused"
             count += good
             said = f"{_SAID[told.state]}{f': {told.problem}' if told.problem else ''}"
             style = "green" if good else "red"
-            voice.out.print(Text.assemble((f"{one.name} {told.host}  ", "bold"), (shown(said), style)), soft_wrap=True)
-            _show_found(voice, told)
+            console.out.print(Text.assemble((f"{one.name} {told.host}  ", "bold"), (shown(said), style)), soft_wrap=True)
+            _show_found(console, told)
     total = sum(len(one.told) for one in done)
-    voice.out.print(Text(f"{', '.join(logins)}: shut out of {count} of {total} hosts", "bold"))
+    console.out.print(Text(f"{', '.join(logins)}: shut out of {count} of {total} hosts", "bold"))
     if count < total:
         office = f" --office {done[0].name}" if lab else ""
-        voice.out.print(Text(f"the others later: provisioner access revoke{office}{option} --pending", "cyan"))
+        console.out.print(Text(f"the others later: provisioner access revoke{office}{option} --pending", "cyan"))
     for one in done:
         if one.told:
-            voice.out.print(Text(f"what they knew of it: provisioner access rotate {one.name}{option}", "cyan"))
+            console.out.print(Text(f"what they knew of it: provisioner access rotate {one.name}{option}", "cyan"))
     if lab:
-        voice.out.print(Text("the inventory still has them: the next apply --lab lets them in again", "dim"))
+        console.out.print(Text("the inventory still has them: the next apply --lab lets them in again", "dim"))
 
 
 # -------------------------------------------------------------------------------------------- rotate
@@ -323,7 +323,7 @@ def _show_revoked(voice: Voice, done: "Sequence[Office]", logins: Sequence[str],
 @yes_option
 @no_commit_option
 def rotate(
-    voice: Voice, office: str | None, only_list: bool, backup_key: bool, passphrase: bool, passphrase_stdin: bool, lab: bool,
+    console: Console, office: str | None, only_list: bool, backup_key: bool, passphrase: bool, passphrase_stdin: bool, lab: bool,
     yes: bool, no_commit: bool,
 ) -> None:  # fmt: skip
     """The secrets of OFFICE that whoever had the inventory could read: new where that is safe, a list of the rest.
@@ -335,14 +335,14 @@ def rotate(
     if bool(office) == passphrase:
         raise BadInput("an OFFICE, or --passphrase", hint="provisioner access rotate OFFICE")
     if not office:
-        _passphrase(voice, passphrase_stdin, no_commit)
+        _passphrase(console, passphrase_stdin, no_commit)
         return
-    target = voice.target(office, lab)
+    target = console.target(office, lab)
     listed = secrets.known(target, lab=lab)
     ours, theirs = [one for one in listed if not one.how], [one for one in listed if one.how]
     if not yes and not only_list:
         for one in ours:
-            voice.say(f"  {one.name}: {one.what}")
+            console.say(f"  {one.name}: {one.what}")
         if not confirm(shown(f"Make these {len(ours)} secrets of {office} new?")):
             raise click.exceptions.Abort
     names = [] if only_list else secrets.rotate(target, backup_key=backup_key, commit=not no_commit)
@@ -354,33 +354,33 @@ def rotate(
     data = {"office": office, "lab": lab, "rotated": names, "by_hand": by_hand, "next": after}
     if only_list:
         data["rotates"] = [one.name for one in ours]
-    voice.result(data, lambda: _show_rotated(voice, names or ours, theirs, after))
+    console.result(data, lambda: _show_rotated(console, names or ours, theirs, after))
 
 
-def _show_rotated(voice: Voice, names: "Sequence[str | Secret]", theirs: "Sequence[Secret]", after: str) -> None:
+def _show_rotated(console: Console, names: "Sequence[str | Secret]", theirs: "Sequence[Secret]", after: str) -> None:
     from rich.text import Text
 
     for one in names:
         said = f"new: {one}" if isinstance(one, str) else f"to be rotated: {one.name} ({one.what})"
-        voice.out.print(Text(said, "green"))
-    voice.out.print(Text("\nby hand:", "bold"))
+        console.out.print(Text(said, "green"))
+    console.out.print(Text("\nby hand:", "bold"))
     for left in theirs:
-        voice.out.print(Text.assemble((f"  {left.name}", "yellow"), shown(f" ({left.what}): {left.how}")), soft_wrap=True)
-    voice.out.print(Text(f"\nnext: {after}", "cyan"))
+        console.out.print(Text.assemble((f"  {left.name}", "yellow"), shown(f" ({left.what}): {left.how}")), soft_wrap=True)
+    console.out.print(Text(f"\nnext: {after}", "cyan"))
 
 
-def _passphrase(voice: Voice, from_stdin: bool, no_commit: bool) -> None:
+def _passphrase(console: Console, from_stdin: bool, no_commit: bool) -> None:
     from provisioner.cli.secrets import passphrase_line
     from provisioner.errors import Locked
     from provisioner.laptop import git
     from provisioner.secrets import passphrase
 
-    if not passphrase.unlocked(voice.inventory):  # before anybody types one
+    if not passphrase.unlocked(console.inventory):  # before anybody types one
         raise Locked("the inventory is locked", hint="provisioner unlock")
     new = passphrase_line() if from_stdin else ask("New passphrase", "--passphrase-stdin", secret=True)
     if not from_stdin and ask("Once more", "--passphrase-stdin", secret=True) != new:
         raise BadInput("the two were not the same", hint="once more")
-    files: list[Path] = passphrase.change_passphrase(voice.inventory, new)
-    commit = None if no_commit else git.commit(voice.inventory, files, "the inventory's passphrase is another")
+    files: list[Path] = passphrase.change_passphrase(console.inventory, new)
+    commit = None if no_commit else git.commit(console.inventory, files, "the inventory's passphrase is another")
     data = {"passphrase": "changed", "offices": len(files) - 1, "commit": commit}
-    voice.result(data, lambda: click.echo(f"the passphrase is another, for {len(files) - 1} offices; tell your colleagues"))
+    console.result(data, lambda: click.echo(f"the passphrase is another, for {len(files) - 1} offices; tell your colleagues"))

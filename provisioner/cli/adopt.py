@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Voice, ask, confirm, lab_option, office_argument, plug, shown, verb
+from provisioner.cli.common import Console, ask, confirm, lab_option, office_argument, plug, shown, verb
 from provisioner.errors import BadInput, ProvisionerError, Unreachable
 from provisioner.laptop.clock import SAID_S, span
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--replace-key", is_flag=True, help="The machine was reinstalled: pin its new key in place of the old.")
 @lab_option
 def adopt(
-    voice: Voice, office: str, host: str, at: str | None, user: str | None, password_stdin: bool, key: Path | None,
+    console: Console, office: str, host: str, at: str | None, user: str | None, password_stdin: bool, key: Path | None,
     fingerprint: str | None, yes: bool, replace_key: bool, lab: bool,
 ) -> int:  # fmt: skip
     """First contact with the machines of OFFICE, or with HOST alone.
@@ -35,13 +35,13 @@ def adopt(
     lists what the machine holds, and makes your account with your key and sudo.
     """
     from provisioner import adopt as workflow
-    from provisioner.hosts.access import Door
+    from provisioner.hosts.access import SshAccess
     from provisioner.hosts.keys import technician_key
     from provisioner.inventory import open_inventory
     from provisioner.operation.lock import alone
     from provisioner.operation.selection import technician
 
-    target = voice.target(office, lab)
+    target = console.target(office, lab)
     dossier = open_inventory(target.inventory).office(office)
     if host and host not in dossier.hosts:
         raise BadInput(f"{office} has no host {host!r}", hint=f"its hosts: {', '.join(dossier.hosts)}")
@@ -51,12 +51,12 @@ def adopt(
         raise BadInput("--password-stdin leaves nobody to accept the key", hint="give --fingerprint SHA256:…, or --yes")
     plug(target)
     login, name, _ = technician(target)
-    door = Door(target, login, technician_key(target))
+    ssh = SshAccess(target, login, technician_key(target))
     sticker = workflow.blank_login(target) if not user else None
     password = sys.stdin.readline().rstrip("\n") if password_stdin else None
     with alone(target):
         hosts = [host] if host else list(dossier.hosts)
-        voice.say(f"looking for {', '.join(hosts)} on {dossier.lan.network}") if not at else None
+        console.say(f"looking for {', '.join(hosts)} on {dossier.lan.network}") if not at else None
         where = {host: at} if at else workflow.find(dossier, hosts)
         result: dict[str, dict[str, Any]] = {}
         code = 0
@@ -68,45 +68,45 @@ def adopt(
                         hint="is it on, and on this network? or give --at ADDRESS",
                     )
                 result[one] = _one(
-                    voice, one, where[one], door=door, name=name, user=user, password=password, sticker=sticker, key=key,
+                    console, one, where[one], ssh=ssh, name=name, user=user, password=password, sticker=sticker, key=key,
                     fingerprint=fingerprint, yes=yes, replace=replace_key, dossier=dossier,
                 )  # fmt: skip
             except ProvisionerError as error:
                 if host:
                     raise
-                voice.err.print(shown(f"✗ {error}"), style="red", soft_wrap=True)
+                console.err.print(shown(f"✗ {error}"), style="red", soft_wrap=True)
                 if error.hint:
-                    voice.err.print(shown(f"  try: {error.hint}"), style="cyan", soft_wrap=True)
+                    console.err.print(shown(f"  try: {error.hint}"), style="cyan", soft_wrap=True)
                 result[one] = {"status": "failed", "error": str(error), "hint": error.hint}
                 code = min((code, error.exit_code), key=[6, 4, 5, 7, 2, 0].index) if code else error.exit_code
-        door.close()
+        ssh.close()
     lab_word = " --lab" if lab else ""
 
     def human() -> None:
-        voice.out.print(
+        console.out.print(
             f"next: provisioner plan {office}{lab_word}" if not code else f"again: provisioner adopt {office}{lab_word}"
         )
 
-    voice.result({"office": office, "verb": "adopt", "lab": lab, "hosts": result}, human)
+    console.result({"office": office, "verb": "adopt", "lab": lab, "hosts": result}, human)
     return code
 
 
-def _one(voice: Voice, host: str, address: str, *, door: Any, name: str, dossier: Any, **given: Any) -> dict[str, Any]:
+def _one(console: Console, host: str, address: str, *, ssh: Any, name: str, dossier: Any, **given: Any) -> dict[str, Any]:
     from provisioner import adopt as workflow
     from provisioner.hosts.lookup import locate
     from provisioner.hosts.pins import fingerprint as fingerprint_of
     from provisioner.hosts.pins import pinned
     from provisioner.operation.reaching import remember
 
-    target = door.target
+    target = ssh.target
     contact, known = workflow.meet(target, host, address, replace=given["replace"])
     with contact:
         print_ = fingerprint_of(contact.key)
-        if known and locate(door, {host: [address]})[host].address:
+        if known and locate(ssh, {host: [address]})[host].address:
             remember(target, {host: address})
-            voice.say(f"✓ {host} is adopted already, at {address}")
+            console.say(f"✓ {host} is adopted already, at {address}")
             return {"status": "already", "address": address, "fingerprint": print_}
-        voice.say(f"{host} at {address} shows the key {contact.key.split()[0]} {print_}")
+        console.say(f"{host} at {address} shows the key {contact.key.split()[0]} {print_}")
         if given["fingerprint"] and given["fingerprint"] != print_:
             raise _wrong_key(host, address, print_, given["fingerprint"])
         if (
@@ -131,13 +131,13 @@ def _one(voice: Voice, host: str, address: str, *, door: Any, name: str, dossier
             )
         holding = workflow.look(contact, host, user)
         workflow.refuse_wrong_machine(dossier, host, address, holding)
-        _tell(voice, host, holding)
+        _tell(console, host, holding)
         if not given["yes"] and (holding.people or holding.holds) and not confirm(f"Go on with {host}?"):
             raise BadInput(f"{host}: left as it was")
-        workflow.take_in(door, contact, host, name)
+        workflow.take_in(ssh, contact, host, name)
     remember(target, {host: address})
     assert host in pinned(target)
-    voice.say(f"✓ {host} is adopted: {door.user} logs in with a key, sudo asks nothing")
+    console.say(f"✓ {host} is adopted: {ssh.user} logs in with a key, sudo asks nothing")
     return {"status": "adopted", "address": address, "fingerprint": print_, "found": _found(holding)}
 
 
@@ -159,12 +159,12 @@ def _found(holding: "Holding") -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _tell(voice: Voice, host: str, holding: "Holding") -> None:
+def _tell(console: Console, host: str, holding: "Holding") -> None:
     people = ", ".join(holding.people) or "nobody"
-    voice.say(f"  {host} runs {holding.system}, calls itself {holding.name}, has {holding.free_kib // 1048576} GiB free")
-    voice.say(f"  accounts besides this login: {people}; {holding.home_kib // 1024} MiB in /home")
-    voice.say(f"  listens on: {', '.join(map(str, holding.ports)) or 'nothing known'}")
+    console.say(f"  {host} runs {holding.system}, calls itself {holding.name}, has {holding.free_kib // 1048576} GiB free")
+    console.say(f"  accounts besides this login: {people}; {holding.home_kib // 1024} MiB in /home")
+    console.say(f"  listens on: {', '.join(map(str, holding.ports)) or 'nothing known'}")
     if abs(holding.ahead_s) > SAID_S:
-        voice.say(f"  ! its clock is {span(holding.ahead_s)} this laptop's")
+        console.say(f"  ! its clock is {span(holding.ahead_s)} this laptop's")
     if holding.holds:
-        voice.say(f"  holds: {', '.join(holding.holds)}")
+        console.say(f"  holds: {', '.join(holding.holds)}")

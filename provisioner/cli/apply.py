@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Voice, confirm, lab_option, office_argument, plug, shown, terminal, verb
+from provisioner.cli.common import Console, confirm, lab_option, office_argument, plug, shown, terminal, verb
 from provisioner.errors import BadInput
 
 if TYPE_CHECKING:
     from provisioner.apply.plans import Plan
-    from provisioner.operation.selection import Work
+    from provisioner.operation.selection import Selection
     from provisioner.runs import Run
 
 host_option = click.option("--host", "hosts", multiple=True, metavar="HOST", help="Only this host (may be given again).")
@@ -40,23 +40,23 @@ def exit_code(run: "Run", *, planning: bool, audit_differs: bool = False) -> int
     return next(code for code in WORST_FIRST if code in codes)
 
 
-def as_object(run: "Run", work: "Work", **more: Any) -> dict[str, Any]:
+def as_object(run: "Run", selection: "Selection", **more: Any) -> dict[str, Any]:
     """What `--json` prints for a plan or an apply."""
     keys = ("ok", "changed", "failed", "unreachable", "skipped")
     data: dict[str, Any] = {
-        "office": work.target.office,
+        "office": selection.target.office,
         "verb": run.verb,
         "run": run.id,
         "status": run.status,
-        "lab": work.target.lab,
+        "lab": selection.target.lab,
         "technician": run.technician,
         "hosts": {name: {key: host.counts[key] for key in keys} for name, host in sorted(run.hosts.items())},
-        "not_adopted": work.not_adopted,
+        "not_adopted": selection.not_adopted,
         "problems": {
             name: {"task": host.problem_task, "problem": host.problem} for name, host in sorted(run.hosts.items()) if host.problem
         },
         "notes": {name: host.notes for name, host in sorted(run.hosts.items()) if host.notes},
-        "journal": str(work.target.journals / f"{run.id}.jsonl"),
+        "journal": str(selection.target.journals / f"{run.id}.jsonl"),
     }
     return data | more
 
@@ -70,7 +70,7 @@ def as_object(run: "Run", work: "Work", **more: Any) -> dict[str, Any]:
 @lab_option
 @force_option
 def plan(
-    voice: Voice, office: str, hosts: tuple[str, ...], save: Path | None, pack: str, variant: str, lab: bool, force: bool
+    console: Console, office: str, hosts: tuple[str, ...], save: Path | None, pack: str, variant: str, lab: bool, force: bool
 ) -> int:
     """Say what `apply` would change on OFFICE, host by host, with diffs. Changes nothing.
 
@@ -80,34 +80,34 @@ def plan(
     """
     from provisioner.operation.selection import prepare
 
-    target = voice.target(office, lab)
+    target = console.target(office, lab)
     plug(target)
-    work = prepare(target, hosts, pack=pack, variant=variant)
-    found = _plan(voice, work, force)
+    selection = prepare(target, hosts, pack=pack, variant=variant)
+    found = _plan(console, selection, force)
     if save:
         found.save(save, target)
     changes = {name: [{"task": c.task, "diff": c.diff} for c in host.changes] for name, host in sorted(found.run.hosts.items())}
     code = exit_code(found.run, planning=True, audit_differs=bool(found.audit_differs))
-    moved = {} if work.dropped is None else {"pack": found.pack, "variant": found.variant, "dropped": work.dropped}
+    moved = {} if selection.dropped is None else {"pack": found.pack, "variant": found.variant, "dropped": selection.dropped}
 
     def human() -> None:
-        show_plan(voice, found, work)
-        if save and work.dropped is None:
-            voice.say(f"saved: provisioner apply {office}{' --lab' if lab else ''} --plan {save}")
+        show_plan(console, found, selection)
+        if save and selection.dropped is None:
+            console.say(f"saved: provisioner apply {office}{' --lab' if lab else ''} --plan {save}")
 
-    voice.result(
-        as_object(found.run, work, digest=found.digest, changes=changes, audit_differs=found.audit_differs, **moved), human
+    console.result(
+        as_object(found.run, selection, digest=found.digest, changes=changes, audit_differs=found.audit_differs, **moved), human
     )
     return code
 
 
-def _plan(voice: Voice, work: "Work", force: bool) -> "Plan":
+def _plan(console: Console, selection: "Selection", force: bool) -> "Plan":
     from provisioner import apply as workflow
     from provisioner.cli.progress import Watch
 
-    watch = Watch(voice, f"plan {work.target.office}", workflow.expected_tasks(work, "plan"))
+    watch = Watch(console, f"plan {selection.target.office}", workflow.expected_tasks(selection, "plan"))
     with watch.showing():
-        return workflow.plan(work, watch=watch, say=voice.say, force=force)
+        return workflow.plan(selection, watch=watch, say=console.say, force=force)
 
 
 @verb("apply")
@@ -122,7 +122,7 @@ def _plan(voice: Voice, work: "Work", force: bool) -> "Plan":
 @force_option
 @click.option("--no-commit", is_flag=True, help="Leave the run's summary uncommitted.")
 def apply(
-    voice: Voice,
+    console: Console,
     office: str,
     hosts: tuple[str, ...],
     saved: Path | None,
@@ -140,76 +140,77 @@ def apply(
     from provisioner.cli.progress import Watch
     from provisioner.operation.selection import prepare
 
-    target = voice.target(office, lab)
+    target = console.target(office, lab)
     known = plans.load(saved, target) if saved else None
-    if not yes and not saved and (voice.as_json or not terminal()):
+    if not yes and not saved and (console.as_json or not terminal()):
         raise BadInput(
             "apply would ask before it changes anything, and nobody is there to answer",
             hint="give --yes, or --plan FILE",
         )
     plug(target)
-    work = prepare(target, hosts)
+    selection = prepare(target, hosts)
     if not yes and not saved:
-        found = _plan(voice, work, force)
-        show_plan(voice, found, work)
+        found = _plan(console, selection, force)
+        show_plan(console, found, selection)
         code = exit_code(found.run, planning=True)
         if code not in (0, 3) or (code == 0 and not found.run.changed):
             return code
         if not confirm(f"Apply these {found.run.changed} changes?"):
-            voice.say("nothing was changed")
+            console.say("nothing was changed")
             return 3
-        work = prepare(target, hosts)
-    watch = Watch(voice, f"apply {office}", workflow.expected_tasks(work, "apply"))
+        selection = prepare(target, hosts)
+    watch = Watch(console, f"apply {office}", workflow.expected_tasks(selection, "apply"))
     with watch.showing():
-        run = workflow.apply(work, watch=watch, say=voice.say, saved=known, force=force, commit=not no_commit)
-    voice.result(as_object(run, work), lambda: show_run(voice, run, work))
+        run = workflow.apply(selection, watch=watch, say=console.say, saved=known, force=force, commit=not no_commit)
+    console.result(as_object(run, selection), lambda: show_run(console, run, selection))
     return exit_code(run, planning=False)
 
 
-def show_plan(voice: Voice, found: "Plan", work: "Work") -> None:
+def show_plan(console: Console, found: "Plan", selection: "Selection") -> None:
     """The plan for a person: per host the changes with their diffs, then one line that says it all."""
     from rich.text import Text
 
     for name, host in sorted(found.run.hosts.items()):
-        kind = work.office.hosts[name].kind.value if name in work.office.hosts else ""
+        kind = selection.office.hosts[name].kind.value if name in selection.office.hosts else ""
         head = f"{len(host.changes)} changes" if host.changes else "nothing to change"
         if host.problem:
             head = "could not be asked" if host.counts["unreachable"] else "failed"
-        voice.out.print(Text.assemble((f"\n{name}", "bold"), f"  {kind}  ", (head, "yellow" if host.changes else "green")))
+        console.out.print(Text.assemble((f"\n{name}", "bold"), f"  {kind}  ", (head, "yellow" if host.changes else "green")))
         if host.problem:
-            voice.out.print(Text(shown(f"  {host.problem}"), "red"), soft_wrap=True)
+            console.out.print(Text(shown(f"  {host.problem}"), "red"), soft_wrap=True)
         for change in host.changes:
-            voice.out.print(Text.assemble(("  ~ ", "yellow"), shown(change.task)), soft_wrap=True)
+            console.out.print(Text.assemble(("  ~ ", "yellow"), shown(change.task)), soft_wrap=True)
             for line in change.diff.splitlines():
                 style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "dim")
-                voice.out.print(Text(f"      {shown(line)}", style), soft_wrap=True)
-    voice.out.print()
-    for name, gone in (work.dropped or {}).items():
+                console.out.print(Text(f"      {shown(line)}", style), soft_wrap=True)
+    console.out.print()
+    for name, gone in (selection.dropped or {}).items():
         said = f"{name}: no longer in the pack: {', '.join(gone)} (stays installed, its ports are closed)"
-        voice.out.print(Text(said, "yellow"), soft_wrap=True)
-    _left_out(voice, work)
+        console.out.print(Text(said, "yellow"), soft_wrap=True)
+    _left_out(console, selection)
     hosts = sum(bool(host.changes) for host in found.run.hosts.values())
     last = f"{found.run.changed} changes on {hosts} host{'s' * (hosts > 1)}" if found.run.changed else "nothing to change"
-    where = f"{work.target.office}{' (lab)' if work.target.lab else ''}"
-    where += "" if work.dropped is None else f", as if it had pack: {found.pack}, variant: {found.variant}"
-    voice.out.print(Text.assemble((f"plan of {where}: ", "bold"), last))
-    voice.out.print(Text(f"digest {found.digest}", "dim"))
+    where = f"{selection.target.office}{' (lab)' if selection.target.lab else ''}"
+    where += "" if selection.dropped is None else f", as if it had pack: {found.pack}, variant: {found.variant}"
+    console.out.print(Text.assemble((f"plan of {where}: ", "bold"), last))
+    console.out.print(Text(f"digest {found.digest}", "dim"))
 
 
-def _left_out(voice: Voice, work: "Work") -> None:
+def _left_out(console: Console, selection: "Selection") -> None:
     from rich.text import Text
 
-    if work.not_adopted:
-        lab = " --lab" if work.target.lab else ""
-        voice.out.print(
+    if selection.not_adopted:
+        lab = " --lab" if selection.target.lab else ""
+        console.out.print(
             Text(
-                f"not adopted, so left out: {', '.join(work.not_adopted)} (provisioner adopt {work.target.office}{lab})",
+                f"not adopted, so left out: {', '.join(selection.not_adopted)}"
+                f" (provisioner adopt {selection.target.office}{lab})",
                 "yellow",
             )
         )
 
 
-def show_run(voice: Voice, run: "Run", work: "Work | None" = None) -> None:
+def show_run(console: Console, run: "Run", selection: "Selection | None" = None) -> None:
     """The end of a run for a person: counts, then what failed, where the journal lies, and what to type next."""
     from rich.table import Table
     from rich.text import Text
@@ -226,25 +227,25 @@ def show_run(voice: Voice, run: "Run", work: "Work | None" = None) -> None:
             Text(name, colour),
             *(str(host.counts[key]) for key in ("ok", "changed", "failed", "unreachable", "skipped")),
         )
-    voice.out.print(table)
+    console.out.print(table)
     for name, host in sorted(run.hosts.items()):
         if host.problem:
             where = f" at “{host.problem_task}”" if host.problem_task else ""
-            voice.out.print(Text(f"\n✗ {name}{shown(where)}", "bold red"), soft_wrap=True)
+            console.out.print(Text(f"\n✗ {name}{shown(where)}", "bold red"), soft_wrap=True)
             for line in host.problem.splitlines()[:12]:
-                voice.out.print(Text(f"  {shown(line)}", "red"), soft_wrap=True)
+                console.out.print(Text(f"  {shown(line)}", "red"), soft_wrap=True)
     for name, host in sorted(run.hosts.items()):
         for note in host.notes:
-            voice.out.print(Text(f"! {name}: {shown(note)}", "yellow"), soft_wrap=True)
+            console.out.print(Text(f"! {name}: {shown(note)}", "yellow"), soft_wrap=True)
     took = f" in {seconds(run.finished - run.started)}" if run.finished else ""
     words = {"changed": "done", "unchanged": "done, nothing had to change"}.get(run.status, run.status)
     good = run.status in ("changed", "unchanged")
-    voice.out.print(
+    console.out.print(
         Text.assemble(f"{run.verb} {run.office}{' (lab)' if run.lab else ''}: ", (words, "green" if good else "red"), took)
     )
-    if work:
-        _left_out(voice, work)
+    if selection:
+        _left_out(console, selection)
         if not good:
-            lab = " --lab" if work.target.lab else ""
-            voice.out.print(Text(f"journal: {work.target.journals / (run.id + '.jsonl')}", "dim"), soft_wrap=True)
-            voice.out.print(Text(f"try:     provisioner apply {run.office}{lab}", "cyan"), soft_wrap=True)
+            lab = " --lab" if selection.target.lab else ""
+            console.out.print(Text(f"journal: {selection.target.journals / (run.id + '.jsonl')}", "dim"), soft_wrap=True)
+            console.out.print(Text(f"try:     provisioner apply {run.office}{lab}", "cyan"), soft_wrap=True)

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Voice, confirm, lab_option, office_argument, plug, shown, terminal, verb
+from provisioner.cli.common import Console, confirm, lab_option, office_argument, plug, shown, terminal, verb
 from provisioner.errors import BadInput, HostFailed
 
 if TYPE_CHECKING:
     from provisioner.backup.snapshots import Offer, Place
-    from provisioner.operation.selection import Work
+    from provisioner.operation.selection import Selection
     from provisioner.runs import Run
 
 backup = click.Group("backup", help="The office's backups: list, run, restore; what the second place needs.")
@@ -26,19 +26,19 @@ def megabytes(size: int) -> str:
 @office_argument
 @place_option
 @lab_option
-def list_(voice: Voice, office: str, place: str | None, lab: bool) -> int:
+def list_(console: Console, office: str, place: str | None, lab: bool) -> int:
     """What is kept of OFFICE, at each place, the newest last. Exits 4 when a place cannot be asked."""
     from provisioner import backup as workflow
     from provisioner.operation.selection import prepare
 
-    target = voice.target(office, lab)
+    target = console.target(office, lab)
     plug(target)
-    work = prepare(target, [workflow.keeper(target)])
-    found = workflow.ask(work, place or "")
-    work.door.close()
-    voice.result(
+    selection = prepare(target, [workflow.keeper(target)])
+    found = workflow.ask(selection, place or "")
+    selection.ssh.close()
+    console.result(
         {"office": office, "lab": lab, "places": [_place(one) for one in found]},
-        lambda: _show_places(voice, found, work.office.timezone),
+        lambda: _show_places(console, found, selection.office.timezone),
     )
     return 4 if any(one.problem for one in found) else 0
 
@@ -53,7 +53,7 @@ def _place(one: "Place") -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _show_places(voice: Voice, found: "list[Place]", zone: str) -> None:
+def _show_places(console: Console, found: "list[Place]", zone: str) -> None:
     from zoneinfo import ZoneInfo
 
     from rich.table import Table
@@ -66,16 +66,18 @@ def _show_places(voice: Voice, found: "list[Place]", zone: str) -> None:
         size = megabytes(one.size_bytes)
         table.add_row(one.id[:8], f"{one.at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}", one.place, shown(one.host), size)
     if table.row_count:
-        voice.out.print(table)
+        console.out.print(table)
     for place in found:
         if place.problem:
-            voice.out.print(Text(f"✗ {place.name}: {shown(place.problem)}", "red"), soft_wrap=True)
+            console.out.print(Text(f"✗ {place.name}: {shown(place.problem)}", "red"), soft_wrap=True)
         elif place.cause:
-            voice.out.print(Text(f"✗ {place.name}: failed on {place.last_failure}: {shown(place.cause)}", "red"), soft_wrap=True)
+            console.out.print(
+                Text(f"✗ {place.name}: failed on {place.last_failure}: {shown(place.cause)}", "red"), soft_wrap=True
+            )
         elif not place.snapshots:
-            voice.out.print(Text(f"{place.name}: nothing was backed up there yet", "yellow"))
+            console.out.print(Text(f"{place.name}: nothing was backed up there yet", "yellow"))
         if place.note:
-            voice.out.print(Text(f"! {place.name}: {shown(place.note)}", "yellow"), soft_wrap=True)
+            console.out.print(Text(f"! {place.name}: {shown(place.note)}", "yellow"), soft_wrap=True)
 
 
 @verb(backup, "run")
@@ -83,34 +85,34 @@ def _show_places(voice: Voice, found: "list[Place]", zone: str) -> None:
 @place_option
 @lab_option
 @no_commit_option
-def run(voice: Voice, office: str, place: str | None, lab: bool, no_commit: bool) -> int:
+def run(console: Console, office: str, place: str | None, lab: bool, no_commit: bool) -> int:
     """Back OFFICE up now, to each place by itself. Exits 4 when one of them failed."""
     from provisioner import backup as workflow
     from provisioner.cli.apply import exit_code
     from provisioner.cli.progress import Watch
     from provisioner.operation.selection import prepare
 
-    target = voice.target(office, lab)
+    target = console.target(office, lab)
     plug(target)
-    work = prepare(target, [workflow.keeper(target)])
-    watch = Watch(voice, f"backup {office}", None)
+    selection = prepare(target, [workflow.keeper(target)])
+    watch = Watch(console, f"backup {office}", None)
     with watch.showing():
-        done = workflow.run(work, place=place or "", watch=watch, say=voice.say, commit=not no_commit)
-    places = _results(done, work)
-    voice.result(_as_object(done, work, places=places), lambda: _show_results(voice, done, places))
+        done = workflow.run(selection, place=place or "", watch=watch, say=console.say, commit=not no_commit)
+    places = _results(done, selection)
+    console.result(_as_object(done, selection, places=places), lambda: _show_results(console, done, places))
     return exit_code(done, planning=False)
 
 
-def _events(done: "Run", work: "Work") -> list[Any]:
+def _events(done: "Run", selection: "Selection") -> list[Any]:
     from provisioner.runs.journal import read_journal
 
-    return list(read_journal(work.target.journals / f"{done.id}.jsonl"))
+    return list(read_journal(selection.target.journals / f"{done.id}.jsonl"))
 
 
-def _results(done: "Run", work: "Work") -> dict[str, dict[str, Any]]:
+def _results(done: "Run", selection: "Selection") -> dict[str, dict[str, Any]]:
     """What became of each place: the snapshot, or the cause."""
     found: dict[str, dict[str, Any]] = {}
-    for event in _events(done, work):
+    for event in _events(done, selection):
         if event.what == "host_changed":
             found[event.detail["place"]] = {k: v for k, v in event.detail.items() if k not in ("diff", "place", "held")}
         elif event.what == "host_failed":
@@ -118,30 +120,30 @@ def _results(done: "Run", work: "Work") -> dict[str, dict[str, Any]]:
     return found
 
 
-def _as_object(done: "Run", work: "Work", **more: Any) -> dict[str, Any]:
+def _as_object(done: "Run", selection: "Selection", **more: Any) -> dict[str, Any]:
     return {
-        "office": work.target.office, "verb": done.verb, "run": done.id, "status": done.status, "lab": work.target.lab,
-        "technician": done.technician, "journal": str(work.target.journals / f"{done.id}.jsonl"),
+        "office": selection.target.office, "verb": done.verb, "run": done.id, "status": done.status, "lab": selection.target.lab,
+        "technician": done.technician, "journal": str(selection.target.journals / f"{done.id}.jsonl"),
     } | more  # fmt: skip
 
 
-def _show_results(voice: Voice, done: "Run", places: dict[str, dict[str, Any]]) -> None:
+def _show_results(console: Console, done: "Run", places: dict[str, dict[str, Any]]) -> None:
     from rich.text import Text
 
     from provisioner.cli.progress import seconds
 
     for name, one in places.items():
         if "problem" in one:
-            voice.out.print(Text(f"✗ {shown(one['problem'])}", "red"), soft_wrap=True)
+            console.out.print(Text(f"✗ {shown(one['problem'])}", "red"), soft_wrap=True)
         else:
             line = f"snapshot {one['snapshot']}, {megabytes(one['bytes'])}, {megabytes(one['added'])} new, {one['seconds']} s"
-            voice.out.print(Text(f"✓ {name}: {line}", "green"), soft_wrap=True)
+            console.out.print(Text(f"✓ {name}: {line}", "green"), soft_wrap=True)
             if one.get("note"):
-                voice.out.print(Text(f"! {name}: {shown(one['note'])}", "yellow"), soft_wrap=True)
+                console.out.print(Text(f"! {name}: {shown(one['note'])}", "yellow"), soft_wrap=True)
     good = done.status == "changed"
     took = f" in {seconds(done.finished - done.started)}"
     words = ("done" if good else done.status, "green" if good else "red")
-    voice.out.print(Text.assemble(f"backup {done.office}{' (lab)' if done.lab else ''}: ", words, took))
+    console.out.print(Text.assemble(f"backup {done.office}{' (lab)' if done.lab else ''}: ", words, took))
 
 
 @verb(backup, "accept")
@@ -150,7 +152,7 @@ def _show_results(voice: Voice, done: "Run", places: dict[str, dict[str, Any]]) 
 @click.option("--why", metavar="WHY", required=True, help="What happened, in a sentence; the audit keeps it.")
 @lab_option
 @no_commit_option
-def accept(voice: Voice, office: str, place: str | None, why: str, lab: bool, no_commit: bool) -> int:
+def accept(console: Console, office: str, place: str | None, why: str, lab: bool, no_commit: bool) -> int:
     """Say why snapshots of OFFICE are missing, or that an odd clock is right: what is there now is what counts from here on."""
     from provisioner import backup as workflow
     from provisioner.cli.apply import exit_code
@@ -159,32 +161,32 @@ def accept(voice: Voice, office: str, place: str | None, why: str, lab: bool, no
 
     if not why.strip() or not why.isprintable():
         raise BadInput("a reason is one line of text", hint="--why 'the disk was replaced'")
-    target = voice.target(office, lab)
+    target = console.target(office, lab)
     plug(target)
-    work = prepare(target, [workflow.keeper(target)])
-    watch = Watch(voice, f"backup accept {office}", None)
+    selection = prepare(target, [workflow.keeper(target)])
+    watch = Watch(console, f"backup accept {office}", None)
     with watch.showing():
-        done = workflow.accept(work, why, place=place or "", watch=watch, say=voice.say, commit=not no_commit)
-    accepted = {e.detail["place"]: e.detail["missing"] for e in _events(done, work) if e.what == "host_changed"}
+        done = workflow.accept(selection, why, place=place or "", watch=watch, say=console.say, commit=not no_commit)
+    accepted = {e.detail["place"]: e.detail["missing"] for e in _events(done, selection) if e.what == "host_changed"}
 
     def human() -> None:
         for name, count in accepted.items():
-            voice.out.print(f"{name}: {count} missing snapshots are accepted; the next backup goes on with what is there")
+            console.out.print(f"{name}: {count} missing snapshots are accepted; the next backup goes on with what is there")
 
-    voice.result(_as_object(done, work, accepted=accepted, why=why), human)
+    console.result(_as_object(done, selection, accepted=accepted, why=why), human)
     return exit_code(done, planning=False)
 
 
 @verb(backup, "place")
 @office_argument
 @lab_option
-def place_(voice: Voice, office: str, lab: bool) -> int:
+def place_(console: Console, office: str, lab: bool) -> int:
     """Print what the second place of OFFICE needs so that the office can only add there: a shell script for its root."""
     from provisioner.backup import place as second
 
-    text = second.script(voice.target(office, lab))
-    voice.result({"office": office, "lab": lab, "script": text}, lambda: print(text, end=""))
-    voice.say(f"then append_only: true under backup: in the dossier, and: provisioner apply {office}{' --lab' if lab else ''}")
+    text = second.script(console.target(office, lab))
+    console.result({"office": office, "lab": lab, "script": text}, lambda: print(text, end=""))
+    console.say(f"then append_only: true under backup: in the dossier, and: provisioner apply {office}{' --lab' if lab else ''}")
     return 0
 
 
@@ -193,7 +195,7 @@ def place_(voice: Voice, office: str, lab: bool) -> int:
 @click.option("--accept", metavar="WHY", default="", help="Why snapshots are missing there, or the newest is odd; then go on.")
 @lab_option
 @no_commit_option
-def prune(voice: Voice, office: str, accept: str, lab: bool, no_commit: bool) -> int:
+def prune(console: Console, office: str, accept: str, lab: bool, no_commit: bool) -> int:
     """At the second place of OFFICE, forget what the pack keeps no longer, and tidy up what was forgotten before."""
     from provisioner import backup as workflow
     from provisioner.backup import place as second
@@ -202,20 +204,20 @@ def prune(voice: Voice, office: str, accept: str, lab: bool, no_commit: bool) ->
 
     if accept and not accept.isprintable():
         raise BadInput("a reason is one line of text", hint="--accept 'a snapshot of a wrong clock was taken away'")
-    target = voice.target(office, lab)
+    target = console.target(office, lab)
     plug(target)
-    work = prepare(target, [workflow.keeper(target)])
-    voice.say("asking the second place; tidying a large one takes its time")
-    watch = Watch(voice, f"backup prune {office}", None)
+    selection = prepare(target, [workflow.keeper(target)])
+    console.say("asking the second place; tidying a large one takes its time")
+    watch = Watch(console, f"backup prune {office}", None)
     with watch.showing():
-        done = second.prune(work, accept=accept, watch=watch, say=voice.say, commit=not no_commit)
+        done = second.prune(selection, accept=accept, watch=watch, say=console.say, commit=not no_commit)
     data = {"office": office, "lab": lab, "snapshots": done.snapshots, "forgotten": done.forgotten, "tidied": done.tidied}
 
     def human() -> None:
         tidied = ", what was forgotten before is tidied away" if done.tidied else ""
-        voice.out.print(f"remote: {done.forgotten} snapshots forgotten, {done.snapshots} are kept{tidied}")
+        console.out.print(f"remote: {done.forgotten} snapshots forgotten, {done.snapshots} are kept{tidied}")
 
-    voice.result(data, human)
+    console.result(data, human)
     return 0
 
 
@@ -230,7 +232,7 @@ def prune(voice: Voice, office: str, accept: str, lab: bool, no_commit: bool) ->
 @lab_option
 @no_commit_option
 def restore(
-    voice: Voice,
+    console: Console,
     office: str,
     place: str | None,
     at: str,
@@ -250,25 +252,25 @@ def restore(
     from provisioner.cli.progress import Watch
     from provisioner.operation.selection import prepare
 
-    target = voice.target(office, lab)
-    if not yes and (voice.as_json or not terminal()):
+    target = console.target(office, lab)
+    if not yes and (console.as_json or not terminal()):
         raise BadInput("restore would ask before it replaces anything, and nobody is there to answer", hint="give --yes")
     plug(target)
     keeper = workflow.keeper(target)
     onto = host if host != keeper else ""
-    work = prepare(target, [keeper, *([onto] if onto else [])])
+    selection = prepare(target, [keeper, *([onto] if onto else [])])
     for needed in (keeper, onto):
-        if needed in work.not_adopted:
+        if needed in selection.not_adopted:
             raise BadInput(f"{needed} is not adopted", hint=f"provisioner adopt {office} {needed}")
-    offered = workflow.offer(work, place=place or "", at=at, path=path, to=to, onto=onto, watch=lambda _: None)
+    offered = workflow.offer(selection, place=place or "", at=at, path=path, to=to, onto=onto, watch=lambda _: None)
     if not yes:
-        _show_offer(voice, offered, work)
+        _show_offer(console, offered, selection)
         if not confirm("Put this back?"):
-            voice.say("nothing was changed")
+            console.say("nothing was changed")
             return 3
-    watch = Watch(voice, f"restore {office}", 2)
+    watch = Watch(console, f"restore {office}", 2)
     with watch.showing():
-        done = workflow.restore(work, offered, watch=watch, say=voice.say, commit=not no_commit)
+        done = workflow.restore(selection, offered, watch=watch, say=console.say, commit=not no_commit)
     problems = [host.problem for host in done.hosts.values() if host.problem]
     if problems:
         given = (("--path", path), ("--to", to), ("--host", host))
@@ -277,27 +279,27 @@ def restore(
         again = f"provisioner backup restore {office}{' --lab' if lab else ''}{other}{words}"
         raise HostFailed(f"{keeper}: {problems[0]}", hint=again if other else f"provisioner runs show {office} {done.id}")
     snapshot = {"id": offered.snapshot.id, "at": offered.snapshot.at.isoformat(), "place": offered.snapshot.place}
-    proven = next((dict(e.detail) for e in _events(done, work) if e.what == "host_changed"), {})
+    proven = next((dict(e.detail) for e in _events(done, selection) if e.what == "host_changed"), {})
 
     def human() -> None:
-        _show_offer(voice, offered, work, done=True)
+        _show_offer(console, offered, selection, done=True)
         if not path and not to:
-            voice.out.print(f"next: provisioner apply {office}{' --lab' if lab else ''}   (what the dossier says since then)")
+            console.out.print(f"next: provisioner apply {office}{' --lab' if lab else ''}   (what the dossier says since then)")
 
     sid = {"sid": proven["sid"]} if proven.get("sid") else {}
-    voice.result(_as_object(done, work, snapshot=snapshot, items=offered.items, **sid), human)
+    console.result(_as_object(done, selection, snapshot=snapshot, items=offered.items, **sid), human)
     return exit_code(done, planning=False)
 
 
-def _show_offer(voice: Voice, offered: "Offer", work: "Work", *, done: bool = False) -> None:
+def _show_offer(console: Console, offered: "Offer", selection: "Selection", *, done: bool = False) -> None:
     from zoneinfo import ZoneInfo
 
     from rich.text import Text
 
     chosen = offered.snapshot
-    when = f"{chosen.at.astimezone(ZoneInfo(work.office.timezone)):%Y-%m-%d %H:%M}"
+    when = f"{chosen.at.astimezone(ZoneInfo(selection.office.timezone)):%Y-%m-%d %H:%M}"
     head = f"{'Restored from' if done else 'From'} {chosen.place}, snapshot {chosen.id[:8]} of {when}"
-    out = voice.out if done else voice.err
+    out = console.out if done else console.err
     out.print(Text(f"{head}:", "bold"), soft_wrap=True)
     for item in offered.items:
         how = {"fill": "adds what is missing in", "directory": "replaces"}.get(

@@ -15,7 +15,7 @@ from provisioner.errors import BadInput, Missing, ProvisionerError
 from provisioner.laptop.text import visible
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich import console as rich_console
 
     from provisioner.inventory.target import Target
 
@@ -24,25 +24,25 @@ shown = visible
 
 
 @dataclass
-class Voice:
+class Console:
     """How this call speaks: results on stdout (one object with `--json`), all else on stderr."""
 
     as_json: bool
     inventory_option: str | None
 
     @functools.cached_property
-    def out(self) -> "Console":
+    def out(self) -> "rich_console.Console":
         """The console for results. Markup is off: a client's `[bold]` is text."""
-        from rich.console import Console
+        from rich import console as rich_console
 
-        return Console(markup=False, highlight=False, emoji=False)
+        return rich_console.Console(markup=False, highlight=False, emoji=False)
 
     @functools.cached_property
-    def err(self) -> "Console":
+    def err(self) -> "rich_console.Console":
         """The console for progress and questions."""
-        from rich.console import Console
+        from rich import console as rich_console
 
-        return Console(stderr=True, markup=False, highlight=False, emoji=False)
+        return rich_console.Console(stderr=True, markup=False, highlight=False, emoji=False)
 
     def say(self, line: str) -> None:
         """Tell the person waiting what is happening now."""
@@ -89,7 +89,7 @@ class Voice:
 
 
 def verb(*args: Any, **kwargs: Any) -> Callable[[Callable[..., Any]], click.Command]:
-    """Make a click command whose function gets a `Voice` first; `--json` and `--inventory` may stand after the verb.
+    """Make a click command whose function gets a `Console` first; `--json` and `--inventory` may stand after the verb.
 
     A first argument that is a click group puts the command there; the others go to `click.command`.
     """
@@ -101,7 +101,7 @@ def verb(*args: Any, **kwargs: Any) -> Callable[[Callable[..., Any]], click.Comm
         @click.pass_context
         def run(ctx: click.Context, /, as_json: bool, inventory: str | None, **given: Any) -> Any:
             top = ctx.find_object(dict) or {}
-            return function(Voice(as_json or bool(top.get("as_json")), inventory or top.get("inventory")), **given)
+            return function(Console(as_json or bool(top.get("as_json")), inventory or top.get("inventory")), **given)
 
         wrapped = click.option("--inventory", metavar="DIR", help="Whose network (or PROVISIONER_INVENTORY).")(run)
         wrapped = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")(wrapped)
@@ -117,7 +117,7 @@ def complete_office(ctx: click.Context, param: click.Parameter, incomplete: str)
     """Shell completion of office names: the folders of the inventory, nothing is read."""
     top = ctx.find_object(dict) or {}
     try:
-        folder = Voice(False, ctx.params.get("inventory") or top.get("inventory")).inventory / "offices"
+        folder = Console(False, ctx.params.get("inventory") or top.get("inventory")).inventory / "offices"
         return sorted(p.name for p in folder.iterdir() if p.name.startswith(incomplete) and p.is_dir())
     except (Missing, OSError):
         return []

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Voice, verb
+from provisioner.cli.common import Console, verb
 from provisioner.errors import Missing
 
 if TYPE_CHECKING:
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 @verb("doctor", help="Say what this laptop lacks, one repair command a line. Exit code 7 when something is missing.")
 @click.option("--repair", is_flag=True, help="Run the repair commands, with sudo when you are not root.")
-def doctor(voice: Voice, repair: bool) -> None:
+def doctor(console: Console, repair: bool) -> None:
     """Look at this laptop."""
     from provisioner import doctor as doctors
 
     inventory = None
     with contextlib.suppress(Missing):
-        inventory = voice.inventory
+        inventory = console.inventory
     found = doctors.diagnose(inventory=inventory)
     if repair and not found.healthy:
-        doctors.repair(found, voice.say)
+        doctors.repair(found, console.say)
         found = doctors.diagnose(inventory=inventory)
 
     def plain(lacks: "list[Lack]") -> list[dict[str, Any]]:
@@ -38,20 +38,20 @@ def doctor(voice: Voice, repair: bool) -> None:
         ]
 
     def human() -> None:
-        for title, lacks in (("For a lab", found.lab), ("For real offices", found.work)):
-            voice.out.print(f"{title}: {'nothing is missing.' if not lacks else ''}", soft_wrap=True)
+        for title, lacks in (("For a lab", found.lab), ("For real offices", found.selection)):
+            console.out.print(f"{title}: {'nothing is missing.' if not lacks else ''}", soft_wrap=True)
             for lack in lacks:
-                voice.out.print(f"  {lack.what}: {lack.why}", soft_wrap=True)
+                console.out.print(f"  {lack.what}: {lack.why}", soft_wrap=True)
         if not found.healthy:
-            voice.out.print("Repair:")
+            console.out.print("Repair:")
             for line in doctors.lines(found):
-                voice.out.print(line, soft_wrap=True)
+                console.out.print(line, soft_wrap=True)
 
-    voice.result(
+    console.result(
         {
             "healthy": found.healthy,
             "lab": plain(found.lab),
-            "work": plain(found.work),
+            "work": plain(found.selection),
             "repair": doctors.lines(found),
         },
         human,

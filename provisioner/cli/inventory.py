@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from provisioner.cli.common import Voice, ask, confirm, shown, terminal, verb
+from provisioner.cli.common import Console, ask, confirm, shown, terminal, verb
 from provisioner.errors import BadInput
 
 _RESELLER = (
@@ -35,7 +35,7 @@ _RESELLER = (
 @click.option("--country", metavar="XX", default="FR", show_default=True, help="Its address: country.")
 @click.option("--passphrase-stdin", is_flag=True, help="Read the passphrase from standard input.")
 @click.option("--generate-passphrase", is_flag=True, help="Make a strong passphrase and print it once.")
-def init(voice: Voice, folder: Path, passphrase_stdin: bool, generate_passphrase: bool, country: str, **given: Any) -> None:
+def init(console: Console, folder: Path, passphrase_stdin: bool, generate_passphrase: bool, country: str, **given: Any) -> None:
     """Make a new inventory in DIR: a git repository with your co-op, the standard pack and a passphrase.
 
     Where DIR is an inventory already (a clone of your network's), only who you are is noted in it.
@@ -60,7 +60,7 @@ def init(voice: Voice, folder: Path, passphrase_stdin: bool, generate_passphrase
             "address": address,
         }
         me = network.Technician(given["technician"], given["technician_name"], _public_key(given["key"]))
-    said = None if (folder / "network.key").exists() else _new_passphrase(voice, passphrase_stdin, generate_passphrase)
+    said = None if (folder / "network.key").exists() else _new_passphrase(console, passphrase_stdin, generate_passphrase)
     if said is not None:
         passphrase.validate(said)  # before anything is made
     if not joining:
@@ -78,7 +78,7 @@ def init(voice: Voice, folder: Path, passphrase_stdin: bool, generate_passphrase
             click.echo(f"passphrase (kept nowhere, write it down now): {made}")
         click.echo(f"next: provisioner office new OFFICE --inventory {shown(str(folder))}")
 
-    voice.result(result | ({"passphrase": made} if made else {}), human)
+    console.result(result | ({"passphrase": made} if made else {}), human)
 
 
 def _answers(given: dict[str, Any], wanted: list[tuple[str, str]]) -> None:
@@ -106,7 +106,7 @@ def _public_key(path: Path | None) -> str:
     return text.strip()
 
 
-def _new_passphrase(voice: Voice, from_stdin: bool, generate: bool) -> str:
+def _new_passphrase(console: Console, from_stdin: bool, generate: bool) -> str:
     from provisioner.cli.secrets import passphrase_line
     from provisioner.secrets import passphrase
 
@@ -115,7 +115,7 @@ def _new_passphrase(voice: Voice, from_stdin: bool, generate: bool) -> str:
     if generate or (terminal() and confirm("Make a strong passphrase for its secrets?", "--generate-passphrase")):
         said = passphrase.new()
         if not generate:
-            voice.say(f"write it down, it is kept nowhere: {said}")
+            console.say(f"write it down, it is kept nowhere: {said}")
         return said
     said = ask("Passphrase of the inventory's secrets", "--generate-passphrase or --passphrase-stdin", secret=True)
     if ask("Once more", "--passphrase-stdin", secret=True) != said:
@@ -129,11 +129,11 @@ def inventory_() -> None:
 
 
 @verb(inventory_, "check")
-def check(voice: Voice) -> int:
+def check(console: Console) -> int:
     """Read every file and name every wrong entry at once; exit 0 when all is well, 7 when something is wrong."""
     from provisioner.inventory import open_inventory
 
-    inventory = open_inventory(voice.inventory)
+    inventory = open_inventory(console.inventory)
     problems = inventory.check()
     offices = len(inventory.office_names())
 
@@ -143,21 +143,21 @@ def check(voice: Voice) -> int:
         counted = [f"{n} {word}{'' if n == 1 else 's'}" for n, word in ((offices, "office"), (len(problems), "problem"))]
         click.echo(", ".join(counted))
 
-    voice.result({"offices": offices, "problems": [asdict(problem) for problem in problems]}, human)
+    console.result({"offices": offices, "problems": [asdict(problem) for problem in problems]}, human)
     return 7 if problems else 0
 
 
 @verb(inventory_, "schema")
 @click.option("--write", is_flag=True, help="Write them to INVENTORY/schema/ instead of printing them.")
-def schema(voice: Voice, write: bool) -> None:
+def schema(console: Console, write: bool) -> None:
     """Print the JSON Schemas of dossier, pack and reseller, for editors."""
     import json
 
     from provisioner.inventory import schema
 
     if write:
-        changed = [str(path) for path in schema.write(voice.inventory)]
-        voice.result({"changed": changed}, lambda: click.echo("\n".join(map(shown, changed)) or "all are current"))
+        changed = [str(path) for path in schema.write(console.inventory)]
+        console.result({"changed": changed}, lambda: click.echo("\n".join(map(shown, changed)) or "all are current"))
         return
     found = schema.schemas()
-    voice.result(found, lambda: click.echo(json.dumps(found, indent=1, ensure_ascii=False)))
+    console.result(found, lambda: click.echo(json.dumps(found, indent=1, ensure_ascii=False)))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Voice, complete_office, office_argument, verb
+from provisioner.cli.common import Console, complete_office, office_argument, verb
 from provisioner.errors import BadInput
 
 if TYPE_CHECKING:
@@ -31,59 +31,59 @@ def _data(found: "Lab") -> dict[str, Any]:
 @office_argument
 @click.option("--suite", type=click.Choice(["trixie", "bookworm"]), default="trixie", help="Debian 13 or Debian 12.")
 @click.option("--from", "start", metavar="SNAPSHOT", default="", help="Not blank, but as `lab save` kept it.")
-def up(voice: Voice, office: str, suite: str, start: str) -> None:
+def up(console: Console, office: str, suite: str, start: str) -> None:
     """Bring a lab up."""
     from provisioner import lab as labs
     from provisioner.inventory import open_inventory
 
-    dossier = open_inventory(voice.inventory).office(office)
-    found = labs.up(dossier, voice.target(office, lab=True), suite=suite, start=start, say=voice.say)
+    dossier = open_inventory(console.inventory).office(office)
+    found = labs.up(dossier, console.target(office, lab=True), suite=suite, start=start, say=console.say)
 
     def human() -> None:
         user, password = found.login
-        voice.out.print(f"Login of the blank machines: {user}, password {password}", soft_wrap=True)
-        voice.out.print(f"Go in:  provisioner lab exec {office} -- bash", soft_wrap=True)
-        voice.out.print(f"End it: provisioner lab down {office}", soft_wrap=True)
+        console.out.print(f"Login of the blank machines: {user}, password {password}", soft_wrap=True)
+        console.out.print(f"Go in:  provisioner lab exec {office} -- bash", soft_wrap=True)
+        console.out.print(f"End it: provisioner lab down {office}", soft_wrap=True)
 
-    voice.result(_data(found), human)
+    console.result(_data(found), human)
 
 
 @verb(lab, "save", help="Shut the office's lab down and keep it as SNAPSHOT, for `lab up --from`; the lab is gone then.")
 @office_argument
 @click.argument("name", metavar="SNAPSHOT")
-def save(voice: Voice, office: str, name: str) -> None:
+def save(console: Console, office: str, name: str) -> None:
     """Keep a lab as it is, to come back to it in seconds, as often as wanted."""
     from provisioner import lab as labs
 
-    labs.save(voice.target(office, lab=True), name, say=voice.say)
-    voice.result(
-        {"office": office, "snapshot": name}, lambda: voice.out.print(f"Come back: provisioner lab up {office} --from {name}")
+    labs.save(console.target(office, lab=True), name, say=console.say)
+    console.result(
+        {"office": office, "snapshot": name}, lambda: console.out.print(f"Come back: provisioner lab up {office} --from {name}")
     )
 
 
 @verb(lab, "down", help="Remove the office's lab: its hosts, disks and network. The base system and packages stay.")
 @click.argument("office", metavar="OFFICE", required=False, shell_complete=complete_office)
 @click.option("--all", "all_labs", is_flag=True, help="Remove all your labs, of every inventory.")
-def down(voice: Voice, office: str | None, all_labs: bool) -> None:
+def down(console: Console, office: str | None, all_labs: bool) -> None:
     """Remove a lab, also one whose inventory is gone."""
     from provisioner import lab as labs
 
     if all_labs == bool(office):
         raise BadInput("say which lab: an office, or --all", hint="provisioner lab list")
-    targets = [one.target for one in labs.every()] if all_labs else [voice.target(office or "", lab=True)]
+    targets = [one.target for one in labs.every()] if all_labs else [console.target(office or "", lab=True)]
     removed = [target.office for target in targets if labs.down(target)]
 
     def human() -> None:
         for name in removed:
-            voice.out.print(f"The lab of {name} is gone.", soft_wrap=True)
+            console.out.print(f"The lab of {name} is gone.", soft_wrap=True)
         if not removed:
-            voice.out.print("No lab is up." if all_labs else f"{office} has no lab up.", soft_wrap=True)
+            console.out.print("No lab is up." if all_labs else f"{office} has no lab up.", soft_wrap=True)
 
-    voice.result({"office": office, "removed": removed if all_labs else bool(removed)}, human)
+    console.result({"office": office, "removed": removed if all_labs else bool(removed)}, human)
 
 
 @verb(lab, "list", help="The labs that are up, with their hosts.")
-def listing(voice: Voice) -> None:
+def listing(console: Console) -> None:
     """List the labs of this user."""
     from provisioner import lab as labs
 
@@ -91,13 +91,13 @@ def listing(voice: Voice) -> None:
 
     def human() -> None:
         if not found:
-            voice.out.print("No lab is up.")
+            console.out.print("No lab is up.")
         for one in found:
-            voice.out.print(f"{one.office} ({one.suite}), of {one.inventory}", soft_wrap=True)
+            console.out.print(f"{one.office} ({one.suite}), of {one.inventory}", soft_wrap=True)
             for name, state, where in (*one.hosts, *one.around):
-                voice.out.print(f"  {name:<20} {state:<9} {where}", soft_wrap=True)
+                console.out.print(f"  {name:<20} {state:<9} {where}", soft_wrap=True)
 
-    voice.result({"labs": [_data(one) for one in found]}, human)
+    console.result({"labs": [_data(one) for one in found]}, human)
 
 
 @verb(
@@ -108,12 +108,12 @@ def listing(voice: Voice) -> None:
 )
 @office_argument
 @click.argument("command", nargs=-1, required=True, metavar="-- COMMAND…", type=click.UNPROCESSED)
-def execute(voice: Voice, office: str, command: tuple[str, ...]) -> None:
+def execute(console: Console, office: str, command: tuple[str, ...]) -> None:
     """Become the command, so that its signals, terminal and exit code are its own."""
     from provisioner import lab as labs
 
     words = list(command[1:] if command[0] == "--" else command)
     if not words:
         raise BadInput("no command given", hint=f"provisioner lab exec {office} -- bash")
-    argv = labs.plugged(voice.target(office, lab=True), words)
+    argv = labs.plugged(console.target(office, lab=True), words)
     os.execvp(argv[0], argv)  # noqa: S606 - a list, no shell

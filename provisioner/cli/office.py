@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Voice, ask, confirm, lab_option, office_argument, shown, terminal, verb
+from provisioner.cli.common import Console, ask, confirm, lab_option, office_argument, shown, terminal, verb
 from provisioner.errors import BadInput, Missing
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def office() -> None:
 @click.option("--desktop", "desktops", type=click.IntRange(0, 60), help="How many desktops; one per person otherwise.")
 @click.option("--no-commit", is_flag=True, help="Leave the commit to you.")
 def new(
-    voice: Voice,
+    console: Console,
     name: str,
     country: str,
     pack: str | None,
@@ -73,7 +73,7 @@ def new(
     from provisioner.laptop import git
     from provisioner.office import new as fresh
 
-    inventory = open_inventory(voice.inventory)
+    inventory = open_inventory(console.inventory)
     me = inventory.whoami()
     given["reseller"] = given["reseller"] or (me[1] if me else None)
     logins = dict(_pair(text, "--person LOGIN=NAME") for text in people)
@@ -116,7 +116,7 @@ def new(
         click.echo("next: put each machine's own MAC into the dossier, then")
         click.echo(f"      provisioner adopt {name}        (or: provisioner lab up {name})")
 
-    voice.result(result, human)
+    console.result(result, human)
 
 
 _CONTACT = (("name", "contact"), ("phone", "phone"), ("email", "email"))
@@ -196,11 +196,11 @@ def _newest(packs: list[str]) -> str:
 
 @verb(office, "list")
 @click.option("--reseller", metavar="NAME", help="Only the offices this member serves.")
-def list_(voice: Voice, reseller: str | None) -> None:
+def list_(console: Console, reseller: str | None) -> None:
     """One line per office: who, where, how many machines and people."""
     from provisioner.inventory import open_inventory
 
-    lines = [line for line in open_inventory(voice.inventory).lines() if reseller in (None, line.reseller)]
+    lines = [line for line in open_inventory(console.inventory).lines() if reseller in (None, line.reseller)]
 
     def human() -> None:
         # Plain columns: a rich table of 10,000 rows takes 10 s.
@@ -212,18 +212,18 @@ def list_(voice: Voice, reseller: str | None) -> None:
             rows.append(row if row.isprintable() else shown(row))
         click.echo("\n".join(rows))
 
-    voice.result({"offices": [line._asdict() for line in lines]} if voice.as_json else {}, human)
+    console.result({"offices": [line._asdict() for line in lines]} if console.as_json else {}, human)
 
 
 @verb(office, "show")
 @office_argument
-def show(voice: Voice, office: str) -> None:
+def show(console: Console, office: str) -> None:
     """One office: the client, its LAN, hosts, people and website."""
     from provisioner.cli import office_page
     from provisioner.inventory import open_inventory
 
-    found = open_inventory(voice.inventory).office(office)
-    voice.result(found.model_dump(mode="json"), lambda: office_page.print_office(voice.out, found, date.today()))
+    found = open_inventory(console.inventory).office(office)
+    console.result(found.model_dump(mode="json"), lambda: office_page.print_office(console.out, found, date.today()))
 
 
 @verb(office, "replace-host")
@@ -237,7 +237,7 @@ def show(voice: Voice, office: str) -> None:
 @lab_option
 @click.option("--no-commit", is_flag=True, help="Leave the commit to you.")
 def replace_host(
-    voice: Voice, office: str, host: str, mac: str, model: str, serial: str, purchased: str, warranty_end: str, lab: bool,
+    console: Console, office: str, host: str, mac: str, model: str, serial: str, purchased: str, warranty_end: str, lab: bool,
     no_commit: bool,
 ) -> None:  # fmt: skip
     """Write a new machine into the dossier in the place of HOST: its name, address, person and roles stay.
@@ -251,7 +251,7 @@ def replace_host(
     from provisioner.office import replacement
     from provisioner.operation.reaching import forget
 
-    inventory, target = open_inventory(voice.inventory), voice.target(office, lab)
+    inventory, target = open_inventory(console.inventory), console.target(office, lab)
     about = {"model": model, "serial": serial, "purchased": purchased, "warranty_end": warranty_end}
     former = replacement.replace(inventory, office, host, mac, {word: said for word, said in about.items() if said})
     pins.pin(target, host)
@@ -264,7 +264,7 @@ def replace_host(
         click.echo(shown(f"{host} of {office} is the machine {mac} now ({former['mac']} before)"))
         click.echo(f"next: provisioner adopt {office} {host}{' --lab' if lab else ''}")
 
-    voice.result(result, human)
+    console.result(result, human)
 
 
 @verb(office, "remove")
@@ -272,12 +272,12 @@ def replace_host(
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--force", is_flag=True, help="Even when something in it is in no commit, and so is lost.")
 @click.option("--no-commit", is_flag=True, help="Leave the commit to you.")
-def remove(voice: Voice, office: str, yes: bool, force: bool, no_commit: bool) -> None:
+def remove(console: Console, office: str, yes: bool, force: bool, no_commit: bool) -> None:
     """Remove an office's folder from the inventory, as one commit; its hosts and journals stay as they are."""
     from provisioner.inventory import open_inventory
     from provisioner.laptop import git
 
-    inventory = open_inventory(voice.inventory)
+    inventory = open_inventory(console.inventory)
     folder = _folder(inventory, office)
     history = git.repository(inventory.root)
     lost = git.changed(inventory.root, [folder]) if history else [f"{folder} (no git repository)"]
@@ -287,7 +287,7 @@ def remove(voice: Voice, office: str, yes: bool, force: bool, no_commit: bool) -
         raise click.exceptions.Abort
     shutil.rmtree(folder)
     commit = git.commit(inventory.root, [folder], f"office remove: {office}") if history and not no_commit else None
-    voice.result({"removed": office, "commit": commit}, lambda: click.echo(f"{office} is removed"))
+    console.result({"removed": office, "commit": commit}, lambda: click.echo(f"{office} is removed"))
 
 
 def _folder(inventory: "Inventory", office: str) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Voice, shown, verb
+from provisioner.cli.common import Console, shown, verb
 from provisioner.errors import Missing
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def complete_pack(ctx: click.Context, param: click.Parameter, incomplete: str) -
     """Shell completion of the names of packs; none is read."""
     top = ctx.find_object(dict) or {}
     try:
-        folder = Voice(False, ctx.params.get("inventory") or top.get("inventory")).inventory / "packs"
+        folder = Console(False, ctx.params.get("inventory") or top.get("inventory")).inventory / "packs"
     except (Missing, OSError):
         return []
     return sorted(path.stem for path in folder.glob("*.yml") if path.stem.startswith(incomplete))
@@ -34,11 +34,11 @@ def pack() -> None:
 
 
 @verb(pack, "list")
-def list_(voice: Voice) -> None:
+def list_(console: Console) -> None:
     """One line per pack: its version, its variants, how many offices stand on it."""
     from provisioner.inventory import open_inventory
 
-    inventory = open_inventory(voice.inventory)
+    inventory = open_inventory(console.inventory)
     packs, offices = inventory.packs(), _offices(inventory)
     counted = [
         {
@@ -55,20 +55,20 @@ def list_(voice: Voice) -> None:
         from provisioner.cli.office_page import table
 
         rows = [(one.name, one.version, one.title, ", ".join(one.variants), str(len(offices(one.name)))) for one in packs]
-        voice.out.print(table("Packs", ("pack", "version", "title", "variants", "offices"), rows, whole=("pack",)))
+        console.out.print(table("Packs", ("pack", "version", "title", "variants", "offices"), rows, whole=("pack",)))
 
-    voice.result({"packs": counted}, human)
+    console.result({"packs": counted}, human)
 
 
 @verb(pack, "show")
 @click.argument("name", metavar="PACK", shell_complete=complete_pack)
 @click.option("--variant", metavar="VARIANT", default="", help="Only what this variant holds.")
-def show(voice: Voice, name: str, variant: str) -> None:
+def show(console: Console, name: str, variant: str) -> None:
     """What each kind of host gets by PACK, the hardware, the training, the prices, the systems and the end of their support."""
     from provisioner import plays
     from provisioner.inventory import open_inventory
 
-    inventory = open_inventory(voice.inventory)
+    inventory = open_inventory(console.inventory)
     found = inventory.pack(name)
     if variant and variant not in found.variants:
         raise Missing(f"the pack {name} has no variant {variant[:40]!r}", hint=f"one of {', '.join(found.variants)}")
@@ -85,7 +85,7 @@ def show(voice: Voice, name: str, variant: str) -> None:
     def human() -> None:
         from provisioner.cli.office_page import table
 
-        out = voice.out
+        out = console.out
         out.print(shown(f"{found.name}, version {found.version}: {found.title}"))
         for word, title in found.variants.items():
             if variant in ("", word):
@@ -122,7 +122,7 @@ def show(voice: Voice, name: str, variant: str) -> None:
         systems = [(word, one.title, _until(one.support_end, date.today())) for word, one in found.systems.items()]
         out.print(table("Systems", ("system", "title", "security updates until"), systems, whole=("system",)))
 
-    voice.result(whole, human)
+    console.result(whole, human)
 
 
 def ports(opened: "list[Port]") -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Voice, ask, confirm, lab_option, office_argument, shown, terminal, verb
+from provisioner.cli.common import Console, ask, confirm, lab_option, office_argument, shown, terminal, verb
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory
@@ -22,7 +22,7 @@ def complete_login(ctx: click.Context, param: click.Parameter, incomplete: str) 
 
     top = ctx.find_object(dict) or {}
     try:
-        root = Voice(False, ctx.params.get("inventory") or top.get("inventory")).inventory
+        root = Console(False, ctx.params.get("inventory") or top.get("inventory")).inventory
         people = open_inventory(root).office(ctx.params.get("office") or "").people
     except (ProvisionerError, OSError):
         return []
@@ -40,12 +40,12 @@ def person() -> None:
 
 @verb(person, "list")
 @office_argument
-def list_(voice: Voice, office: str) -> None:
+def list_(console: Console, office: str) -> None:
     """Who works in OFFICE, in which groups, at which desk; and who left."""
     from provisioner.inventory import open_inventory
     from provisioner.office import people
 
-    found = open_inventory(voice.inventory).office(office)
+    found = open_inventory(console.inventory).office(office)
     here = {login: who.model_dump(mode="json") | {"hosts": people.desks(found, login)} for login, who in found.people.items()}
     gone = {login: who.model_dump(mode="json") for login, who in found.former.items()}
 
@@ -54,12 +54,12 @@ def list_(voice: Voice, office: str) -> None:
 
         rows = [(k, p["name"], ", ".join(p["groups"]), ", ".join(p["hosts"]), p["phone"], p["email"]) for k, p in here.items()]
         words = ("login", "name", "groups", "desk", "phone", "email")
-        voice.out.print(table(f"{len(here)} people", words, rows, whole=("login",)))
+        console.out.print(table(f"{len(here)} people", words, rows, whole=("login",)))
         if gone:
             left = [(k, p["name"], p["left"] or "", p["successor"]) for k, p in gone.items()]
-            voice.out.print(table("Who left", ("login", "name", "left", "files go to"), left, whole=("login",)))
+            console.out.print(table("Who left", ("login", "name", "left", "files go to"), left, whole=("login",)))
 
-    voice.result({"office": office, "people": here, "former": gone}, human)
+    console.result({"office": office, "people": here, "former": gone}, human)
 
 
 @verb(person, "add")
@@ -71,7 +71,7 @@ def list_(voice: Voice, office: str) -> None:
 @click.option("--phone", metavar="TEXT", default="", help="Their phone.")
 @no_commit_option
 def add(
-    voice: Voice, office: str, login: str, name: str | None, groups: tuple[str, ...], email: str, phone: str, no_commit: bool
+    console: Console, office: str, login: str, name: str | None, groups: tuple[str, ...], email: str, phone: str, no_commit: bool
 ) -> None:
     """Write a new person into the dossier of OFFICE, with a first password when the secrets are unlocked.
 
@@ -80,7 +80,7 @@ def add(
     from provisioner.inventory import fields, open_inventory
     from provisioner.office import people
 
-    inventory, target = open_inventory(voice.inventory), voice.target(office, False)
+    inventory, target = open_inventory(console.inventory), console.target(office, False)
     known = inventory.office(office)
     before = people.newcomer(known, login)
     if not name:
@@ -100,7 +100,7 @@ def add(
             click.echo(f"to hand over the first password, sealed: provisioner record sheet {office} {login} --sealed")
         click.echo(f"next: provisioner plan {office}")
 
-    voice.result(result, human)
+    console.result(result, human)
 
 
 def _groups(office: "Office") -> tuple[str, ...]:
@@ -125,12 +125,12 @@ def _words(typed: str) -> tuple[str, ...]:
 @click.option("--successor", metavar="LOGIN", shell_complete=complete_login, help="Who has their files from then on.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @no_commit_option
-def remove(voice: Voice, office: str, login: str, successor: str | None, yes: bool, no_commit: bool) -> None:
+def remove(console: Console, office: str, login: str, successor: str | None, yes: bool, no_commit: bool) -> None:
     """Note in the dossier that somebody left OFFICE: the next apply closes the account and hands the files over."""
     from provisioner.inventory import open_inventory
     from provisioner.office import people
 
-    inventory, target = open_inventory(voice.inventory), voice.target(office, False)
+    inventory, target = open_inventory(console.inventory), console.target(office, False)
     known = inventory.office(office)
     people.leaver(known, login)
     desks = people.desks(known, login)
@@ -151,7 +151,7 @@ def remove(voice: Voice, office: str, login: str, successor: str | None, yes: bo
         click.echo(shown(f"{login} has left {office}. At the next apply {fate}."))
         click.echo(f"next: provisioner plan {office}")
 
-    voice.result(result, human)
+    console.result(result, human)
 
 
 @verb(person, "password")
@@ -160,7 +160,7 @@ def remove(voice: Voice, office: str, login: str, successor: str | None, yes: bo
 @lab_option
 @click.option("--show", is_flag=True, help="Print the new password.")
 @no_commit_option
-def password(voice: Voice, office: str, login: str, lab: bool, show: bool, no_commit: bool) -> None:
+def password(console: Console, office: str, login: str, lab: bool, show: bool, no_commit: bool) -> None:
     """Make a new password for somebody who works in OFFICE; the next apply sets it, once.
 
     Whatever the person changes it to afterwards stays.
@@ -168,7 +168,7 @@ def password(voice: Voice, office: str, login: str, lab: bool, show: bool, no_co
     from provisioner.inventory import open_inventory
     from provisioner.secrets import vault
 
-    inventory, target = open_inventory(voice.inventory), voice.target(office, lab)
+    inventory, target = open_inventory(console.inventory), console.target(office, lab)
     fresh = vault.renew(target, inventory.office(office), login)
     commit = None if lab else _commit(inventory, target, f"person password: {login}", no_commit)
     result: dict[str, Any] = {"office": office, "lab": lab, "login": login, "commit": commit}
@@ -180,7 +180,7 @@ def password(voice: Voice, office: str, login: str, lab: bool, show: bool, no_co
             click.echo(f"to hand it over, sealed: provisioner record sheet {office} {login} --sealed{option}")
         click.echo(f"next: provisioner plan {office}{option}")
 
-    voice.result(result | ({"password": fresh} if show else {}), human)
+    console.result(result | ({"password": fresh} if show else {}), human)
 
 
 def _commit(inventory: "Inventory", target: "Target", message: str, no_commit: bool) -> str | None:

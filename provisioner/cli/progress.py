@@ -4,7 +4,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 
-from provisioner.cli.common import Voice, shown
+from provisioner.cli.common import Console, shown
 from provisioner.laptop.clock import span
 from provisioner.runs import Event
 
@@ -12,11 +12,11 @@ from provisioner.runs import Event
 class Watch:
     """Shows events on stderr: one moving bar on a terminal, plain lines elsewhere (a log, a pipe, CI)."""
 
-    def __init__(self, voice: Voice, title: str, total: int | None) -> None:
-        self.voice, self.title, self.total = voice, title, total
+    def __init__(self, console: Console, title: str, total: int | None) -> None:
+        self.console, self.title, self.total = console, title, total
         self.done = 0
         self.changed: dict[str, int] = {}
-        self._live = voice.err.is_terminal and not voice.as_json
+        self._live = console.err.is_terminal and not console.as_json
         self._task = ""
         self._began = time.monotonic()
 
@@ -33,7 +33,7 @@ class Watch:
             TextColumn("{task.fields[count]}", markup=False), TimeElapsedColumn(),
             TextColumn("{task.description}", markup=False),
             # rich draws 10 times a second by itself: 15 ms of CPU each second, 3 % of what a quiet play costs [M]
-            console=self.voice.err, transient=True, refresh_per_second=4,
+            console=self.console.err, transient=True, refresh_per_second=4,
         )  # fmt: skip
         self._bar = self._progress.add_task("", total=self.total, title=self.title, count="")
         with self._progress:
@@ -52,18 +52,18 @@ class Watch:
                 )
             else:
                 of = f"/{max(self.total, self.done)}" if self.total else ""
-                self.voice.say(f"[{self.done}{of}] {event.task}")
+                self.console.say(f"[{self.done}{of}] {event.task}")
         elif event.what == "host_reached":
-            self.voice.say(f"  {event.host} answers at {event.detail['address']}")
+            self.console.say(f"  {event.host} answers at {event.detail['address']}")
         elif event.what == "clock_differs":
-            self.voice.say(f"! {event.host}: its clock is {span(event.detail['ahead_s'])} this laptop's")
+            self.console.say(f"! {event.host}: its clock is {span(event.detail['ahead_s'])} this laptop's")
         elif event.what == "host_changed":
             self.changed[event.host] = self.changed.get(event.host, 0) + 1
         elif event.what in ("host_failed", "host_unreachable"):
             problem = str(event.detail.get("problem", "")).strip().splitlines() or [""]
             where = f" at “{event.task}”" if event.task else ""
             verb = "failed" if event.what == "host_failed" else "is unreachable"
-            self.voice.err.print(shown(f"✗ {event.host} {verb}{where}: {problem[0]}"), style="red", soft_wrap=True)
+            self.console.err.print(shown(f"✗ {event.host} {verb}{where}: {problem[0]}"), style="red", soft_wrap=True)
 
 
 def seconds(value: float) -> str:

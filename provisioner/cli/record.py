@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Voice, lab_option, office_argument, shown, verb
+from provisioner.cli.common import Console, lab_option, office_argument, shown, verb
 from provisioner.errors import BadInput
 
 if TYPE_CHECKING:
@@ -35,23 +35,23 @@ def _told(found: "Record") -> dict[str, Any]:
     }
 
 
-def _show(voice: Voice, found: "Record", language: str = "en") -> None:
+def _show(console: Console, found: "Record", language: str = "en") -> None:
     from rich.text import Text
 
-    from provisioner.language import speech
+    from provisioner.language import translator
     from provisioner.record import VERDICTS
     from provisioner.record.judgement import WITHOUT
 
-    say, body = speech(language), found.body
+    say, body = translator(language), found.body
     good = body["verdict"] == WITHOUT
     words = f"{say(VERDICTS[good])}{' (LAB)' if body['lab'] else ''}"
-    voice.out.print(Text(words, "bold green" if good else "bold yellow"))
+    console.out.print(Text(words, "bold green" if good else "bold yellow"))
     for one in body["reserves"]:
         subject = say(body["titles"].get(one["check"], one["check"])) if one["check"] else ""
         said = say(one["sentence"], one["values"])
-        voice.out.print(shown(f"  ! {subject}{': ' if subject else ''}{said}"), soft_wrap=True)
+        console.out.print(shown(f"  ! {subject}{': ' if subject else ''}{said}"), soft_wrap=True)
     for path in (found.pdf, found.html):
-        voice.out.print(str(path), soft_wrap=True)
+        console.out.print(str(path), soft_wrap=True)
 
 
 @verb(record, "new")
@@ -59,7 +59,7 @@ def _show(voice: Voice, found: "Record", language: str = "en") -> None:
 @lab_option
 @lang_option
 @click.option("--no-commit", is_flag=True, help="Leave the commit to you.")
-def new(voice: Voice, office: str, lab: bool, lang: str | None, no_commit: bool) -> None:
+def new(console: Console, office: str, lab: bool, lang: str | None, no_commit: bool) -> None:
     """Make the hand-over record of OFFICE from its newest verification, as HTML and tagged PDF, with its verdict.
 
     "Without reserves" only when every test was made, lately, on every machine, on the dossier as it is, and holds.
@@ -69,46 +69,46 @@ def new(voice: Voice, office: str, lab: bool, lang: str | None, no_commit: bool)
     from provisioner.operation.lock import alone
     from provisioner.operation.selection import technician
 
-    open_inventory(voice.inventory).office(office)  # an unknown office is said before all else
-    target = voice.target(office, lab)
+    open_inventory(console.inventory).office(office)  # an unknown office is said before all else
+    target = console.target(office, lab)
     with alone(target):
         found = records.new(target, by=technician(target), language=lang or "", commit=not no_commit)
-    voice.result(_told(found), lambda: _show(voice, found, lang or found.body["language"]))
+    console.result(_told(found), lambda: _show(console, found, lang or found.body["language"]))
 
 
 @verb(record, "show")
 @office_argument
 @lab_option
-def show(voice: Voice, office: str, lab: bool) -> None:
+def show(console: Console, office: str, lab: bool) -> None:
     """The newest record of OFFICE: its verdict, its reserves, where its files lie."""
     from provisioner import record as records
     from provisioner.inventory import open_inventory
 
-    open_inventory(voice.inventory).office(office)
-    found = records.show(voice.target(office, lab))
-    voice.result(_told(found), lambda: _show(voice, found, found.body["language"]))
+    open_inventory(console.inventory).office(office)
+    found = records.show(console.target(office, lab))
+    console.result(_told(found), lambda: _show(console, found, found.body["language"]))
 
 
 @verb(record, "check")
 @office_argument
 @lab_option
-def check(voice: Voice, office: str, lab: bool) -> int:
+def check(console: Console, office: str, lab: bool) -> int:
     """Whether every record of OFFICE is as it was written, to the byte. Exits 7 when one is not."""
     from provisioner import record as records
     from provisioner.inventory import open_inventory
     from provisioner.record import chain
 
-    open_inventory(voice.inventory).office(office)
-    target = voice.target(office, lab)
+    open_inventory(console.inventory).office(office)
+    target = console.target(office, lab)
     problems = records.check(target)
     count = len(chain.records(records.folder(target)))
 
     def human() -> None:
         for problem in problems:
-            voice.out.print(shown(f"✗ {problem}"), style="red", soft_wrap=True)
-        voice.out.print(f"{count} records, {f'{len(problems)} problems' if problems else 'nothing altered'}")
+            console.out.print(shown(f"✗ {problem}"), style="red", soft_wrap=True)
+        console.out.print(f"{count} records, {f'{len(problems)} problems' if problems else 'nothing altered'}")
 
-    voice.result({"office": office, "records": count, "problems": problems}, human)
+    console.result({"office": office, "records": count, "problems": problems}, human)
     return 7 if problems else 0
 
 
@@ -121,7 +121,7 @@ def check(voice: Voice, office: str, lab: bool) -> int:
 @click.option("--sealed", is_flag=True, help="The sealed sheet with the first password instead; needs `unlock`.")
 @click.option("--to", type=click.Path(path_type=Path), help="A file for one sheet, a folder for several.")
 def sheet(
-    voice: Voice,
+    console: Console,
     office: str,
     logins: tuple[str, ...],
     lab: bool,
@@ -134,15 +134,15 @@ def sheet(
     from provisioner.inventory import open_inventory
     from provisioner.record import sheet as sheets
 
-    open_inventory(voice.inventory).office(office)
+    open_inventory(console.inventory).office(office)
     if bool(logins) == everybody:
         raise BadInput("whose sheet?", hint="one or more logins, or --all")
-    made = sheets.make(voice.target(office, lab), list(logins), language=lang or "", sealed=sealed, to=to)
+    made = sheets.make(console.target(office, lab), list(logins), language=lang or "", sealed=sealed, to=to)
 
     def human() -> None:
         for one in made:
-            voice.out.print(shown(f"{one.login:<20} {one.pdf}"), soft_wrap=True)
+            console.out.print(shown(f"{one.login:<20} {one.pdf}"), soft_wrap=True)
 
-    voice.result(
+    console.result(
         {"office": office, "lab": lab, "sheets": [{"login": s.login, "sealed": s.sealed, "pdf": str(s.pdf)} for s in made]}, human
     )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Voice, shown, verb
+from provisioner.cli.common import Console, shown, verb
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory
@@ -18,11 +18,11 @@ def reseller() -> None:
 
 
 @verb(reseller, "list")
-def list_(voice: Voice) -> None:
+def list_(console: Console) -> None:
     """One line per member: its name, its city, how many technicians and offices."""
     from provisioner.inventory import open_inventory
 
-    inventory = open_inventory(voice.inventory)
+    inventory = open_inventory(console.inventory)
     members = inventory.resellers()
     served = _served(inventory)
 
@@ -35,18 +35,18 @@ def list_(voice: Voice) -> None:
         for one in members:
             counts = str(len(one.technicians)), str(len(served[one.name]))
             table.add_row(one.name, shown(one.organisation.name), shown(one.organisation.address.city), *counts)
-        voice.out.print(table)
+        console.out.print(table)
 
-    voice.result({"resellers": [_summary(one, served[one.name]) for one in members]}, human)
+    console.result({"resellers": [_summary(one, served[one.name]) for one in members]}, human)
 
 
 @verb(reseller, "show")
 @click.argument("name", metavar="NAME")
-def show(voice: Voice, name: str) -> None:
+def show(console: Console, name: str) -> None:
     """One member: how to reach it, what it can, its technicians, the offices it serves."""
     from provisioner.inventory import open_inventory
 
-    inventory = open_inventory(voice.inventory)
+    inventory = open_inventory(console.inventory)
     one = inventory.reseller(name)
     offices = _served(inventory)[name]
 
@@ -54,20 +54,20 @@ def show(voice: Voice, name: str) -> None:
         from rich.table import Table
 
         firm, at = one.organisation, one.organisation.address
-        voice.out.print(shown(f"{firm.name}, {firm.legal_form}, SIREN {firm.siren}"))
-        voice.out.print(shown(f"{at.street}, {at.postcode} {at.city}, {at.country}"))
+        console.out.print(shown(f"{firm.name}, {firm.legal_form}, SIREN {firm.siren}"))
+        console.out.print(shown(f"{at.street}, {at.postcode} {at.city}, {at.country}"))
         for contact in firm.contacts:
             said = (contact.name, contact.role, contact.phone, contact.email)
-            voice.out.print(shown("contact: " + ", ".join(part for part in said if part)))
-        voice.out.print(shown("territory: " + (", ".join(one.territory) or "not said")))
-        voice.out.print(shown("skills: " + (", ".join(one.skills) or "not said")))
+            console.out.print(shown("contact: " + ", ".join(part for part in said if part)))
+        console.out.print(shown("territory: " + (", ".join(one.territory) or "not said")))
+        console.out.print(shown("skills: " + (", ".join(one.skills) or "not said")))
         table = Table("technician", "name", "phone", "email", "keys", box=None, pad_edge=False, header_style="dim")
         for login, who in one.technicians.items():
             table.add_row(login, shown(who.name), shown(who.phone), shown(who.email), str(len(who.keys)))
-        voice.out.print(table)
-        voice.out.print(f"offices ({len(offices)}): " + (", ".join(offices[:40]) or "none yet"))
+        console.out.print(table)
+        console.out.print(f"offices ({len(offices)}): " + (", ".join(offices[:40]) or "none yet"))
 
-    voice.result(_summary(one, offices) | one.model_dump(mode="json", exclude={"name"}), human)
+    console.result(_summary(one, offices) | one.model_dump(mode="json", exclude={"name"}), human)
 
 
 def _served(inventory: "Inventory") -> dict[str, list[str]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Voice, lab_option, office_argument, plug, shown, verb
+from provisioner.cli.common import Console, lab_option, office_argument, plug, shown, verb
 from provisioner.errors import Missing, Unverified
 from provisioner.inventory.target import Target
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 runs = click.Group("runs", help="What was done on an office, when, by whom.")
 
 
-def _target(voice: Voice, office: str, lab: bool) -> Target:
+def _target(console: Console, office: str, lab: bool) -> Target:
     from provisioner.inventory import open_inventory
 
-    open_inventory(voice.inventory).office(office)  # an unknown office is said before its empty history
-    return voice.target(office, lab)
+    open_inventory(console.inventory).office(office)  # an unknown office is said before its empty history
+    return console.target(office, lab)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -35,11 +35,11 @@ def _read(path: Path) -> dict[str, Any]:
 @verb(runs, "list")
 @office_argument
 @lab_option
-def list_(voice: Voice, office: str, lab: bool) -> int:
+def list_(console: Console, office: str, lab: bool) -> int:
     """Every run on OFFICE, the newest last."""
     from provisioner.runs.audit import summaries
 
-    found = [_read(path) for path in summaries(_target(voice, office, lab).summaries)]
+    found = [_read(path) for path in summaries(_target(console, office, lab).summaries)]
 
     def human() -> None:
         from rich.table import Table
@@ -50,9 +50,9 @@ def list_(voice: Voice, office: str, lab: bool) -> int:
         for one in found:
             changed = sum(h.get("changed", 0) for h in one.get("hosts", {}).values())
             table.add_row(*(shown(str(one.get(k, ""))) for k in ("run", "started", "verb", "technician", "status")), str(changed))
-        voice.out.print(table if found else f"no run on {office} yet")
+        console.out.print(table if found else f"no run on {office} yet")
 
-    voice.result({"office": office, "runs": found}, human)
+    console.result({"office": office, "runs": found}, human)
     return 0
 
 
@@ -60,14 +60,14 @@ def list_(voice: Voice, office: str, lab: bool) -> int:
 @office_argument
 @click.argument("run", metavar="[RUN]", default="")
 @lab_option
-def show(voice: Voice, office: str, run: str, lab: bool) -> int:
+def show(console: Console, office: str, run: str, lab: bool) -> int:
     """One run, the last one unless named: its counts, its changes with diffs, its failures."""
     from provisioner.cli.apply import show_run
     from provisioner.runs import fold
     from provisioner.runs.audit import summaries, summary
     from provisioner.runs.journal import read_journal
 
-    target = _target(voice, office, lab)
+    target = _target(console, office, lab)
     kept = {_read(path)["run"]: path for path in summaries(target.summaries)}
     journals = {path.stem: path for path in target.journals.glob("*.jsonl")}
     name = run or max({*kept, *journals}, default="")
@@ -82,42 +82,42 @@ def show(voice: Voice, office: str, run: str, lab: bool) -> int:
             found = [Finding.of(one) for one in proven["findings"]]
         except (KeyError, ValueError, TypeError) as error:
             raise Unverified(f"{kept[name].name}: not a summary any more", hint=f"provisioner runs check {office}") from error
-        voice.result(proven, lambda: _show_proven(voice, proven, found))
+        console.result(proven, lambda: _show_proven(console, proven, found))
         return 0
     if name not in journals:  # done from another laptop: the audit knows it, the journal is theirs
         data = _read(kept[name])
-        voice.result(data, lambda: voice.out.print(shown(json.dumps(data, ensure_ascii=False, indent=1)), soft_wrap=True))
+        console.result(data, lambda: console.out.print(shown(json.dumps(data, ensure_ascii=False, indent=1)), soft_wrap=True))
         return 0
     folded = fold(read_journal(journals[name]))
 
     def human() -> None:
         from rich.text import Text
 
-        voice.out.print(Text(f"run {folded.id} by {shown(folded.technician)}", "bold"))
+        console.out.print(Text(f"run {folded.id} by {shown(folded.technician)}", "bold"))
         for host_name, host in sorted(folded.hosts.items()):
             for change in host.changes:
-                voice.out.print(Text(shown(f"  {host_name}  {change.task}"), "yellow"), soft_wrap=True)
+                console.out.print(Text(shown(f"  {host_name}  {change.task}"), "yellow"), soft_wrap=True)
                 for line in change.diff.splitlines():
                     style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "dim")
-                    voice.out.print(Text(f"      {shown(line)}", style), soft_wrap=True)
-        show_run(voice, folded)
-        voice.out.print(Text(f"journal: {journals[name]}", "dim"), soft_wrap=True)
+                    console.out.print(Text(f"      {shown(line)}", style), soft_wrap=True)
+        show_run(console, folded)
+        console.out.print(Text(f"journal: {journals[name]}", "dim"), soft_wrap=True)
 
-    voice.result(summary(folded) | {"journal": str(journals[name])}, human)
+    console.result(summary(folded) | {"journal": str(journals[name])}, human)
     return 0
 
 
-def _show_proven(voice: Voice, data: dict[str, Any], found: "list[Finding]") -> None:
+def _show_proven(console: Console, data: dict[str, Any], found: "list[Finding]") -> None:
     from provisioner.cli.verify import show_findings
 
-    voice.out.print(shown(f"run {data['run']} by {data.get('technician')}: {data.get('status')}"))
-    show_findings(voice, found, "fr")
+    console.out.print(shown(f"run {data['run']} by {data.get('technician')}: {data.get('status')}"))
+    show_findings(console, found, "fr")
 
 
 @verb(runs, "check")
 @office_argument
 @lab_option
-def check(voice: Voice, office: str, lab: bool) -> int:
+def check(console: Console, office: str, lab: bool) -> int:
     """Whether the audit of OFFICE is whole: nothing edited, deleted, reordered or torn. Exits 7 when it is not.
 
     Held against git's history and against what the hosts remember of the newest run; hosts that cannot be asked are named.
@@ -128,12 +128,12 @@ def check(voice: Voice, office: str, lab: bool) -> int:
     from provisioner.runs.audit import check as judge
     from provisioner.runs.audit import summaries
 
-    target = _target(voice, office, lab)
+    target = _target(console, office, lab)
     unasked: dict[str, str] = {}
     told: dict[str, tuple[str, str]] = {}
     try:
         plug(target)
-        voice.say("asking the hosts what they remember")
+        console.say("asking the hosts what they remember")
         told, unasked = ask_all(target)
     except ProvisionerError as error:
         unasked = {"": f"no host was asked: {error}"}
@@ -144,12 +144,12 @@ def check(voice: Voice, office: str, lab: bool) -> int:
 
     def human() -> None:
         for problem in problems:
-            voice.out.print(shown(f"✗ {problem}"), style="red", soft_wrap=True)
+            console.out.print(shown(f"✗ {problem}"), style="red", soft_wrap=True)
         for problem in unasked.values():
-            voice.out.print(shown(f"! {problem}"), style="yellow", soft_wrap=True)
+            console.out.print(shown(f"! {problem}"), style="yellow", soft_wrap=True)
         asked = f"{len(told)} host{'s' * (len(told) != 1)} asked"
-        voice.out.print(f"{count} runs, {asked}, {f'{len(problems)} problems' if problems else 'nothing altered'}")
+        console.out.print(f"{count} runs, {asked}, {f'{len(problems)} problems' if problems else 'nothing altered'}")
 
     data = {"office": office, "runs": count, "problems": problems, "asked": sorted(told), "unasked": unasked}
-    voice.result(data, human)
+    console.result(data, human)
     return 7 if problems else 0

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from provisioner.cli.common import Voice, ask, lab_option, office_argument, shown, verb
+from provisioner.cli.common import Console, ask, lab_option, office_argument, shown, verb
 from provisioner.errors import BadInput, Missing
 
 
@@ -16,23 +16,23 @@ def passphrase_line() -> str:
 @verb("unlock", short_help="Open the inventory's secrets for one sitting.")
 @click.option("--minutes", type=click.IntRange(1, 7 * 24 * 60), default=480, show_default=True, help="For how long.")
 @click.option("--passphrase-stdin", is_flag=True, help="Read the passphrase from standard input.")
-def unlock(voice: Voice, minutes: int, passphrase_stdin: bool) -> None:
+def unlock(console: Console, minutes: int, passphrase_stdin: bool) -> None:
     """Ask the inventory's passphrase once and keep it in memory (kernel keyring), for as long as a sitting lasts."""
     from provisioner.secrets import passphrase
 
     given = passphrase_line() if passphrase_stdin else ask("Passphrase", "--passphrase-stdin", secret=True)
-    kept_in = passphrase.unlock(voice.inventory, given, minutes)
+    kept_in = passphrase.unlock(console.inventory, given, minutes)
     result = {"unlocked": True, "minutes": minutes, "kept_in": kept_in}
-    voice.result(result, lambda: click.echo(f"unlocked for {minutes} minutes ({kept_in})"))
+    console.result(result, lambda: click.echo(f"unlocked for {minutes} minutes ({kept_in})"))
 
 
 @verb("lock", short_help="Close them again.")
-def lock(voice: Voice) -> None:
+def lock(console: Console) -> None:
     """Forget the passphrase now."""
     from provisioner.secrets import passphrase
 
-    passphrase.lock(voice.inventory)
-    voice.result({"unlocked": False}, lambda: click.echo("locked"))
+    passphrase.lock(console.inventory)
+    console.result({"unlocked": False}, lambda: click.echo("locked"))
 
 
 @click.group("secrets")
@@ -47,13 +47,15 @@ def secrets() -> None:
 @click.option("--all", "everything", is_flag=True, help="Print every secret, not only those named.")
 @click.option("--complete", is_flag=True, help="First make what the dossier's people and hosts lack.")
 @click.option("--no-commit", is_flag=True, help="With --complete: leave the commit to you.")
-def show(voice: Voice, office: str, names: tuple[str, ...], lab: bool, everything: bool, complete: bool, no_commit: bool) -> None:
+def show(
+    console: Console, office: str, names: tuple[str, ...], lab: bool, everything: bool, complete: bool, no_commit: bool
+) -> None:
     """List the secrets of OFFICE by name; print those named (`zoe`, `console.server`), or all with --json or --all."""
     from provisioner.inventory import open_inventory
     from provisioner.laptop import git
     from provisioner.secrets import vault
 
-    target = voice.target(office, lab)
+    target = console.target(office, lab)
     known = open_inventory(target.inventory).office(office)
     if complete:
         found = vault.complete(target, known)
@@ -80,7 +82,7 @@ def show(voice: Voice, office: str, names: tuple[str, ...], lab: bool, everythin
                 continue
             click.echo(f"{key:<32} {shown(text) if names or everything else '(hidden: name it, or --all)'}")
 
-    voice.result({"office": office, "lab": lab, **sections}, human)
+    console.result({"office": office, "lab": lab, **sections}, human)
 
 
 @verb(secrets, "set")
@@ -89,13 +91,13 @@ def show(voice: Voice, office: str, names: tuple[str, ...], lab: bool, everythin
 @lab_option
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read it from standard input, one line.")
 @click.option("--no-commit", is_flag=True, help="Leave the commit to you.")
-def set_(voice: Voice, office: str, name: str, lab: bool, from_stdin: bool, no_commit: bool) -> None:
+def set_(console: Console, office: str, name: str, lab: bool, from_stdin: bool, no_commit: bool) -> None:
     """Enter a secret of OFFICE that only a person can know, such as mail.password; asked twice, never shown."""
     from provisioner.inventory import open_inventory
     from provisioner.laptop import git
     from provisioner.secrets import vault
 
-    target = voice.target(office, lab)
+    target = console.target(office, lab)
     known = open_inventory(target.inventory).office(office)
     vault.refuse_own(name)
     vault.complete(target, known)  # locked, or damaged: before anybody types a secret
@@ -111,4 +113,4 @@ def set_(voice: Voice, office: str, name: str, lab: bool, from_stdin: bool, no_c
         click.echo(f"{name} of {office} is kept")
         click.echo(f"next: provisioner plan {office}{' --lab' if lab else ''}")
 
-    voice.result({"office": office, "lab": lab, "set": name, "commit": commit}, human)
+    console.result({"office": office, "lab": lab, "set": name, "commit": commit}, human)

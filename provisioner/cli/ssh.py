@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import click
 
-from provisioner.cli.common import Voice, lab_option, office_argument, plug, verb
+from provisioner.cli.common import Console, lab_option, office_argument, plug, verb
 from provisioner.errors import BadInput, Unreachable, Unreadable
 
 SSH_S, SSH_BYTES = 86_400, 64 << 20  # of a command that a person runs, all of it kept in memory
@@ -16,29 +16,29 @@ SSH_S, SSH_BYTES = 86_400, 64 << 20  # of a command that a person runs, all of i
 @click.argument("host", metavar="HOST")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- CMD]")
 @lab_option
-def ssh(voice: Voice, office: str, host: str, command: tuple[str, ...], lab: bool) -> int | None:
+def ssh(console: Console, office: str, host: str, command: tuple[str, ...], lab: bool) -> int | None:
     """Log in to HOST of OFFICE, or run CMD there; its exit code becomes ours (255: no connection becomes 5)."""
     from provisioner.hosts import answers
     from provisioner.operation.reaching import find
     from provisioner.operation.selection import prepare
 
-    target = voice.target(office, lab)
+    target = console.target(office, lab)
     plug(target)
-    work = prepare(target, [host])
-    work.door = replace(work.door, shared=False)  # the end of an apply closes the shared ones, under a person's hands
-    find(work, lambda _: None)
-    found = work.found[host]
+    selection = prepare(target, [host])
+    selection.ssh = replace(selection.ssh, shared=False)  # the end of an apply closes the shared ones, under a person's hands
+    find(selection, lambda _: None)
+    found = selection.found[host]
     if not found.address:
         raise Unreachable(found.problem, hint=found.hint or f"is {host} switched on and plugged in?")
-    words = work.door.command(host, found.address, command, batch=False)
-    if voice.as_json:
+    words = selection.ssh.command(host, found.address, command, batch=False)
+    if console.as_json:
         if not command:
             raise BadInput("--json needs a command to run", hint=f"provisioner --json ssh {office} {host} -- CMD")
         try:
             done = answers.call(words, timeout_s=SSH_S, limit_bytes=SSH_BYTES)
         except answers.TooMuch as error:
             raise Unreadable(f"{host} says {error}; without --json it goes to the terminal as it comes") from error
-        voice.result(
+        console.result(
             {"office": office, "host": host, "exit": done.returncode, "stdout": done.stdout, "stderr": done.stderr},
             lambda: None,
         )

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provisioner.cli.common import Voice, lab_option, office_argument, plug, shown, verb
+from provisioner.cli.common import Console, lab_option, office_argument, plug, shown, verb
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +33,7 @@ PASSED = {"passed": "passed", "partial": "what was tried passed; the rest was no
 @lab_option
 @click.option("--no-commit", is_flag=True, help="Leave the result's summary uncommitted.")
 def verify(
-    voice: Voice, office: str, host: str, reboot: bool, only: tuple[str, ...], lang: str, lab: bool, no_commit: bool
+    console: Console, office: str, host: str, reboot: bool, only: tuple[str, ...], lang: str, lab: bool, no_commit: bool
 ) -> int:
     """Try OFFICE as its people will: a witness logs in, saves, prints, writes, restores; then is removed.
 
@@ -48,13 +48,15 @@ def verify(
     known = [part.check for part in EVERY]
     if unknown := [check for check in only if check not in known]:
         raise BadInput(f"nothing is called {unknown[0][:40]!r}", hint=f"one of {', '.join(known)}")
-    target = voice.target(office, lab)
+    target = console.target(office, lab)
     plug(target)
-    work = prepare(target)
+    selection = prepare(target)
     total = (len(FIRST) + len(PROOFS) + len(LAST)) * (2 if reboot else 1) + reboot
-    watch = Watch(voice, f"verify {office}", total)
+    watch = Watch(console, f"verify {office}", total)
     with watch.showing():
-        report = workflow.verify(work, host=host, reboot=reboot, only=only, watch=watch, say=voice.say, commit=not no_commit)
+        report = workflow.verify(
+            selection, host=host, reboot=reboot, only=only, watch=watch, say=console.say, commit=not no_commit
+        )
     data = {
         "office": office,
         "verb": "verify",
@@ -67,39 +69,39 @@ def verify(
         "audit_differs": report.audit_differs,
         "took_s": round(report.took_s, 1),
     }
-    voice.result(data, lambda: show(voice, report, office, lang, lab))
+    console.result(data, lambda: show(console, report, office, lang, lab))
     return 5 if report.unreachable else 7 if report.status == "failed" or report.audit_differs else 0
 
 
-def show(voice: Voice, report: "Report", office: str, lang: str, lab: bool) -> None:
+def show(console: Console, report: "Report", office: str, lang: str, lab: bool) -> None:
     """Everything that was tried, and what it amounts to."""
     from rich.text import Text
 
     from provisioner.cli.progress import seconds
 
-    show_findings(voice, report.findings, lang)
+    show_findings(console, report.findings, lang)
     bad = sum(finding.level.word in ("critical", "unknown") for finding in report.findings)
     words = (f"{bad} of {len(report.findings)} failed", "red") if report.status == "failed" else (PASSED[report.status], "green")
-    voice.out.print(Text.assemble(f"\nverify {office}{' (lab)' if lab else ''}: ", words, f" in {seconds(report.took_s)}"))
+    console.out.print(Text.assemble(f"\nverify {office}{' (lab)' if lab else ''}: ", words, f" in {seconds(report.took_s)}"))
     following = "record new" if report.status != "partial" else "verify"
-    voice.out.print(Text(f"next: provisioner {following} {office}{' --lab' if lab else ''}", "cyan"))
+    console.out.print(Text(f"next: provisioner {following} {office}{' --lab' if lab else ''}", "cyan"))
 
 
-def show_findings(voice: Voice, findings: "Iterable[Finding]", lang: str) -> None:
+def show_findings(console: Console, findings: "Iterable[Finding]", lang: str) -> None:
     """One line for each thing that was tried, with what was seen below those that are not well."""
     from rich.text import Text
 
-    from provisioner.language import speech
+    from provisioner.language import translator
     from provisioner.verify.table import TITLES
 
-    say = speech(lang)
+    say = translator(lang)
     last = ""
     for finding in findings:
         if finding.check != last:
-            voice.out.print(Text(shown(say(TITLES.get(finding.check, finding.check))), "bold"))
+            console.out.print(Text(shown(say(TITLES.get(finding.check, finding.check))), "bold"))
             last = finding.check
         mark, style = MARKS[finding.level.word]
-        voice.out.print(Text(f"  {mark} {shown(say(finding.sentence, **finding.values))}", style), soft_wrap=True)
+        console.out.print(Text(f"  {mark} {shown(say(finding.sentence, **finding.values))}", style), soft_wrap=True)
         if finding.level.word in ("critical", "unknown", "warning"):
             for line in finding.evidence.splitlines()[:12]:
-                voice.out.print(Text(f"      {shown(line)}", "dim"), soft_wrap=True)
+                console.out.print(Text(f"      {shown(line)}", "dim"), soft_wrap=True)

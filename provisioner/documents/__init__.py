@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provisioner.errors import Missing
-from provisioner.language import N_, Speech, speech
+from provisioner.language import N_, Translator, translator
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -38,7 +38,7 @@ def html(template: str, language: str, data: Mapping[str, Any], *, title: str, r
         lab: whether it is about a lab.
         made: when, in ISO form; the PDF bears this date, so that the same data make the same bytes.
     """
-    say = speech(language)
+    say = translator(language)
     page = _environment().get_template(template)
     return page.render(
         data,
@@ -110,7 +110,7 @@ def _isolated(value: Any) -> Any:
     return value
 
 
-def _told(say: Speech) -> Any:
+def _told(say: Translator) -> Any:
     def told(sentence: str, values: Mapping[str, Any] | None = None, **named: Any) -> str:
         given = {**(values or {}), **named}
         return say(sentence, {name: _isolated(value) for name, value in given.items()})

@@ -44,7 +44,7 @@ class NoRoomHere(Unreachable):
 
 
 @dataclass(frozen=True)
-class Door:
+class SshAccess:
     """How one technician gets into the hosts of one target: login, private key file, pins.
 
     `shared` connections are reused over sockets, which lie in a folder of this process alone: `close` ends what we opened and

@@ -9,7 +9,7 @@ from provisioner.errors import HostKeyChanged, Unreachable
 
 if TYPE_CHECKING:
     pass
-from provisioner.hosts.access import CONNECT_TIMEOUT_S, Door, NoRoomHere
+from provisioner.hosts.access import CONNECT_TIMEOUT_S, NoRoomHere, SshAccess
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Found:
     ahead_s: float | None = None
 
 
-def locate(door: Door, candidates: dict[str, list[str]]) -> dict[str, Found]:
+def locate(ssh: SshAccess, candidates: dict[str, list[str]]) -> dict[str, Found]:
     """Log in to each host at the first of its addresses where the pinned key answers; all hosts at once.
 
     The connection made stays open (control socket): who comes next pays no handshake.
@@ -40,15 +40,15 @@ def locate(door: Door, candidates: dict[str, list[str]]) -> dict[str, Found]:
         NoRoomHere: this laptop cannot make a connection.
     """
     with ThreadPoolExecutor(max_workers=max(1, min(32, len(candidates)))) as pool:
-        found = pool.map(lambda item: _locate(door, *item), candidates.items())
+        found = pool.map(lambda item: _locate(ssh, *item), candidates.items())
         return {one.host: one for one in found}
 
 
-def _locate(door: Door, host: str, addresses: list[str]) -> Found:
+def _locate(ssh: SshAccess, host: str, addresses: list[str]) -> Found:
     problems: list[HostKeyChanged | Unreachable] = []
     for address in addresses:
         try:
-            done = door.run(host, address, ["sudo", "-n", "date", "+%s"], timeout_s=CONNECT_TIMEOUT_S + 10)
+            done = ssh.run(host, address, ["sudo", "-n", "date", "+%s"], timeout_s=CONNECT_TIMEOUT_S + 10)
         except NoRoomHere:
             raise
         except (HostKeyChanged, Unreachable) as error:
@@ -57,7 +57,7 @@ def _locate(door: Door, host: str, addresses: list[str]) -> Found:
         if done.returncode:
             said = " ".join((done.stderr.strip() or done.stdout.strip())[:200].split())
             why = "refuses sudo to {}" if "sudo" in said else "lets {} in, but runs no command"
-            return Found(host, problem=f"{host} ({address}) {why.format(door.user)}{': ' * bool(said)}{said}")
+            return Found(host, problem=f"{host} ({address}) {why.format(ssh.user)}{': ' * bool(said)}{said}")
         said = done.stdout.strip()
         seconds = int(said) if said.isascii() and said.isdecimal() and len(said) < 12 else None
         return Found(host, address, ahead_s=None if seconds is None else seconds - time.time())

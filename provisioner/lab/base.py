@@ -192,12 +192,12 @@ def with_packages(suite: str, names: Sequence[str], say: Callable[[str], None]) 
         _sweep()
         say(f"Adding {', '.join(names)} to a copy of the base, once for all labs.")
         partial = layer.with_name(f"{layer.name}.{secrets.token_hex(4)}.partial")
-        upper, work, root = (partial / name for name in ("upper", "work", "root"))
-        run(["mkdir", "-p", str(upper), str(work), str(root)])
+        upper, selection, root = (partial / name for name in ("upper", "work", "root"))
+        run(["mkdir", "-p", str(upper), str(selection), str(root)])
         run(["chmod", "0755", str(upper)])
         # in namespaces of its own: what is mounted there, and what runs there, ends with its first process
         build = ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--propagation", "private", "--", "sh", "-euc"]
-        build += [_INSTALL, "sh", *map(str, (base, upper, work, root)), f"http://127.0.0.1:{cache.port}", *names]
+        build += [_INSTALL, "sh", *map(str, (base, upper, selection, root)), f"http://127.0.0.1:{cache.port}", *names]
         process = _recorded(partial, build, {})
         heard = process.communicate()[1].splitlines()
         if process.returncode:

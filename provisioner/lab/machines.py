@@ -120,14 +120,14 @@ def create(machine: Machine, layers: Sequence[Path], files: Mapping[str, File]) 
     Raises:
         HostFailed: the overlay cannot be mounted, or writing failed.
     """
-    upper, work = machine.folder / "upper", machine.folder / "work"
-    for folder in (upper, work, machine.root):
+    upper, selection = machine.folder / "upper", machine.folder / "work"
+    for folder in (upper, selection, machine.root):
         folder.mkdir(parents=True)
     # The upper folder's own owner and mode are those of the host's /.
     run(["chown", "0:0", str(upper)])
     run(["chmod", "0755", str(upper)])
     # volatile: a lab needs no sync, and dpkg asks for thousands (kernel, overlayfs.rst).
-    options = f"lowerdir={':'.join(map(str, layers))},upperdir={upper},workdir={work},volatile"
+    options = f"lowerdir={':'.join(map(str, layers))},upperdir={upper},workdir={selection},volatile"
     run(["mount", "-t", "overlay", "-o", options, machine.unit, str(machine.root)])
     if not files:
         return

@@ -30,7 +30,7 @@ _APOSTROPHE = re.compile(r"(?<=\w)'(?=\w|\{)")
 
 
 def N_(text: str) -> str:  # gettext's own name for it
-    """Mark a sentence for translation; it comes back as it is, to be told later by a `Speech`."""
+    """Mark a sentence for translation; it comes back as it is, to be told later by a `Translator`."""
     return text
 
 
@@ -39,8 +39,8 @@ def fill(sentence: str, values: Mapping[str, str]) -> str:
     return PLACE.sub(lambda place: values.get(place[1], place[0]), sentence)
 
 
-class Speech:
-    """How one language tells a sentence; get one from `speech()`."""
+class Translator:
+    """How one language tells a sentence; get one from `translator()`."""
 
     def __init__(self, language: str) -> None:
         from babel import Locale
@@ -120,7 +120,7 @@ class Speech:
 
 
 @lru_cache(maxsize=len(LANGUAGES))
-def speech(language: str) -> Speech:
+def translator(language: str) -> Translator:
     """The speech of `fr` or `en`.
 
     Raises:
@@ -128,7 +128,7 @@ def speech(language: str) -> Speech:
     """
     if language not in LANGUAGES:
         raise BadInput(f"no language {language!r}", hint=f"one of {', '.join(LANGUAGES)}")
-    return Speech(language)
+    return Translator(language)
 
 
 def of_locale(name: str) -> str:

@@ -22,7 +22,7 @@ from provisioner.operation.lock import alone, held
 from provisioner.operation.marks import marks, refuse_older_copy, unlike_the_audit
 from provisioner.operation.reaching import bystanders, reach, remember
 from provisioner.operation.recording import Listener, Recorder, begin, end
-from provisioner.operation.selection import Work, technician
+from provisioner.operation.selection import Selection, technician
 from provisioner.plays import orphans
 from provisioner.runs import Event, Run, audit
 
@@ -44,7 +44,7 @@ class LeaseLost(Busy):
 class Operation:
     """What a workflow is given inside `operation(...)`, and what it says of its end."""
 
-    work: Work
+    selection: Selection
     verb: str
     recorder: Recorder
     say: Say
@@ -65,7 +65,7 @@ class Operation:
     @property
     def met(self) -> dict[str, str]:
         """Where each host that is worked on answers."""
-        return self.work.met
+        return self.selection.met
 
     def check(self) -> None:
         """Before each step of the work; waits where the lease is to be asked for first, as after the laptop's sleep.
@@ -76,7 +76,7 @@ class Operation:
         while self.lease and not self._lost and boottime() > self.lease.good_until:
             time.sleep(0.2)  # its own thread asks within a second
         if self._lost:
-            raise LeaseLost(self._lost, hint=f"provisioner runs show {self.work.target.office} {self.work.run_id}")
+            raise LeaseLost(self._lost, hint=f"provisioner runs show {self.selection.target.office} {self.selection.run_id}")
 
     @contextlib.contextmanager
     def stopping(self, stop: Callable[[str], None]) -> Iterator[None]:
@@ -97,14 +97,14 @@ class Operation:
     def leave_out(self, host: str, problem: str, *, silent: bool = False) -> None:
         """Name a host that is left alone from here on; the others go on."""
         self.recorder(Event("host_unreachable" if silent else "host_failed", host, detail={"problem": problem}))
-        found = self.work.found.pop(host, None)
+        found = self.selection.found.pop(host, None)
         if found:
-            self.work.found[host] = replace(found, address="", problem=problem)
+            self.selection.found[host] = replace(found, address="", problem=problem)
 
 
 @contextlib.contextmanager
 def operation(
-    work: Work,
+    selection: Selection,
     verb: str,
     *,
     watch: Listener,
@@ -142,11 +142,11 @@ def operation(
     """
     with contextlib.ExitStack() as holding:
         if leased:
-            holding.enter_context(alone(work.target))
-        elif reaching and (who := held(work.target)):
-            say(f"another provisioner on this laptop works on {work.target.office} ({who}): what is seen here may change")
-        recorder = begin(work, verb, watch, **(detail or {}))
-        op = Operation(work, verb, recorder, say)
+            holding.enter_context(alone(selection.target))
+        elif reaching and (who := held(selection.target)):
+            say(f"another provisioner on this laptop works on {selection.target.office} ({who}): what is seen here may change")
+        recorder = begin(selection, verb, watch, **(detail or {}))
+        op = Operation(selection, verb, recorder, say)
         error = ""
         try:
             if reaching:
@@ -168,7 +168,7 @@ def operation(
             finally:
                 if op.lease:
                     op.lease.__exit__()
-                work.door.close()
+                selection.ssh.close()
     if recorder.torn:
         raise Unverified(
             f"the run ended ({op.run.status}), but its journal has no room for its end: {recorder.journal.path}",
@@ -178,24 +178,24 @@ def operation(
 
 def _arrive(op: Operation, needs: Sequence[str], moved: Mapping[str, str] | None, *, compared: bool, force: bool) -> None:
     """Whatever killed runs left, where the hosts answer, the lease (with `moved`), and our copy against what they remember."""
-    work = op.work
-    orphans.sweep(work.target, say=op.say)
-    reach(work, op.recorder)
-    _needed(work, needs)
-    if work.met and moved is not None:
+    selection = op.selection
+    orphans.sweep(selection.target, say=op.say)
+    reach(selection, op.recorder)
+    _needed(selection, needs)
+    if selection.met and moved is not None:
         _take(op, moved, compared=compared, force=force)
-    elif work.met:
-        op.applied, op.newest, unknown = marks(work.door, work.met)
+    elif selection.met:
+        op.applied, op.newest, unknown = marks(selection.ssh, selection.met)
         for host, problem in unknown.items():
             if compared or problem != "torn":
                 _leave_out(op, host, problem, force=force)
     _compare_copies(op, compared=compared, force=force, changing=moved is not None)
 
 
-def _needed(work: Work, needs: Sequence[str]) -> None:
+def _needed(selection: Selection, needs: Sequence[str]) -> None:
     for host in needs:
-        if host not in work.met:
-            found = work.found.get(host)
+        if host not in selection.met:
+            found = selection.found.get(host)
             raise Unreachable(
                 found.problem if found else f"{host} is not adopted",
                 hint=(found.hint if found else "") or f"is {host} switched on and plugged in?",
@@ -204,14 +204,14 @@ def _needed(work: Work, needs: Sequence[str]) -> None:
 
 def _take(op: Operation, moved: Mapping[str, str], *, compared: bool, force: bool) -> None:
     """The lease on every host of the office that answers; a host that cannot keep one is left alone."""
-    work = op.work
-    everywhere = work.met | bystanders(work)
-    lease = Lease(work.door, everywhere, work.run_id, work.door.user, lost=op.lose, moved=dict(moved))
+    selection = op.selection
+    everywhere = selection.met | bystanders(selection)
+    lease = Lease(selection.ssh, everywhere, selection.run_id, selection.ssh.user, lost=op.lose, moved=dict(moved))
     lease.__enter__()
     op.lease, op.applied, op.newest = lease, dict(lease.applied), dict(lease.newest)
     op.recorder(Event("lease_taken", detail={"hosts": sorted(set(everywhere) - set(lease.failed))}))
     for host, problem in lease.failed.items():
-        if host in work.met:
+        if host in selection.met:
             op.leave_out(host, _said(problem), silent=_silent(problem))
         else:
             op.say(_said(problem))
@@ -221,7 +221,7 @@ def _take(op: Operation, moved: Mapping[str, str], *, compared: bool, force: boo
             _leave_out(op, host, "torn", force=force) if compared else op.say(
                 f"{host}: its mark of what was last applied is torn"
             )
-        elif host in work.met:
+        elif host in selection.met:
             op.say(f"{host}: a torn mark of who works there was made new")
 
 
@@ -240,13 +240,13 @@ def _leave_out(op: Operation, host: str, problem: Exception | str, *, force: boo
     if problem == "torn" and force:
         op.say(f"{host}: its mark of what was last applied is torn; this run makes a new one")
     elif problem == "torn":
-        office = f"{op.work.target.office}{' --lab' if op.work.target.lab else ''}"
+        office = f"{op.selection.target.office}{' --lab' if op.selection.target.lab else ''}"
         said = (
             f"{host}'s mark of what was last applied is torn, so nobody can tell whether this copy is older;"
             f" if it is not, this makes a new one: provisioner apply {office} --host {host} --force"
         )
-        op.leave_out(host, said) if host in op.work.met else op.say(said)
-    elif host in op.work.met:
+        op.leave_out(host, said) if host in op.selection.met else op.say(said)
+    elif host in op.selection.met:
         op.leave_out(host, _said(problem), silent=_silent(problem))
 
 
@@ -268,7 +268,7 @@ def _compare_copies(op: Operation, *, compared: bool, force: bool, changing: boo
         Busy: it is the older one.
         Unverified: the audit lacks a run that a host remembers, and this run would take the memory's place.
     """
-    target = op.work.target
+    target = op.selection.target
     try:
         if not force:
             refuse_older_copy(target.inventory, op.applied)
@@ -294,7 +294,7 @@ def _leave(op: Operation, *, commit: bool, finish: Callable[[Operation], None]) 
     Raises:
         Unverified: the run ended, but this laptop could not keep its summary; not said again where the journal was torn.
     """
-    target = op.work.target
+    target = op.selection.target
     try:
         summary = {**(op.summary if op.summary is not None else audit.summary(op.run)), **op.more}
         if op.audit_differs:
@@ -323,7 +323,7 @@ def _newest(op: Operation) -> dict[str, Any]:
         "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "summary": op.kept.name,
         "summary_sha256": hashlib.sha256(op.kept.read_bytes()).hexdigest(),
-        "uncommitted": not op.work.target.lab and op.commit is None,
+        "uncommitted": not op.selection.target.lab and op.commit is None,
     }
 
 
@@ -331,7 +331,7 @@ _PAST = {"apply": "applied", "verify": "verified"}
 
 
 def _commit(op: Operation, status: str) -> str | None:
-    target, run = op.work.target, op.run
+    target, run = op.selection.target, op.run
     _, name, email = technician(target)
     done = f"{target.office}: {_PAST.get(op.verb, op.verb)} by {run.technician}: {status}"
     tally = "".join(
@@ -346,7 +346,7 @@ def leave_marks(op: Operation) -> list[str]:
     """Tell the hosts what was applied; returns those that are done and could not be told."""
     assert op.lease
     assert op.kept
-    target, office, run = op.work.target, op.work.office, op.run
+    target, office, run = op.selection.target, op.selection.office, op.run
     done = [h for h, v in run.hosts.items() if v.counts["ok"] and not v.counts["failed"] and not v.counts["unreachable"]]
     remember(target, {host: str(office.hosts[host].address) for host in done if office.hosts[host].kind != "router"})
     op.lease.settled(done)
@@ -356,4 +356,4 @@ def leave_marks(op: Operation) -> list[str]:
         "commit": op.commit or git.head(target.inventory),
         "dossier_sha256": hashlib.sha256((target.folder / "dossier.yml").read_bytes()).hexdigest(),
     }
-    return [host for host in op.lease.mark(mark, sorted(op.work.met)) if host in done]
+    return [host for host in op.lease.mark(mark, sorted(op.selection.met)) if host in done]

@@ -24,7 +24,7 @@ from pydantic import Field
 from provisioner.errors import Busy, HostFailed, HostKeyChanged, ProvisionerError, Unreachable, Unreadable
 from provisioner.explain import cause
 from provisioner.hosts import answers, programs
-from provisioner.hosts.access import UNREADABLE, Door
+from provisioner.hosts.access import UNREADABLE, SshAccess
 from provisioner.hosts.answers import Answer, Short
 from provisioner.inventory.target import state_home
 from provisioner.laptop.disk import write
@@ -91,19 +91,19 @@ def _dead(lease: Holder) -> bool:
     return lease.laptop == laptop() and born(lease.pid) != lease.born
 
 
-def ask(door: Door, host: str, address: str, request: Mapping[str, Any], *, timeout_s: float = 30) -> Keeper:
+def ask(ssh: SshAccess, host: str, address: str, request: Mapping[str, Any], *, timeout_s: float = 30) -> Keeper:
     """One question to the lease keeper of a host; its answer.
 
     Raises:
-        Unreachable, HostKeyChanged: as `Door.run`.
+        Unreachable, HostKeyChanged: as `SshAccess.run`.
         Unreadable: it answered, but not what was asked.
         HostFailed: the host could not keep a lease: a full or read-only disk.
     """
-    done = programs.run(door, host, address, programs.source("lease"), request, timeout_s=timeout_s)
+    done = programs.run(ssh, host, address, programs.source("lease"), request, timeout_s=timeout_s)
     try:
         return answers.read(done.stdout, Keeper)
     except ValueError as error:
-        where = f"{door.target.office} {host}{' --lab' if door.target.lab else ''}"
+        where = f"{ssh.target.office} {host}{' --lab' if ssh.target.lab else ''}"
         if done.returncode == 0:
             raise Unreadable(f"{host} keeps no lease that can be read: {error}", hint=UNREADABLE) from error
         last = (done.stderr.strip().splitlines() or ["no answer"])[-1][:400]
@@ -121,7 +121,7 @@ class Lease:
     start, sleep included (CLOCK_BOOTTIME): a lid that was closed for an hour is an hour.
     """
 
-    door: Door
+    ssh: SshAccess
     met: Mapping[str, str]
     run: str
     technician: str
@@ -189,7 +189,7 @@ class Lease:
         ago = f"{answer.ago_s:.0f} s ago"
         life = f"no sign of life since the start of {host} {ago}" if answer.restarted else ""
         return Busy(
-            f"{other.technician} works on {self.door.target.office} from {other.laptop} since {other.since}"
+            f"{other.technician} works on {self.ssh.target.office} from {other.laptop} since {other.since}"
             f" (run {other.run}, {life or f'last sign of life {ago} on {host}'})",
             hint=f"wait for them, or until {other.lease_s / 60:.0f} minutes after "
             f"{f'that start of {host}' if life else 'their last sign of life'}",
@@ -206,11 +206,11 @@ class Lease:
         known = self._at.setdefault(host, self.met[host])
         other = self.moved.get(host, known)
         try:
-            return ask(self.door, host, known, request)
+            return ask(self.ssh, host, known, request)
         except (Unreachable, HostKeyChanged):
             if other == known:
                 raise
-            answer = ask(self.door, host, other, request)
+            answer = ask(self.ssh, host, other, request)
             self._at[host] = other
             return answer
 

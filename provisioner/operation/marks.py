@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from provisioner.errors import Busy, ProvisionerError, Unreachable
-from provisioner.hosts.access import Door
+from provisioner.hosts.access import SshAccess
 from provisioner.inventory.target import Target
 from provisioner.laptop import git
 from provisioner.operation.lease import Mark, ask
@@ -15,14 +15,14 @@ from provisioner.operation.selection import prepare
 Marks = dict[str, Mark | None]
 
 
-def marks(door: Door, met: Mapping[str, str]) -> tuple[Marks, Marks, dict[str, ProvisionerError | str]]:
+def marks(ssh: SshAccess, met: Mapping[str, str]) -> tuple[Marks, Marks, dict[str, ProvisionerError | str]]:
     """What was last applied on each host, its newest run, as it remembers them; and why a host's cannot be known."""
     known: Marks = {}
     newest: Marks = {}
     unknown: dict[str, ProvisionerError | str] = {}
     for host in sorted(met):
         try:
-            answer = ask(door, host, met[host], {"do": "read"})
+            answer = ask(ssh, host, met[host], {"do": "read"})
         except (ProvisionerError, Unreachable) as problem:
             unknown[host] = problem
             continue
@@ -71,16 +71,16 @@ def ask_all(target: Target) -> tuple[dict[str, tuple[str, str]], dict[str, str]]
     Raises:
         Missing, BadInput: the office has no adopted host, or its dossier cannot be read.
     """
-    work = prepare(target)
+    selection = prepare(target)
     try:
-        find(work, lambda _: None)
-        known, newest, unknown = marks(work.door, work.met)
+        find(selection, lambda _: None)
+        known, newest, unknown = marks(selection.ssh, selection.met)
     finally:
-        work.door.close()
+        selection.ssh.close()
     differs = unlike_the_audit(target.summaries, known) | unlike_the_audit(target.summaries, newest)
     last = {host: newest[host] or mark for host, mark in known.items()}
     told = {host: (mark.summary if mark else "no run", differs.get(host, "")) for host, mark in last.items()}
-    unasked = {host: work.found[host].problem for host in work.hosts if host not in work.met}
+    unasked = {host: selection.found[host].problem for host in selection.hosts if host not in selection.met}
     unasked |= {
         host: f"{host}: {problem}" if problem != "torn" else f"{host}: its mark is torn" for host, problem in unknown.items()
     }

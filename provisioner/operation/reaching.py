@@ -13,7 +13,7 @@ from provisioner.inventory.target import Target
 from provisioner.laptop import clock, git
 from provisioner.laptop.disk import write
 from provisioner.operation.recording import Listener
-from provisioner.operation.selection import Work
+from provisioner.operation.selection import Selection
 from provisioner.runs import Event
 
 
@@ -36,16 +36,16 @@ def forget(target: Target, host: str) -> None:
     write(target.state / "addresses.json", json.dumps({k: v for k, v in addresses(target).items() if k != host}))
 
 
-def reach(work: Work, on: Listener) -> None:
+def reach(selection: Selection, on: Listener) -> None:
     """Log in to every chosen host, as `find`, and compare the clocks.
 
     Raises:
         HostKeyChanged: as `find`.
         Unverified: every host that can be believed contradicts this laptop's clock: what is done would bear a wrong date.
     """
-    find(work, on)
-    ahead = {host: found.ahead_s for host, found in work.found.items() if found.ahead_s is not None}
-    behind = git.behind_s(work.target.inventory)
+    find(selection, on)
+    ahead = {host: found.ahead_s for host, found in selection.found.items() if found.ahead_s is not None}
+    behind = git.behind_s(selection.target.inventory)
     differing, wrong = clock.judge(ahead, -time.time() if behind is None else behind)
     for host in differing:
         on(Event("clock_differs", host, detail={"ahead_s": round(ahead[host])}))
@@ -57,48 +57,48 @@ def reach(work: Work, on: Listener) -> None:
         )
 
 
-def find(work: Work, on: Listener) -> None:
-    """Log in to every chosen host; fills `work.found`. A host that does not answer is an event, not an error.
+def find(selection: Selection, on: Listener) -> None:
+    """Log in to every chosen host; fills `selection.found`. A host that does not answer is an event, not an error.
 
     Raises:
         HostKeyChanged: a host shows another key than the pinned one: the whole run stops before anything is sent.
     """
-    office, last = work.office, addresses(work.target)
+    office, last = selection.office, addresses(selection.target)
     candidates = {
-        host: list(dict.fromkeys(filter(None, (last.get(host, ""), str(office.hosts[host].address))))) for host in work.hosts
+        host: list(dict.fromkeys(filter(None, (last.get(host, ""), str(office.hosts[host].address))))) for host in selection.hosts
     }
-    work.found = locate(work.door, candidates)
-    lost = [host for host in work.hosts if not work.found[host].address]
+    selection.found = locate(selection.ssh, candidates)
+    lost = [host for host in selection.hosts if not selection.found[host].address]
     if lost:
         seen = neighbours(str(office.lan.network))
         again: dict[str, list[str]] = {}
         for host in lost:
             if more := [address for address in seen.get(office.hosts[host].mac, []) if address not in candidates[host]]:
                 again[host] = more
-        better = locate(work.door, again) if again else {}
-        work.found |= {host: found for host, found in better.items() if found.address or found.key_changed}
-    for host in work.hosts:
-        found = work.found[host]
+        better = locate(selection.ssh, again) if again else {}
+        selection.found |= {host: found for host, found in better.items() if found.address or found.key_changed}
+    for host in selection.hosts:
+        found = selection.found[host]
         if found.key_changed:
             raise HostKeyChanged(
                 found.problem,
-                hint=f"look at the machine itself; was it reinstalled? then: provisioner adopt {work.target.office} {host}"
-                f"{' --lab' if work.target.lab else ''} --replace-key",
+                hint=f"look at the machine itself; was it reinstalled? then: provisioner adopt {selection.target.office} {host}"
+                f"{' --lab' if selection.target.lab else ''} --replace-key",
             )
         if found.address:
             on(Event("host_reached", host, detail={"address": found.address}))
         else:
             on(Event("host_unreachable", host, detail={"problem": found.problem}))
-    remember(work.target, work.met)
+    remember(selection.target, selection.met)
 
 
-def bystanders(work: Work) -> dict[str, str]:
+def bystanders(selection: Selection) -> dict[str, str]:
     """Where the office's other adopted hosts answer: the lease is theirs too, though the run leaves them alone.
 
     Raises:
         HostKeyChanged: as `find`.
     """
-    around = replace(work, hosts=work.others, found={})
-    if work.others:
+    around = replace(selection, hosts=selection.others, found={})
+    if selection.others:
         find(around, lambda _: None)
     return around.met

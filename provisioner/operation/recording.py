@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provisioner import __version__
-from provisioner.operation.selection import Work
+from provisioner.operation.selection import Selection
 from provisioner.runs import Event, Run, fold
 from provisioner.runs.journal import Journal
 
@@ -39,16 +39,16 @@ class Recorder:
             self.watch(event)
 
 
-def begin(work: Work, verb: str, watch: Listener, **detail: Any) -> Recorder:
+def begin(selection: Selection, verb: str, watch: Listener, **detail: Any) -> Recorder:
     """Open the journal of a run and write down who does what, where, with which version."""
-    recorder = Recorder(Journal(work.target.journals / f"{work.run_id}.jsonl"), watch)
+    recorder = Recorder(Journal(selection.target.journals / f"{selection.run_id}.jsonl"), watch)
     recorder(
         Event(
             "run_started",
             detail={
-                "run": work.run_id, "office": work.target.office, "verb": verb, "technician": work.door.user,
-                "lab": work.target.lab, "version": __version__,
-                **({"not_adopted": work.not_adopted} if work.not_adopted else {}), **detail,
+                "run": selection.run_id, "office": selection.target.office, "verb": verb, "technician": selection.ssh.user,
+                "lab": selection.target.lab, "version": __version__,
+                **({"not_adopted": selection.not_adopted} if selection.not_adopted else {}), **detail,
             },
         )
     )  # fmt: skip

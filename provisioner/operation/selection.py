@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from provisioner import runs
 from provisioner.errors import BadInput, Missing
-from provisioner.hosts.access import Door
+from provisioner.hosts.access import SshAccess
 from provisioner.hosts.keys import public_key, technician_key
 from provisioner.hosts.lookup import Found
 from provisioner.hosts.pins import pinned
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Work:
+class Selection:
     """All that a plan or an apply needs to know about one office before it begins."""
 
     target: Target
     office: "Office"
     pack: "Pack"
     reseller: "Reseller"
-    door: Door
+    ssh: SshAccess
     hosts: list[str]
     not_adopted: list[str]
     others: list[str]  # adopted hosts of the office that were not chosen
@@ -87,12 +87,12 @@ def technician(target: Target) -> tuple[str, str, str]:
     return login, person.name, person.email
 
 
-def door(target: Target) -> Door:
+def ssh(target: Target) -> SshAccess:
     """The way into the office's hosts for whoever works now."""
-    return Door(target, technician(target)[0], technician_key(target))
+    return SshAccess(target, technician(target)[0], technician_key(target))
 
 
-def prepare(target: Target, only: Sequence[str] = (), *, pack: str = "", variant: str = "") -> Work:
+def prepare(target: Target, only: Sequence[str] = (), *, pack: str = "", variant: str = "") -> Selection:
     """Read the office and choose its hosts; nothing is contacted.
 
     With `pack` or `variant`, all is as if the dossier named that one, for a plan to show what the move would change.
@@ -119,14 +119,14 @@ def prepare(target: Target, only: Sequence[str] = (), *, pack: str = "", variant
             f"no host of {target.office} is adopted" if not only else f"{', '.join(only)} of {target.office}: not adopted",
             hint=f"provisioner adopt {target.office}{lab}",
         )
-    return Work(
-        target, office, inventory.pack(office.pack), inventory.reseller(office.reseller), door(target),
+    return Selection(
+        target, office, inventory.pack(office.pack), inventory.reseller(office.reseller), ssh(target),
         adopted, [h for h in chosen if h not in pins], [h for h in office.hosts if h in pins and h not in chosen],
         dropped=dropped,
     )  # fmt: skip
 
 
-def refuse_lockout(work: Work) -> None:
+def refuse_lockout(selection: Selection) -> None:
     """Stop before hosts are touched whose list of keys would not hold the key in our hand.
 
     Role base makes `/etc/ssh/technicians/LOGIN` exactly the keys of the reseller's file: whoever applies with another
@@ -135,23 +135,23 @@ def refuse_lockout(work: Work) -> None:
     Raises:
         BadInput: the key is not there; the hint says where to write it.
     """
-    if work.target.lab:
+    if selection.target.lab:
         return
-    known = {" ".join(key.split()[:2]) for key in work.reseller.technicians[work.door.user].keys}
-    mine = public_key(work.door.key)
+    known = {" ".join(key.split()[:2]) for key in selection.reseller.technicians[selection.ssh.user].keys}
+    mine = public_key(selection.ssh.key)
     if " ".join(mine.split()[:2]) not in known:
         raise BadInput(
-            f"the key {work.door.key} is none of {work.door.user}'s in resellers/{work.reseller.name}.yml:"
-            f" {work.target.office} would lock you out",
-            hint=f"add it there, under technicians.{work.door.user}.keys: {mine}",
+            f"the key {selection.ssh.key} is none of {selection.ssh.user}'s in resellers/{selection.reseller.name}.yml:"
+            f" {selection.target.office} would lock you out",
+            hint=f"add it there, under technicians.{selection.ssh.user}.keys: {mine}",
         )
 
 
-def refuse_returned(work: Work) -> None:
+def refuse_returned(selection: Selection) -> None:
     """Stop before hosts let in somebody whom the office's own audit says was shut out: a merge can lose a `former:` part.
 
     Raises:
         BadInput: somebody stands among the technicians again, or their key does; the hint says how to mean it.
     """
-    if not work.target.lab:  # what is shut out of a lab is a rehearsal
-        revocations.refuse(open_inventory(work.target.inventory), work.target.office, work.reseller)
+    if not selection.target.lab:  # what is shut out of a lab is a rehearsal
+        revocations.refuse(open_inventory(selection.target.inventory), selection.target.office, selection.reseller)

@@ -103,7 +103,7 @@ class Play:
             raw.put(event)
             return False  # runner need not keep it as a file
 
-        def work() -> None:
+        def selection() -> None:
             try:
                 result.append(
                     ansible_runner.run(
@@ -127,7 +127,7 @@ class Play:
             finally:
                 raw.put(None)
 
-        worker = threading.Thread(target=work, name="ansible-runner", daemon=True)
+        worker = threading.Thread(target=selection, name="ansible-runner", daemon=True)
         worker.start()
         try:
             while (event := raw.get()) is not None:

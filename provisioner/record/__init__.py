@@ -17,7 +17,7 @@ from provisioner import documents
 from provisioner.documents.ledger import sha256
 from provisioner.errors import Missing, Unverified
 from provisioner.inventory import open_inventory
-from provisioner.language import N_, of_locale, speech
+from provisioner.language import N_, of_locale, translator
 from provisioner.laptop import git
 from provisioner.record import chain
 from provisioner.record.contents import KINDS, SERVICES, contents, digest, lasting
@@ -107,7 +107,7 @@ def new(
     source = page(said, shown(target.summaries, said))
     path = chain.keep(where, said, source, documents.pdf(source), mode=0o600 if target.lab else 0o644)
     if commit and not target.lab:
-        told = speech("en")(VERDICTS[said["verdict"] == WITHOUT]).lower()
+        told = translator("en")(VERDICTS[said["verdict"] == WITHOUT]).lower()
         files = [path, path.with_suffix(".html"), path.with_suffix(".pdf")]
         message = f"{target.office}: record {said['number']}: {told}\n\nrun {said['verify']['run']}\n"
         git.commit(target.inventory, files, message, name=by[1], email=by[2])
@@ -171,7 +171,7 @@ def shown(folder: Path, said: Mapping[str, Any]) -> dict[str, str]:
 
 def page(said: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
     """The record as HTML, from nothing but its contents and the pictures they name: the same make the same page, to the byte."""
-    name = speech(said["language"])(N_("Hand-over record no. {number}"), number=str(said["number"]))
+    name = translator(said["language"])(N_("Hand-over record no. {number}"), number=str(said["number"]))
     return documents.html(
         "record.html",
         said["language"],

@@ -10,7 +10,7 @@ from provisioner import documents
 from provisioner.errors import BadInput, Missing
 from provisioner.inventory import open_inventory
 from provisioner.inventory.models import Kind
-from provisioner.language import N_, of_locale, speech
+from provisioner.language import N_, of_locale, translator
 from provisioner.laptop import disk, git
 from provisioner.record.contents import services
 from provisioner.secrets import vault
@@ -102,7 +102,7 @@ def page(
     office: "Office", pack: "Pack", reseller: "Reseller", login: str, language: str, *, lab: bool, made: str, secret: str = ""
 ) -> str:  # fmt: skip
     """One sheet as HTML; pure. With a `secret` it is the sealed one."""
-    say = speech(language)
+    say = translator(language)
     person = office.people[login]
     name = say(N_("Sealed sheet") if secret else N_("First steps"))
     return documents.html(

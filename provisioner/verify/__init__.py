@@ -26,7 +26,7 @@ from provisioner.inventory.placement import services
 from provisioner.language import N_
 from provisioner.operation import Listener, Operation, operation
 from provisioner.operation.recording import Recorder
-from provisioner.operation.selection import Work
+from provisioner.operation.selection import Selection
 from provisioner.runs import Event, audit
 from provisioner.secrets import models
 from provisioner.verify.checks import Proof, Seat, judged, try_out
@@ -89,25 +89,28 @@ class Report:
     audit_differs: tuple[str, ...] = ()  # what hosts remember of runs that our audit does not have
 
 
-def desk(work: Work, host: str) -> str:
+def desk(selection: Selection, host: str) -> str:
     """The desktop the witness sits down at: the one named, else the first that is adopted.
 
     Raises:
         BadInput: the named host is no desktop.
         Missing: the office has no adopted desktop.
     """
-    desktops = [name for name in work.hosts if work.office.hosts[name].kind is Kind.DESKTOP]
+    desktops = [name for name in selection.hosts if selection.office.hosts[name].kind is Kind.DESKTOP]
     if host and host not in desktops:
-        raise BadInput(f"{host!r} is no adopted desktop of {work.target.office}", hint=f"one of {', '.join(desktops) or 'none'}")
+        raise BadInput(
+            f"{host!r} is no adopted desktop of {selection.target.office}", hint=f"one of {', '.join(desktops) or 'none'}"
+        )
     if not desktops:
         raise Missing(
-            f"{work.target.office} has no adopted desktop to verify from", hint=f"provisioner adopt {work.target.office}"
+            f"{selection.target.office} has no adopted desktop to verify from",
+            hint=f"provisioner adopt {selection.target.office}",
         )
     return host or desktops[0]
 
 
 def verify(
-    work: Work, *, host: str = "", reboot: bool = False, only: Sequence[str] = (), watch: Listener,
+    selection: Selection, *, host: str = "", reboot: bool = False, only: Sequence[str] = (), watch: Listener,
     say: Callable[[str], None], commit: bool = True,
 ) -> Report:  # fmt: skip
     """Try everything once; with `reboot`, restart every host and try everything again.
@@ -120,16 +123,16 @@ def verify(
         HostKeyChanged: a host shows another key; nothing was tried.
         Unreachable: the desktop or the server gives no answer.
     """
-    desktop = desk(work, host)
+    desktop = desk(selection, host)
     began = time.time()
     findings: list[Finding] = []
-    needs = [name for name in (desktop, _server(work)) if name]
-    with operation(work, "verify", watch=watch, say=say, needs=needs, commit=commit, detail={"reboot": reboot}) as op:
+    needs = [name for name in (desktop, _server(selection)) if name]
+    with operation(selection, "verify", watch=watch, say=say, needs=needs, commit=commit, detail={"reboot": reboot}) as op:
         for name in needs:
-            if name not in work.met:
-                raise HostFailed(work.found[name].problem, hint=work.found[name].hint)
+            if name not in selection.met:
+                raise HostFailed(selection.found[name].problem, hint=selection.found[name].hint)
         seat = Seat(
-            op, desktop, _server(work), services(work.pack, work.office), models.password(), os.urandom(6).hex(),
+            op, desktop, _server(selection), services(selection.pack, selection.office), models.password(), os.urandom(6).hex(),
             only=frozenset(only),
         )  # fmt: skip
         proven = _pass(seat, op.recorder)
@@ -138,28 +141,30 @@ def verify(
             if verdict(restarted) is Level.OK:
                 proven = worst(proven, _pass(seat, op.recorder))
             proven += restarted
-        findings += [*reached(work), *proven]
+        findings += [*reached(selection), *proven]
         op.check()
         op.status = "failed" if verdict(findings) > Level.WARNING else "partial" if only else "passed"
-        audit.keep_pictures(work.target.summaries, _named(seat, findings))  # first: the summary names them
+        audit.keep_pictures(selection.target.summaries, _named(seat, findings))  # first: the summary names them
         op.begun, op.summary = True, _summary(op, seat, findings, began, reboot=reboot)
     assert op.kept
-    missing = [name for name in work.hosts if name not in work.met]
-    return Report(work.run_id, op.status, findings, missing, op.kept, time.time() - began, tuple(op.audit_differs))
+    missing = [name for name in selection.hosts if name not in selection.met]
+    return Report(selection.run_id, op.status, findings, missing, op.kept, time.time() - began, tuple(op.audit_differs))
 
 
-def _server(work: Work) -> str:
-    return next((name for name in work.hosts if work.office.hosts[name].kind is Kind.SERVER), "")
+def _server(selection: Selection) -> str:
+    return next((name for name in selection.hosts if selection.office.hosts[name].kind is Kind.SERVER), "")
 
 
-def reached(work: Work) -> list[Finding]:
+def reached(selection: Selection) -> list[Finding]:
     """Whether every machine of the office is there: a verdict about some of them is none about the office."""
     found = []
-    for name in work.office.hosts:
-        met = work.met.get(name)
-        seen = f"SSH, {met}, the pinned key" if met else work.found[name].problem if name in work.found else "not adopted"
+    for name in selection.office.hosts:
+        met = selection.met.get(name)
+        seen = (
+            f"SSH, {met}, the pinned key" if met else selection.found[name].problem if name in selection.found else "not adopted"
+        )
         found.append(
-            judged(REACHED, name in work.met, N_("{host} answers."), N_("{host} does not answer."), seen, name, host=name)
+            judged(REACHED, name in selection.met, N_("{host} answers."), N_("{host} does not answer."), seen, name, host=name)
         )
     return [replace(one, at=time.time()) for one in found]
 
@@ -211,7 +216,7 @@ def _facts(seat: Seat) -> dict[str, dict[str, Any]]:
         return {**facts, "offset": facts["now"] - time.time()}  # its clock is the last thing it says
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        every = dict(zip(seat.work.met, pool.map(ask, seat.work.met), strict=True))
+        every = dict(zip(seat.selection.met, pool.map(ask, seat.selection.met), strict=True))
     found = {}
     for host, facts in every.items():
         if not isinstance(facts, str):
@@ -244,27 +249,27 @@ def _witness(seat: Seat, *, make: bool) -> None:
 
 def restart(seat: Seat, recorder: Recorder) -> list[Finding]:
     """Restart every host at once, as after a power cut, and wait until each answers in a new boot and has settled."""
-    work, ask = seat.work, ["cat", "/proc/sys/kernel/random/boot_id"]
+    selection, ask = seat.selection, ["cat", "/proc/sys/kernel/random/boot_id"]
     seat.op.check()
     former: dict[str, str] = {}
     recorder(Event("task_started", task=N_("Restarting every machine")))
-    for host, address in work.met.items():
+    for host, address in selection.met.items():
         with contextlib.suppress(Unreachable):  # it is said below: it did not come back
-            former[host] = work.door.run(host, address, ask).stdout
-            work.door.run(host, address, ["sudo", "-n", "systemd-run", "--on-active=1", "systemctl", "reboot"])
-    work.door.close()
+            former[host] = selection.ssh.run(host, address, ask).stdout
+            selection.ssh.run(host, address, ["sudo", "-n", "systemd-run", "--on-active=1", "systemctl", "reboot"])
+    selection.ssh.close()
     began = time.time()
 
     def wait(host: str) -> Finding:
         back, state = False, ""
         while not back and time.time() - began < RESTART_S:
             with contextlib.suppress(Unreachable):
-                back = work.door.run(host, work.met[host], ask, timeout_s=10).stdout not in ("", former.get(host, ""))
+                back = selection.ssh.run(host, selection.met[host], ask, timeout_s=10).stdout not in ("", former.get(host, ""))
             time.sleep(0 if back else 0.5)
         with contextlib.suppress(Unreachable):
             if back:
-                state = work.door.run(
-                    host, work.met[host], ["systemctl", "is-system-running", "--wait"], timeout_s=120
+                state = selection.ssh.run(
+                    host, selection.met[host], ["systemctl", "is-system-running", "--wait"], timeout_s=120
                 ).stdout.strip()
         took = time.time() - began
         yes, no = N_("{host} came back after a restart."), N_("{host} did not come back whole after a restart.")
@@ -272,7 +277,7 @@ def restart(seat: Seat, recorder: Recorder) -> list[Finding]:
         return replace(judged(RESTARTED, good, yes, no, f"{took:.0f} s; {state}", host, host=host), at=began, took_s=took)
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        return list(pool.map(wait, work.met))
+        return list(pool.map(wait, selection.met))
 
 
 def worst(first: Sequence[Finding], second: Sequence[Finding]) -> list[Finding]:
@@ -294,23 +299,23 @@ def _named(seat: Seat, findings: Sequence[Finding]) -> dict[str, bytes]:
 
 def _summary(op: Operation, seat: Seat, findings: Sequence[Finding], began: float, *, reboot: bool) -> dict[str, Any]:
     """What the audit keeps of a verification: the hand-over record is made from it."""
-    work, target = op.work, op.work.target
+    selection, target = op.selection, op.selection.target
     return {
-        "run": work.run_id,
+        "run": selection.run_id,
         "office": target.office,
         "verb": "verify",
-        "technician": work.door.user,
+        "technician": selection.ssh.user,
         "lab": target.lab,
         "started": runs.iso(began),
         "finished": runs.iso(time.time()),
         "status": op.status,
         "reboot": reboot,
         "from": seat.desktop,
-        "hosts_wanted": list(work.office.hosts),
+        "hosts_wanted": list(selection.office.hosts),
         "findings": [finding.as_object() for finding in findings],
         "systems": {host: {**facts["system"], "packages": facts["packages"]} for host, facts in seat.facts.items()},
         "applied": {host: mark.run if mark else "" for host, mark in op.applied.items()},
         "dossier_sha256": hashlib.sha256((target.folder / "dossier.yml").read_bytes()).hexdigest(),
-        "pack": work.office.pack,
+        "pack": selection.office.pack,
         "roles_sha256": plays.tree_digest(),
     }

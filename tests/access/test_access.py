@@ -246,11 +246,11 @@ ANSWER: dict[str, Any] = {
 
 def understood(**change: Any) -> asked.Told:
     one = ANSWER["logins"]["kim"] | change.pop("kim", {})
-    call = asked.Call(Work(), "router", {"do": "refuse", "logins": {"kim": []}})  # type: ignore[arg-type]
+    call = asked.Call(Selection(), "router", {"do": "refuse", "logins": {"kim": []}})  # type: ignore[arg-type]
     return asked.understood(call, json.dumps(ANSWER | {"logins": {"kim": one}} | change), "")
 
 
-class Work:
+class Selection:
     """What `understood` asks of it."""
 
     run_id = "r1"
@@ -259,7 +259,7 @@ class Work:
 def test_an_answer_is_a_success_only_when_it_is_proven() -> None:
     """Something left, somebody at work, a refusal, no answer: none of them is `refused`."""
     works = {"technician": "lou", "laptop": "l", "since": "s", "run": "r2"}
-    call = asked.Call(Work(), "router", {"do": "refuse", "logins": {"kim": []}})  # type: ignore[arg-type]
+    call = asked.Call(Selection(), "router", {"do": "refuse", "logins": {"kim": []}})  # type: ignore[arg-type]
 
     assert understood().state == "refused"
     assert understood(kim={"left": ["/x still holds it"]}).state == "not_proven"

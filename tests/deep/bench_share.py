@@ -36,12 +36,12 @@ def prepared(target: Target) -> Play:
         inventory=str(target.inventory),
         office=target.office,
         lab=True,
-        user=chosen.door.user,
+        user=chosen.ssh.user,
         addresses=chosen.met,
-        options={host: chosen.door.options(host) for host in chosen.met},
-        technicians={chosen.door.user: [public_key(chosen.door.key)]},  # without it the play would lock the lab's key out
+        options={host: chosen.ssh.options(host) for host in chosen.met},
+        technicians={chosen.ssh.user: [public_key(chosen.ssh.key)]},  # without it the play would lock the lab's key out
     )
-    chosen.door.close()
+    chosen.ssh.close()
     return Play(
         target,
         apply.PLAYBOOK,
@@ -49,22 +49,24 @@ def prepared(target: Target) -> Play:
         run_id=chosen.run_id,
         check=False,
         limit=sorted(chosen.met),
-        control=chosen.door.control,
+        control=chosen.ssh.control,
         secrets=chosen.secrets,
     )
 
 
 def ours(play: Play) -> runs.Run:
     """Events, journal, what they amount to, and the moving bar of a terminal."""
-    from rich.console import Console
+    from rich import console as rich_console
 
-    from provisioner.cli.common import Voice
+    from provisioner.cli.common import Console
     from provisioner.cli.progress import Watch
 
-    voice = Voice(False, None)
+    console = Console(False, None)
     with Path(os.devnull).open("w") as nowhere:
-        vars(voice)["err"] = Console(file=nowhere, force_terminal=True, width=120, markup=False, highlight=False, emoji=False)
-        watch = Watch(voice, "apply", 40)
+        vars(console)["err"] = rich_console.Console(
+            file=nowhere, force_terminal=True, width=120, markup=False, highlight=False, emoji=False
+        )
+        watch = Watch(console, "apply", 40)
         recorder = Recorder(journal.Journal(play.target.journals / f"bench-{play.run_id}.jsonl"), watch)
         with watch.showing():
             for event in play:

@@ -71,9 +71,9 @@ def test_updates_wait_until_nobody_works(office: Stage) -> None:
     # a run of the timer's own may be under way: starting would only join it
     calm = "while [ $(systemctl show -p ActiveState --value apt-daily-upgrade.service) = activating ]; do sleep 1; done"
     run = f"{calm}; sudo systemctl start apt-daily-upgrade.service; systemctl show -p Result --value apt-daily-upgrade.service"
-    work = "cp /bin/sleep /tmp/xfce4-session && (setsid /tmp/xfce4-session 600 >/dev/null 2>&1 &)"
-    work += "; until pgrep -x xfce4-session >/dev/null; do sleep 0.1; done"
-    office.on("desktop", work)
+    selection = "cp /bin/sleep /tmp/xfce4-session && (setsid /tmp/xfce4-session 600 >/dev/null 2>&1 &)"
+    selection += "; until pgrep -x xfce4-session >/dev/null; do sleep 0.1; done"
+    office.on("desktop", selection)
     try:
         assert office.on("desktop", run).strip() == "exec-condition"
     finally:

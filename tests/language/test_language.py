@@ -11,7 +11,7 @@ from babel.messages.pofile import read_po
 
 import provisioner
 from provisioner.errors import BadInput
-from provisioner.language import CATALOGS, N_, PLACE, speech, typeset
+from provisioner.language import CATALOGS, N_, PLACE, translator, typeset
 
 PACKAGE = Path(provisioner.__file__).parent
 METHODS = [("**/templates/**.html", "jinja2.ext:babel_extract"), ("**.html.j2", "jinja2.ext:babel_extract"), ("**.py", "python")]
@@ -70,14 +70,14 @@ def test_braces_of_a_sentence_are_places() -> None:
 @pytest.mark.parametrize("language", ["fr", "en"])
 def test_what_a_client_wrote_is_data(language: str) -> None:
     """Braces, percent signs and marks in a name come out as they went in."""
-    said = speech(language)("{sentence} and {other}", sentence=BOLDLY, other="{sentence}")
+    said = translator(language)("{sentence} and {other}", sentence=BOLDLY, other="{sentence}")
 
     assert said == f"{BOLDLY} and {{sentence}}"
 
 
 def test_a_place_nobody_filled_stays_visible() -> None:
     """A missing value is seen, and stops nothing."""
-    assert speech("fr")("{host} {0} {host.name}", other="x") == "{host} {0} {host.name}"
+    assert translator("fr")("{host} {0} {host.name}", other="x") == "{host} {0} {host.name}"
 
 
 @pytest.mark.parametrize(
@@ -98,19 +98,19 @@ def test_a_place_nobody_filled_stays_visible() -> None:
 )
 def test_values_are_written_as_the_language_does(language: str, value: object, told: str) -> None:
     """Days, numbers and lists read as in a letter; a text stays as it is."""
-    assert speech(language)("{value}", value=value) == told
+    assert translator(language)("{value}", value=value) == told
 
 
 def test_times_are_those_of_the_office() -> None:
     """What happened at eight in Greenwich happened at nine in Lyon."""
-    assert speech("fr").time("2026-11-23T08:05:00Z", "Europe/Paris") == "09:05"
-    assert speech("en").moment(0, "Europe/Paris") == "1 January 1970, 01:00"
-    assert speech("fr").day("2026-01-01") == "1 janvier 2026"
+    assert translator("fr").time("2026-11-23T08:05:00Z", "Europe/Paris") == "09:05"
+    assert translator("en").moment(0, "Europe/Paris") == "1 January 1970, 01:00"
+    assert translator("fr").day("2026-01-01") == "1 janvier 2026"
 
 
 def test_durations_are_short() -> None:
     """Seconds as long as they matter, then minutes, then hours."""
-    told = [speech("fr").duration(seconds).replace("\u00a0", " ") for seconds in (0.44, 12.3, 180, 5400)]
+    told = [translator("fr").duration(seconds).replace("\u00a0", " ") for seconds in (0.44, 12.3, 180, 5400)]
 
     assert told == ["0,4 s", "12 s", "3 min", "1,5 h"]
 
@@ -125,12 +125,12 @@ def test_french_has_its_spaces() -> None:
 def test_one_and_many() -> None:
     """Nought is one in French and many in English."""
     for language, number, told in (("fr", 0, "one 0"), ("en", 0, "many 0"), ("en", 1, "one 1"), ("fr", 2, "many 2")):
-        assert speech(language).several("one {number}", "many {number}", number) == told
+        assert translator(language).several("one {number}", "many {number}", number) == told
 
 
 def test_an_unknown_language_is_said() -> None:
     """A language we do not speak is bad input with the ones we do."""
     with pytest.raises(BadInput, match="no language 'de'") as refused:
-        speech("de")
+        translator("de")
     assert refused.value.hint == "one of fr, en"
     assert N_("x") == "x"

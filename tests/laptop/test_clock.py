@@ -92,8 +92,8 @@ def test_verify_finds_the_machine_whose_clock_is_off(off: float) -> None:
     """From what the machines say of themselves: not ok, and by how much which one; that they all agree is ok."""
     for wrong in (0.0, off):
         facts = {"desktop": {"offset": 0.3}, "router": {"offset": -0.2}, "server": {"offset": wrong}}
-        work: Any = SimpleNamespace(target=SimpleNamespace(lab=True))
-        found = next(iter(PROOF.run(Seat(work, "desktop", "server", {}, "", "", facts=facts))))
+        selection: Any = SimpleNamespace(target=SimpleNamespace(lab=True))
+        found = next(iter(PROOF.run(Seat(selection, "desktop", "server", {}, "", "", facts=facts))))
         assert (found.level is Level.OK) is not bool(wrong)
         said = dict(re.findall(r"(\w+) ([+-][0-9.]+) s", found.evidence))
         assert abs(float(said["server"]) - wrong) < 1, found.evidence

@@ -32,7 +32,7 @@ def test_packages_come_in_one_installation(monkeypatch: pytest.MonkeyPatch) -> N
     found = without(monkeypatch, "mmdebstrap", "ssh-keygen", "ssh", "git")
 
     assert [lack.what for lack in found.lab] == ["mmdebstrap", "ssh-keygen"]
-    assert [lack.what for lack in found.work] == ["ssh", "ssh-keygen", "git"]
+    assert [lack.what for lack in found.selection] == ["ssh", "ssh-keygen", "git"]
     assert found.repair == [["apt-get", "update"], [*requirements.INSTALL, "mmdebstrap", "openssh-client", "git"]]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from provisioner.hosts import answers, programs
-from provisioner.hosts.access import Door, explain
+from provisioner.hosts.access import SshAccess, explain
 from provisioner.operation import lease
 
 BASE, BOOT = "/var/lib/provisioner", "/proc/sys/kernel/random/boot_id"
@@ -132,7 +132,7 @@ def test_who_works_on_after_a_restart_renews_it_in_that_start(host: Host) -> Non
 def test_a_host_that_is_somebody_elses_by_now_was_not_told(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was applied is kept where the lease is ours to the end; the others are named."""
     monkeypatch.setattr(lease, "ask", lambda _door, _name, _address, request: keeper(host, request))
-    ours = lease.Lease(Door.__new__(Door), {"server": "192.0.2.1"}, "r", "c.lefevre", lost=lambda _: None)
+    ours = lease.Lease(SshAccess.__new__(SshAccess), {"server": "192.0.2.1"}, "r", "c.lefevre", lost=lambda _: None)
     ours._taken, ours._token = ["server"], "one"
 
     assert ours.mark(MARK | {"commit": "a" * 40}, ["server"]) == []
@@ -145,7 +145,7 @@ def test_a_host_that_is_somebody_elses_by_now_was_not_told(host: Host, monkeypat
 def test_a_laptop_without_room_for_a_connection_cannot_renew(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the middle of a run that is no answer from the host: the run ends when it lasted, and is told the laptop's trouble."""
 
-    def ask(_door: Door, name: str, address: str, request: dict[str, Any]) -> lease.Keeper:
+    def ask(_door: SshAccess, name: str, address: str, request: dict[str, Any]) -> lease.Keeper:
         if request["do"] == "renew":
             raise explain(name, address, "me", "unix_listener: cannot bind to path /run/x.Vq8G: No space left on device\n")
         return keeper(host, request)
@@ -154,7 +154,7 @@ def test_a_laptop_without_room_for_a_connection_cannot_renew(host: Host, monkeyp
     monkeypatch.setattr(lease, "LEASE_S", 0.5)
     host.up += 901  # the other's has run out
     words: queue.Queue[str] = queue.Queue()
-    with lease.Lease(Door.__new__(Door), {"server": "192.0.2.1"}, "r", "c.lefevre", lost=words.put):
+    with lease.Lease(SshAccess.__new__(SshAccess), {"server": "192.0.2.1"}, "r", "c.lefevre", lost=words.put):
         said = words.get(timeout=30)
 
     assert said.startswith("the lease on server cannot be renewed: no room is left on this laptop's disk")

@@ -126,18 +126,18 @@ def test_apply_never_takes_a_plan_of_a_move(root: Path) -> None:
     """A plan saved for another pack is refused, in one sentence, before any host is asked."""
     from provisioner.apply import plans
     from provisioner.inventory.target import Target
-    from provisioner.operation.selection import Work
+    from provisioner.operation.selection import Selection
     from provisioner.runs import Run as Fold
 
     inventory = open_inventory(root)
     office = inventory.office("demo")
     target = Target(root, "demo", lab=True)
-    work = Work(target, office, inventory.pack(STANDARD), inventory.reseller(office.reseller), None, [], [], [])  # type: ignore[arg-type]
+    selection = Selection(target, office, inventory.pack(STANDARD), inventory.reseller(office.reseller), None, [], [], [])  # type: ignore[arg-type]
     path = root.parent / "saved.plan"
     plans.Plan(Fold(), "0" * 64, "ours-2027.1", "full").save(path, target)
 
     with pytest.raises(Unverified, match=r"one for pack: ours-2027\.1, which the dossier of demo does not say"):
-        plans.refuse_other_pack(plans.load(path, target), work)
+        plans.refuse_other_pack(plans.load(path, target), selection)
     plans.Plan(Fold(), "0" * 64, STANDARD, "full").save(path, target)
-    plans.refuse_other_pack(plans.load(path, target), work)
+    plans.refuse_other_pack(plans.load(path, target), selection)
     assert json.loads(path.read_text())["pack"] == STANDARD

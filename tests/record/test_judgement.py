@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from provisioner.findings import Finding, Level
-from provisioner.language import speech
+from provisioner.language import translator
 from provisioner.record.judgement import judge
 from tests.record import handover
 
@@ -86,7 +86,7 @@ def test_every_reason_is_told_in_french(path: Path) -> None:
         later=case.get("later", []),
         now=handover.NOW,
     ).reserves:
-        told = speech("fr")(one.sentence, one.values)
+        told = translator("fr")(one.sentence, one.values)
 
         assert told != one.sentence
         assert "{" not in told

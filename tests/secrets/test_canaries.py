@@ -54,7 +54,7 @@ class Office:
         for name in KEPT:
             self.secrets[name] = (state(self.stage) / name).read_text().strip()
 
-    def work(self, *words: str, **environment: str) -> Said:
+    def selection(self, *words: str, **environment: str) -> Said:
         """A verb, watched."""
         with Sampler() as sampler:
             said = self.stage.json(*words, timeout_s=1200, TMPDIR=str(self.stage.home / "tmp"), **environment)
@@ -109,8 +109,8 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     try:
         bring_up(stage)
         office.said.append(stage.evidence["adopt"])  # `lab up` prints the blank machines' password: they are for sale so
-        assert office.work("plan", "demo", "--lab").code == 3
-        said = office.work("apply", "demo", "--lab", "--yes")
+        assert office.selection("plan", "demo", "--lab").code == 3
+        said = office.selection("apply", "demo", "--lab", "--yes")
         assert said.code == 0, said
         yield office
     finally:
@@ -138,7 +138,7 @@ def test_a_run_that_tells_all(office: Office) -> None:
     changed(office)
     undone = {"ANSIBLE_NO_TARGET_SYSLOG": "false", "ANSIBLE_NO_LOG": "false", "ANSIBLE_KEEP_REMOTE_FILES": "true"}
     told = {"ANSIBLE_VERBOSITY": "4", "ANSIBLE_LOG_PATH": str(office.stage.home / "log")}
-    said = office.work("apply", "demo", "--lab", "--yes", **told, **undone)
+    said = office.selection("apply", "demo", "--lab", "--yes", **told, **undone)
     assert said.code == 0, said
     assert said.data["status"] == "changed"
     assert "TASK [base" in (office.stage.home / "log").read_text()
@@ -151,7 +151,7 @@ def test_a_failed_run(office: Office) -> None:
     office.stage.on(
         "server", "sudo mv /etc/office-backup/password /etc/office-backup.off; sudo mkdir /etc/office-backup/password"
     )
-    said = office.work("apply", "demo", "--lab", "--yes")
+    said = office.selection("apply", "demo", "--lab", "--yes")
     office.stage.on(
         "server", "sudo rmdir /etc/office-backup/password; sudo mv /etc/office-backup.off /etc/office-backup/password"
     )
@@ -171,6 +171,6 @@ def test_a_killed_run(office: Office) -> None:
         soon(lambda: False, 1)
     office.seen |= sampler.seen
     assert not (found := office.found()), "\n".join(found)
-    said = office.work("apply", "demo", "--lab", "--yes")
+    said = office.selection("apply", "demo", "--lab", "--yes")
     assert said.code == 0, said
     assert not (found := office.found()), "\n".join(found)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from provisioner.hosts import answers
 
 if TYPE_CHECKING:
-    from provisioner.hosts.access import Door
+    from provisioner.hosts.access import SshAccess
 
 BOOT = "import sys, json; exec(json.loads(sys.stdin.readline()))"
 COMMAND = ("sudo", "-n", "python3", "-c", BOOT)
@@ -34,7 +34,7 @@ def given(text: str, request: Mapping[str, Any]) -> str:
 
 
 def run(
-    access: "Door",
+    access: "SshAccess",
     host: str,
     address: str,
     text: str,
@@ -46,6 +46,6 @@ def run(
     """Run a program's text on a host as root; what it printed is not read yet.
 
     Raises:
-        HostKeyChanged, Unreachable, Unreadable: as `Door.run`.
+        HostKeyChanged, Unreachable, Unreadable: as `SshAccess.run`.
     """
     return access.run(host, address, COMMAND, stdin=given(text, request), timeout_s=timeout_s, limit_bytes=limit_bytes)

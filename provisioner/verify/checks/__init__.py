@@ -21,7 +21,7 @@ from provisioner.laptop.text import visible
 if TYPE_CHECKING:
     from provisioner.inventory.models import Office, Pack
     from provisioner.operation import Operation
-    from provisioner.operation.selection import Work
+    from provisioner.operation.selection import Selection
 
 LOGIN = "witness"  # fields.RESERVED_LOGINS: no person can be called so
 PICTURES_BYTES = 48 << 20  # what a screen showed, some dozens of times
@@ -79,24 +79,24 @@ class Seat:
         return [proof for proof in known if any(self.wants(part.check) for part in proof.every)]
 
     @property
-    def work(self) -> "Work":
+    def selection(self) -> "Selection":
         """The office and its hosts."""
-        return self.op.work
+        return self.op.selection
 
     @property
     def office(self) -> "Office":
         """The dossier."""
-        return self.work.office
+        return self.selection.office
 
     @property
     def pack(self) -> "Pack":
         """The office's pack."""
-        return self.work.pack
+        return self.selection.pack
 
     @property
     def lab(self) -> bool:
         """Whether all this is a lab."""
-        return self.work.target.lab
+        return self.selection.target.lab
 
     @property
     def domain(self) -> str:
@@ -107,10 +107,12 @@ class Seat:
         """Run one of the programs of `hosts/programs/` on a host and return what it printed.
 
         Raises:
-            Unreachable, HostKeyChanged: as `Door.run`; Unreachable too when the host has no answer within the time.
+            Unreachable, HostKeyChanged: as `SshAccess.run`; Unreachable too when the host has no answer within the time.
         """
-        text, address = programs.source(program), self.work.met[host]
-        done = programs.run(self.work.door, host, address, text, what, timeout_s=timeout_s + GRACE_S, limit_bytes=PICTURES_BYTES)
+        text, address = programs.source(program), self.selection.met[host]
+        done = programs.run(
+            self.selection.ssh, host, address, text, what, timeout_s=timeout_s + GRACE_S, limit_bytes=PICTURES_BYTES
+        )
         try:
             answer = answers.plain(done.stdout)
         except ValueError:

@@ -42,7 +42,7 @@ def run(seat: Seat) -> Iterable[Finding]:
 
 def _read(seat: Seat, name: str, path: str) -> tuple[int, str]:
     """GET as the witness from this laptop; (0, why) when there is no answer."""
-    trusted = ssl.create_default_context(cadata=vault.read(seat.work.target).tls["authority"])
+    trusted = ssl.create_default_context(cadata=vault.read(seat.selection.target).tls["authority"])
     login = base64.b64encode(f"{seat.login}:{seat.password}".encode()).decode()
     try:
         with (

@@ -36,7 +36,7 @@ def run(seat: Seat) -> Iterable[Finding]:
     if good and seat.lab:
         from provisioner.lab import mails
 
-        arrived = [text for text in mails(seat.work.target) if seat.token in text]
+        arrived = [text for text in mails(seat.selection.target) if seat.token in text]
         good = bool(arrived)
         evidence += f"\nin the provider's mailbox: {len(arrived)}"
     yield judged(

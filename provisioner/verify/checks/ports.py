@@ -43,7 +43,7 @@ def allowed(wanted: Declared) -> list[str]:
 
 def from_lan(seat: Seat) -> Iterable[Finding]:
     """Every TCP port of every host from the desktop; of the desktop itself, from the server. UDP by the kernel's own rules."""
-    met = seat.work.met
+    met = seat.selection.met
     scans = {seat.desktop: [host for host in met if host != seat.desktop]}
     if seat.server:
         scans[seat.server] = [seat.desktop]
@@ -61,7 +61,7 @@ def from_lan(seat: Seat) -> Iterable[Finding]:
 
 def _scan(seat: Seat, scanner: str, hosts: Sequence[str]) -> dict[str, list[int]]:
     """The open ports of each host as one of the others sees them; a host that could not be scanned is not in it."""
-    met = seat.work.met
+    met = seat.selection.met
     found = seat.ask(scanner, "scan", targets=[met[host] for host in hosts], timeout_s=30 + 6 * len(hosts))
     return {host: found[met[host]] for host in hosts if met[host] in found}
 
@@ -99,7 +99,7 @@ def from_beyond(seat: Seat) -> Iterable[Finding]:
         return
     from provisioner.lab import beyond
 
-    words, targets = beyond(seat.work.target, list(seat.work.met.values()))
+    words, targets = beyond(seat.selection.target, list(seat.selection.met.values()))
     ask = json.dumps({"targets": targets})
     done = subprocess.run(
         [*words, sys.executable, "-c", programs.source("scan")],
