@@ -43,15 +43,15 @@ def verify(
     from provisioner.cli.progress import Watch
     from provisioner.errors import BadInput
     from provisioner.operation.selection import prepare
-    from provisioner.verify.table import EVERY, FIRST, LAST, PROOFS
+    from provisioner.verify.table import CHECKS, EVERY, FIRST, LAST
 
-    known = [part.check for part in EVERY]
+    known = [part.name for part in EVERY]
     if unknown := [check for check in only if check not in known]:
         raise BadInput(f"nothing is called {unknown[0][:40]!r}", hint=f"one of {', '.join(known)}")
     target = console.target(office, lab)
     plug(target)
     selection = prepare(target)
-    total = (len(FIRST) + len(PROOFS) + len(LAST)) * (2 if reboot else 1) + reboot
+    total = (len(FIRST) + len(CHECKS) + len(LAST)) * (2 if reboot else 1) + reboot
     watch = Watch(console, f"verify {office}", total)
     with watch.showing():
         report = workflow.verify(

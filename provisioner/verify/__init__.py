@@ -29,8 +29,8 @@ from provisioner.operation.recording import Recorder
 from provisioner.operation.selection import Selection
 from provisioner.runs import Event, audit
 from provisioner.secrets import models
-from provisioner.verify.checks import Proof, Seat, judged, try_out
-from provisioner.verify.table import FIRST, LAST, PACKAGES, PROOFS, REACHED, RESTARTED
+from provisioner.verify.checks import Check, VerifySession, judged, try_check
+from provisioner.verify.table import CHECKS, FIRST, LAST, PACKAGES, REACHED, RESTARTED
 
 AT_ONCE = 4
 
@@ -131,21 +131,21 @@ def verify(
         for name in needs:
             if name not in selection.met:
                 raise HostFailed(selection.found[name].problem, hint=selection.found[name].hint)
-        seat = Seat(
+        session = VerifySession(
             op, desktop, _server(selection), services(selection.pack, selection.office), models.password(), os.urandom(6).hex(),
             only=frozenset(only),
         )  # fmt: skip
-        proven = _pass(seat, op.recorder)
+        proven = _pass(session, op.recorder)
         if reboot:
-            restarted = restart(seat, op.recorder)
+            restarted = restart(session, op.recorder)
             if verdict(restarted) is Level.OK:
-                proven = worst(proven, _pass(seat, op.recorder))
+                proven = worst(proven, _pass(session, op.recorder))
             proven += restarted
         findings += [*reached(selection), *proven]
         op.check()
         op.status = "failed" if verdict(findings) > Level.WARNING else "partial" if only else "passed"
-        audit.keep_pictures(selection.target.summaries, _named(seat, findings))  # first: the summary names them
-        op.begun, op.summary = True, _summary(op, seat, findings, began, reboot=reboot)
+        audit.keep_pictures(selection.target.summaries, _named(session, findings))  # first: the summary names them
+        op.begun, op.summary = True, _summary(op, session, findings, began, reboot=reboot)
     assert op.kept
     missing = [name for name in selection.hosts if name not in selection.met]
     return Report(selection.run_id, op.status, findings, missing, op.kept, time.time() - began, tuple(op.audit_differs))
@@ -169,45 +169,45 @@ def reached(selection: Selection) -> list[Finding]:
     return [replace(one, at=time.time()) for one in found]
 
 
-def _pass(seat: Seat, recorder: Recorder) -> list[Finding]:
+def _pass(session: VerifySession, recorder: Recorder) -> list[Finding]:
     """All proofs once, with a witness of their own."""
     found: list[Finding] = []
-    seat.facts = _facts(seat)
-    if min(facts["up_s"] for facts in seat.facts.values()) < JUST_STARTED_S:
-        seat.patience_s = FINDING_THE_SERVER_S
-    seat.password = models.password()
-    _witness(seat, make=True)
+    session.facts = _facts(session)
+    if min(facts["up_s"] for facts in session.facts.values()) < JUST_STARTED_S:
+        session.patience_s = FINDING_THE_SERVER_S
+    session.password = models.password()
+    _witness(session, make=True)
     try:
-        for proof in seat.chosen(FIRST):
-            found += _one(proof, seat, recorder)
+        for check in session.chosen(FIRST):
+            found += _one(check, session, recorder)
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-            waiting = [pool.submit(_one, proof, seat, recorder) for proof in seat.chosen(PROOFS)]
+            waiting = [pool.submit(_one, check, session, recorder) for check in session.chosen(CHECKS)]
             for done in waiting:  # in the order of the table, not of their ends
                 found += done.result()
-        for proof in seat.chosen(LAST):
-            found += _one(proof, seat, recorder)
+        for check in session.chosen(LAST):
+            found += _one(check, session, recorder)
     finally:
         with contextlib.suppress(Unreachable, HostKeyChanged, HostFailed):
-            _witness(seat, make=False)
-            seat.ask(seat.desktop, "seat", do="forget", login=seat.login)
+            _witness(session, make=False)
+            session.ask(session.desktop, "user_session", do="forget", login=session.login)
     return found
 
 
-def _one(proof: Proof, seat: Seat, recorder: Recorder) -> list[Finding]:
-    seat.op.check()
-    recorder(Event("task_started", task=proof.title))
-    found = try_out(proof, seat)
+def _one(check: Check, session: VerifySession, recorder: Recorder) -> list[Finding]:
+    session.op.check()
+    recorder(Event("task_started", task=check.title))
+    found = try_check(check, session)
     for finding in found:
-        recorder(Event("proof_finished", task=proof.title, detail=finding.as_object()))
+        recorder(Event("check_finished", task=check.title, detail=finding.as_object()))
     return found
 
 
-def _facts(seat: Seat) -> dict[str, dict[str, Any]]:
+def _facts(session: VerifySession) -> dict[str, dict[str, Any]]:
     """What every host that was reached says of itself, and how far its clock is from ours."""
 
     def ask(host: str) -> dict[str, Any] | str:
         try:
-            said = seat.ask(host, "facts", packages=PACKAGES, timeout_s=60)
+            said = session.ask(host, "facts", packages=PACKAGES, timeout_s=60)
             facts = Facts.model_validate(said).model_dump()
         except Unreachable as problem:
             return str(problem)
@@ -216,41 +216,41 @@ def _facts(seat: Seat) -> dict[str, dict[str, Any]]:
         return {**facts, "offset": facts["now"] - time.time()}  # its clock is the last thing it says
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        every = dict(zip(seat.selection.met, pool.map(ask, seat.selection.met), strict=True))
+        every = dict(zip(session.selection.met, pool.map(ask, session.selection.met), strict=True))
     found = {}
     for host, facts in every.items():
         if not isinstance(facts, str):
             found[host] = facts
-        elif host in (seat.desktop, seat.server):
+        elif host in (session.desktop, session.server):
             raise HostFailed(facts, hint="provisioner apply, then verify")
         else:
-            seat.op.leave_out(host, facts)
+            session.op.leave_out(host, facts)
     return found
 
 
-def _witness(seat: Seat, *, make: bool) -> None:
+def _witness(session: VerifySession, *, make: bool) -> None:
     """Make the witness, or remove it with all it left.
 
     Raises:
         HostFailed: the account could not be made.
     """
-    if "directory" in seat.services:
-        said = seat.ask(seat.server, "witness", login=seat.login, make=make, password=seat.password, group="office")
+    if "directory" in session.services:
+        said = session.ask(session.server, "witness", login=session.login, make=make, password=session.password, group="office")
     else:
-        said = seat.act("local", make=make)
+        said = session.act("local", make=make)
     if make and not said["ok"]:
         raise HostFailed(
-            f"the witness's account could not be made: {said['evidence']}", hint=f"provisioner apply {seat.office.name}"
+            f"the witness's account could not be made: {said['evidence']}", hint=f"provisioner apply {session.office.name}"
         )
 
 
 # ------------------------------------------------------------------------------------------ restarting
 
 
-def restart(seat: Seat, recorder: Recorder) -> list[Finding]:
+def restart(session: VerifySession, recorder: Recorder) -> list[Finding]:
     """Restart every host at once, as after a power cut, and wait until each answers in a new boot and has settled."""
-    selection, ask = seat.selection, ["cat", "/proc/sys/kernel/random/boot_id"]
-    seat.op.check()
+    selection, ask = session.selection, ["cat", "/proc/sys/kernel/random/boot_id"]
+    session.op.check()
     former: dict[str, str] = {}
     recorder(Event("task_started", task=N_("Restarting every machine")))
     for host, address in selection.met.items():
@@ -292,12 +292,12 @@ def worst(first: Sequence[Finding], second: Sequence[Finding]) -> list[Finding]:
 # -------------------------------------------------------------------------------------------- keeping
 
 
-def _named(seat: Seat, findings: Sequence[Finding]) -> dict[str, bytes]:
+def _named(session: VerifySession, findings: Sequence[Finding]) -> dict[str, bytes]:
     """The pictures that findings name."""
-    return {name: seat.pictures[name] for finding in findings for name in finding.pictures}
+    return {name: session.pictures[name] for finding in findings for name in finding.pictures}
 
 
-def _summary(op: Operation, seat: Seat, findings: Sequence[Finding], began: float, *, reboot: bool) -> dict[str, Any]:
+def _summary(op: Operation, session: VerifySession, findings: Sequence[Finding], began: float, *, reboot: bool) -> dict[str, Any]:
     """What the audit keeps of a verification: the hand-over record is made from it."""
     selection, target = op.selection, op.selection.target
     return {
@@ -310,10 +310,10 @@ def _summary(op: Operation, seat: Seat, findings: Sequence[Finding], began: floa
         "finished": runs.iso(time.time()),
         "status": op.status,
         "reboot": reboot,
-        "from": seat.desktop,
+        "from": session.desktop,
         "hosts_wanted": list(selection.office.hosts),
         "findings": [finding.as_object() for finding in findings],
-        "systems": {host: {**facts["system"], "packages": facts["packages"]} for host, facts in seat.facts.items()},
+        "systems": {host: {**facts["system"], "packages": facts["packages"]} for host, facts in session.facts.items()},
         "applied": {host: mark.run if mark else "" for host, mark in op.applied.items()},
         "dossier_sha256": hashlib.sha256((target.folder / "dossier.yml").read_bytes()).hexdigest(),
         "pack": selection.office.pack,

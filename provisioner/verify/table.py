@@ -18,28 +18,28 @@ from provisioner.verify.checks import (
 # Alone and first, since it makes the witness's home; then side by side, at most `AT_ONCE`; last, alone again, those that
 # change what the others use.
 FIRST = (session.LOG_IN,)
-PROOFS = (
+CHECKS = (
     desktop.VISIT,
-    names.PROOF,
+    names.CHECK,
     file_share.SHARE,
     file_share.OTHERS,
-    printing.PROOF,
-    mail_relay.PROOF,
-    calendar.PROOF,
-    backup.PROOF,
-    clock.PROOF,
-    updates.PROOF,
+    printing.CHECK,
+    mail_relay.CHECK,
+    calendar.CHECK,
+    backup.CHECK,
+    clock.CHECK,
+    updates.CHECK,
     ports.FROM_LAN,
     ports.FROM_BEYOND,
 )
 LAST = (session.CHANGE_PASSWORD, desktop.OFFLINE)
-EVERY = tuple(part for proof in (*FIRST, *PROOFS, *LAST) for part in proof.every)
+EVERY = tuple(part for check in (*FIRST, *CHECKS, *LAST) for part in check.every)
 
 # What is found on the way there, not by a proof.
 REACHED, RESTARTED = "reached", "restarted"
 TITLES = {
     REACHED: N_("The machines"),
-    **{part.check: part.title for part in EVERY},
+    **{part.name: part.title for part in EVERY},
     RESTARTED: N_("After a restart"),
 }
 

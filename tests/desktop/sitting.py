@@ -15,7 +15,7 @@ def sit_down(stage: Stage, login: str, password: str, *steps: str, host: str = "
         "login": login, "password": password, "steps": ["desktop", *steps], "token": "test", "printer": "bureau",
         "home": "L'Épicerie d'à côté", "share": "commun", "server": "server.epicerie.internal", **more,
     }  # fmt: skip
-    given = programs.given(programs.source("visit"), asked)
+    given = programs.given(programs.source("desktop_session"), asked)
     said = stage.json("ssh", stage.office, host, "--lab", "--", shlex.join(programs.COMMAND), stdin=given, timeout_s=300)
     assert said.code == 0, said
     found: dict[str, Any] = json.loads(said.data["stdout"])

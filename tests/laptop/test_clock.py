@@ -13,8 +13,8 @@ from provisioner.findings import Level
 from provisioner.hosts.programs import server
 from provisioner.laptop import clock
 from provisioner.plays import playbooks
-from provisioner.verify.checks import Seat
-from provisioner.verify.checks.clock import PROOF
+from provisioner.verify.checks import VerifySession
+from provisioner.verify.checks.clock import CHECK
 from tests.laptop.wrong_clock import clock as faked
 from tests.stage import make
 
@@ -93,7 +93,7 @@ def test_verify_finds_the_machine_whose_clock_is_off(off: float) -> None:
     for wrong in (0.0, off):
         facts = {"desktop": {"offset": 0.3}, "router": {"offset": -0.2}, "server": {"offset": wrong}}
         selection: Any = SimpleNamespace(target=SimpleNamespace(lab=True))
-        found = next(iter(PROOF.run(Seat(selection, "desktop", "server", {}, "", "", facts=facts))))
+        found = next(iter(CHECK.run(VerifySession(selection, "desktop", "server", {}, "", "", facts=facts))))
         assert (found.level is Level.OK) is not bool(wrong)
         said = dict(re.findall(r"(\w+) ([+-][0-9.]+) s", found.evidence))
         assert abs(float(said["server"]) - wrong) < 1, found.evidence

@@ -70,7 +70,7 @@ def test_a_finding_survives_the_audit() -> None:
 
 def test_every_proof_has_its_own_name_and_a_title() -> None:
     """A record names each; two of one name would hide one another."""
-    checks = [part.check for part in EVERY]
+    checks = [part.name for part in EVERY]
 
     assert len(set(checks)) == len(checks)
     assert all(TITLES[check] for check in checks)

@@ -160,7 +160,7 @@ def test_every_need_of_a_proof_is_broken_below() -> None:
     """The table of breaks and what the proofs say they need are one and the same."""
     from provisioner.verify.table import EVERY
 
-    needs = {need: frozenset(part.check for part in EVERY if need in part.needs) for one in EVERY for need in one.needs}
+    needs = {need: frozenset(part.name for part in EVERY if need in part.needs) for one in EVERY for need in one.needs}
 
     assert needs == {name: one.red for name, one in BREAKS.items()}
 
@@ -178,7 +178,7 @@ def test_a_broken_service_turns_exactly_its_lines_red(shop: Stage, service: str)
     from provisioner.verify.table import EVERY
 
     broken = BREAKS[service]
-    chosen = [] if broken.red & set(SCREEN) else [part.check for part in EVERY if part.check not in SCREEN]
+    chosen = [] if broken.red & set(SCREEN) else [part.name for part in EVERY if part.name not in SCREEN]
 
     def do(line: str) -> None:
         word, _, name = line.partition(" ")

@@ -31,29 +31,29 @@ GRACE_S = 15  # for the way there and back, beside what a proof may take
 class Part(NamedTuple):
     """One thing that is tried: its name and title, and the services it stands on."""
 
-    check: str
+    name: str
     title: str
     needs: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class Check:
     """How something is tried, each question with a time-out; `parts` are what else is tried on the same way, each by itself."""
 
-    check: str
+    name: str
     title: str
-    run: "Callable[[Seat], Iterable[Finding]]"
+    run: "Callable[[VerifySession], Iterable[Finding]]"
     needs: frozenset[str] = frozenset()
     parts: tuple[Part, ...] = ()
 
     @property
     def every(self) -> tuple[Part, ...]:
         """Itself and its parts."""
-        return (Part(self.check, self.title, self.needs), *self.parts)
+        return (Part(self.name, self.title, self.needs), *self.parts)
 
 
 @dataclass
-class Seat:
+class VerifySession:
     """Where the witness sits: an office, one of its desktops, its server if it has one, and who the witness is."""
 
     op: "Operation"
@@ -74,9 +74,9 @@ class Seat:
         """Whether this is to be tried."""
         return not self.only or check in self.only
 
-    def chosen(self, known: "Iterable[Proof]") -> "list[Proof]":
+    def chosen(self, known: "Iterable[Check]") -> "list[Check]":
         """Those of the proofs that have something to try."""
-        return [proof for proof in known if any(self.wants(part.check) for part in proof.every)]
+        return [check for check in known if any(self.wants(part.name) for part in check.every)]
 
     @property
     def selection(self) -> "Selection":
@@ -120,7 +120,7 @@ class Seat:
             return {"ok": False, "evidence": f"{host}: {last}"}
         return told(host, answer)
 
-    def act(self, do: str, *, program: str = "seat", timeout_s: float = 30, **what: Any) -> dict[str, Any]:
+    def act(self, do: str, *, program: str = "user_session", timeout_s: float = 30, **what: Any) -> dict[str, Any]:
         """Let the witness do something at the desktop."""
         given = {"login": self.login, "password": self.password, "workgroup": workgroup(self.office), **what}
         return self.ask(self.desktop, program, timeout_s=timeout_s, do=do, **given)
@@ -177,20 +177,20 @@ def workgroup(office: "Office") -> str:
     return office.lan.domain.partition(".")[0].upper()
 
 
-def try_out(proof: Proof, seat: Seat) -> list[Finding]:
+def try_check(check: Check, session: VerifySession) -> list[Finding]:
     """Try it; a host that gives no answer is a finding too: what is not known is never a success."""
     began, found = time.time(), []
     try:
-        found = list(proof.run(seat))
+        found = list(check.run(session))
     except (Unreachable, HostKeyChanged) as error:
-        found = [Finding(part.check, Level.UNKNOWN, NO_ANSWER, evidence=str(error)) for part in proof.every]
+        found = [Finding(part.name, Level.UNKNOWN, NO_ANSWER, evidence=str(error)) for part in check.every]
     except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:  # of what a host said, however it said it
-        said = f"{proof.check}: an answer that cannot be read ({type(error).__name__}: {error})"
-        found = [Finding(part.check, Level.UNKNOWN, NO_ANSWER, evidence=said) for part in proof.every]
+        said = f"{check.name}: an answer that cannot be read ({type(error).__name__}: {error})"
+        found = [Finding(part.name, Level.UNKNOWN, NO_ANSWER, evidence=said) for part in check.every]
     took = time.time() - began
     if not found:
-        found = [Finding(part.check, Level.UNKNOWN, NO_ANSWER) for part in proof.every]
-    return [replace(f, evidence=clean(f.evidence, seat.password), took_s=f.took_s or took, at=began) for f in found]
+        found = [Finding(part.name, Level.UNKNOWN, NO_ANSWER) for part in check.every]
+    return [replace(f, evidence=clean(f.evidence, session.password), took_s=f.took_s or took, at=began) for f in found]
 
 
 def clean(evidence: str, password: str) -> str:

@@ -4,20 +4,20 @@ from collections.abc import Iterable
 
 from provisioner.findings import Finding
 from provisioner.language import N_
-from provisioner.verify.checks import NO_SERVER, NOT_IN_PACK, Proof, Seat, judged, not_applicable
+from provisioner.verify.checks import NO_SERVER, NOT_IN_PACK, Check, VerifySession, judged, not_applicable
 
 FRESH_H = 30  # one a night, and some hours of grace
 
 
-def run(seat: Seat) -> Iterable[Finding]:
+def run(session: VerifySession) -> Iterable[Finding]:
     """Each place by itself: one that is lost must not hide behind the other."""
-    if "backup" not in seat.services:
-        yield not_applicable("backup", NOT_IN_PACK if seat.server else NO_SERVER)
+    if "backup" not in session.services:
+        yield not_applicable("backup", NOT_IN_PACK if session.server else NO_SERVER)
         return
-    if seat.office.backup is None:
+    if session.office.backup is None:
         yield not_applicable("backup", N_("The office keeps no copy of its backups elsewhere."), "remote")
-    for place in ("disk", "remote") if seat.office.backup else ("disk",):
-        said = seat.ask(seat.server, "server", do="restored", place=place, fresh_h=FRESH_H, timeout_s=60)
+    for place in ("disk", "remote") if session.office.backup else ("disk",):
+        said = session.ask(session.server, "server", do="restored", place=place, fresh_h=FRESH_H, timeout_s=60)
         yield judged(
             "backup",
             said["ok"],
@@ -29,4 +29,4 @@ def run(seat: Seat) -> Iterable[Finding]:
         )
 
 
-PROOF = Proof("backup", N_("Restoring from the backup"), run, frozenset({"backup_disk", "provider"}))
+CHECK = Check("backup", N_("Restoring from the backup"), run, frozenset({"backup_disk", "provider"}))

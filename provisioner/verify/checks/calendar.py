@@ -10,43 +10,43 @@ from typing import Any
 from provisioner.findings import Finding
 from provisioner.language import N_
 from provisioner.secrets import vault
-from provisioner.verify.checks import NO_SERVER, NOT_IN_PACK, Proof, Seat, judged, not_applicable
+from provisioner.verify.checks import NO_SERVER, NOT_IN_PACK, Check, VerifySession, judged, not_applicable
 
 TEXT = "Réunion « d'été » — vérification"
 
 
-def run(seat: Seat) -> Iterable[Finding]:
+def run(session: VerifySession) -> Iterable[Finding]:
     """Made with the desktop's own trust in the server; read by this laptop, which trusts the office's authority alone."""
-    if "calendar" not in seat.services:
-        yield not_applicable("calendar", NOT_IN_PACK if seat.server else NO_SERVER)
+    if "calendar" not in session.services:
+        yield not_applicable("calendar", NOT_IN_PACK if session.server else NO_SERVER)
         return
-    name = f"calendar.{seat.domain}"
-    about: dict[str, Any] = {"at": name, "name": f"verify-{seat.token}", "token": seat.token}
-    said = seat.act("calendar", text=TEXT, timeout_s=40, **about)
+    name = f"calendar.{session.domain}"
+    about: dict[str, Any] = {"at": name, "name": f"verify-{session.token}", "token": session.token}
+    said = session.act("calendar", text=TEXT, timeout_s=40, **about)
     evidence, good = said["evidence"], said["ok"]
     if good:
-        code, text = _read(seat, name, f"/{seat.login}/{about['name']}/{seat.token}.ics")
+        code, text = _read(session, name, f"/{session.login}/{about['name']}/{session.token}.ics")
         good = code == 200 and TEXT in text
         evidence += f"\nGET from this laptop: {code}"
-        seat.act("uncalendar", **about)
+        session.act("uncalendar", **about)
     yield judged(
         "calendar",
         good,
         N_("An entry made in the calendar at {desktop} is seen from another machine."),
         N_("An entry could not be made in the calendar and seen from another machine."),
         evidence,
-        seat.desktop,
-        desktop=seat.desktop,
+        session.desktop,
+        desktop=session.desktop,
     )
 
 
-def _read(seat: Seat, name: str, path: str) -> tuple[int, str]:
+def _read(session: VerifySession, name: str, path: str) -> tuple[int, str]:
     """GET as the witness from this laptop; (0, why) when there is no answer."""
-    trusted = ssl.create_default_context(cadata=vault.read(seat.selection.target).tls["authority"])
-    login = base64.b64encode(f"{seat.login}:{seat.password}".encode()).decode()
+    trusted = ssl.create_default_context(cadata=vault.read(session.selection.target).tls["authority"])
+    login = base64.b64encode(f"{session.login}:{session.password}".encode()).decode()
     try:
         with (
-            socket.create_connection((seat.services["calendar"]["address"], 443), timeout=10) as plain,
+            socket.create_connection((session.services["calendar"]["address"], 443), timeout=10) as plain,
             trusted.wrap_socket(plain, server_hostname=name) as secure,
         ):
             asked = f"GET {path} HTTP/1.1\r\nHost: {name}\r\nAuthorization: Basic {login}\r\nConnection: close\r\n\r\n"
@@ -58,4 +58,4 @@ def _read(seat: Seat, name: str, path: str) -> tuple[int, str]:
         return 0, str(error)
 
 
-PROOF = Proof("calendar", N_("The shared calendar"), run, frozenset({"directory", "calendar", "web"}))
+CHECK = Check("calendar", N_("The shared calendar"), run, frozenset({"directory", "calendar", "web"}))

@@ -4,14 +4,14 @@ from collections.abc import Iterable
 
 from provisioner.findings import Finding
 from provisioner.language import N_
-from provisioner.verify.checks import Proof, Seat, judged, not_applicable
+from provisioner.verify.checks import Check, VerifySession, judged, not_applicable
 
 LIMIT_S = 5.0  # Kerberos bears 300 (RFC 4120 1.6); people notice less
 
 
-def run(seat: Seat) -> Iterable[Finding]:
+def run(session: VerifySession) -> Iterable[Finding]:
     """Each host's clock beside this laptop's (as `facts` were taken), and the server's answer as a time server."""
-    offsets = {host: facts["offset"] for host, facts in seat.facts.items()}
+    offsets = {host: facts["offset"] for host, facts in session.facts.items()}
     middle = sorted(offsets.values())[len(offsets) // 2] if offsets else 0.0
     yield judged(
         "clock",
@@ -20,30 +20,30 @@ def run(seat: Seat) -> Iterable[Finding]:
         N_("The clocks of the office's machines do not agree."),
         ", ".join(f"{host} {offset - middle:+.1f} s" for host, offset in sorted(offsets.items())),
     )
-    if "directory" in seat.services:
-        said = seat.act("clock", server=seat.services["directory"]["address"], limit=LIMIT_S)
+    if "directory" in session.services:
+        said = session.act("clock", server=session.services["directory"]["address"], limit=LIMIT_S)
         yield judged(
             "clock",
             said["ok"],
             N_("The server gives the office its time."),
             N_("The server does not give the office its time."),
             said["evidence"],
-            seat.server,
+            session.server,
         )
-    if seat.lab:
+    if session.lab:
         why = N_("The machines of a lab share this laptop's clock: whether they follow the world's time cannot be seen here.")
         yield not_applicable("clock", why)
         return
-    for host in sorted(seat.facts):
+    for host in sorted(session.facts):
         yield judged(
             "clock",
-            seat.facts[host]["synchronised"],
+            session.facts[host]["synchronised"],
             N_("The clock of {host} follows the world's time."),
             N_("The clock of {host} does not follow the world's time."),
-            seat.facts[host]["time"],
+            session.facts[host]["time"],
             host,
             host=host,
         )
 
 
-PROOF = Proof("clock", N_("The time"), run, frozenset({"time"}))
+CHECK = Check("clock", N_("The time"), run, frozenset({"time"}))

@@ -9,7 +9,7 @@ from typing import Any
 from provisioner.findings import Finding, Level
 from provisioner.inventory.placement import common_share
 from provisioner.language import N_
-from provisioner.verify.checks import NO_SERVER, NOT_IN_PACK, Part, Proof, Seat, judged, not_applicable
+from provisioner.verify.checks import NO_SERVER, NOT_IN_PACK, Check, Part, VerifySession, judged, not_applicable
 
 VISIT_S = 240  # what all steps may take together; each has its own limits there
 DIRECTORY = frozenset({"directory", "directory_client"})
@@ -48,76 +48,76 @@ SAID: dict[str, tuple[str, str]] = {
 }
 
 
-def visit(seat: Seat) -> Iterable[Finding]:
+def visit(session: VerifySession) -> Iterable[Finding]:
     """Sit down, log in, work, lock the screen, go."""
-    wanted = [check for check in SAID if check != "offline" and seat.wants(check)]
-    if not _has_desktop(seat):
+    wanted = [check for check in SAID if check != "offline" and session.wants(check)]
+    if not _has_desktop(session):
         yield from (not_applicable(check, NOT_IN_PACK) for check in wanted)
         return
     away = {
-        check: NOT_IN_PACK if seat.server else NO_SERVER
+        check: NOT_IN_PACK if session.server else NO_SERVER
         for check, role in (("files", "file_share"), ("agenda", "calendar"))
-        if role not in seat.services
+        if role not in session.services
     }
     tried = [check for check in wanted if check not in away]
     if "agenda" in tried:
-        _appointment(seat, make=True)
+        _appointment(session, make=True)
     try:
-        said = seat.act(
+        said = session.act(
             "visit",
-            program="visit",
+            program="desktop_session",
             timeout_s=VISIT_S,
             steps=["desktop", *(check for check in tried if check != "desktop")],
-            share=common_share(seat.pack, seat.office),
-            server=seat.services.get("file_share", {}).get("fqdn", ""),
-            printer=next(iter(seat.office.printers), "") if "printing" in seat.services else "",
-            home=seat.office.organisation.name,
-            token=seat.token,
+            share=common_share(session.pack, session.office),
+            server=session.services.get("file_share", {}).get("fqdn", ""),
+            printer=next(iter(session.office.printers), "") if "printing" in session.services else "",
+            home=session.office.organisation.name,
+            token=session.token,
         )
     finally:
         if "agenda" in tried:
-            _appointment(seat, make=False)
+            _appointment(session, make=False)
     for check in wanted:
-        yield not_applicable(check, away[check]) if check in away else _judge(seat, check, said.get(check), said)
+        yield not_applicable(check, away[check]) if check in away else _judge(session, check, said.get(check), said)
 
 
-def offline(seat: Seat) -> Iterable[Finding]:
+def offline(session: VerifySession) -> Iterable[Finding]:
     """The desktop is cut off from the server for the moment that it takes to log in again."""
-    if not _has_desktop(seat):
+    if not _has_desktop(session):
         yield not_applicable("offline", NOT_IN_PACK)
         return
-    if "directory" not in seat.services:
+    if "directory" not in session.services:
         yield not_applicable("offline", NO_SERVER)
         return
-    away = seat.services["directory"]["address"]
-    said = seat.act("visit", program="visit", timeout_s=90, steps=["desktop"], away_from=away, token=seat.token)
-    yield _judge(seat, "offline", said.get("desktop"), said)
+    away = session.services["directory"]["address"]
+    said = session.act("visit", program="desktop_session", timeout_s=90, steps=["desktop"], away_from=away, token=session.token)
+    yield _judge(session, "offline", said.get("desktop"), said)
 
 
-def _judge(seat: Seat, check: str, answer: dict[str, Any] | None, said: dict[str, Any]) -> Finding:
+def _judge(session: VerifySession, check: str, answer: dict[str, Any] | None, said: dict[str, Any]) -> Finding:
     yes, no = SAID[check]
     if answer is None:
         return Finding(
-            check, Level.UNKNOWN, NOT_REACHED, about=seat.desktop, evidence=str(said.get("desktop", said).get("evidence", ""))
+            check, Level.UNKNOWN, NOT_REACHED, about=session.desktop, evidence=str(said.get("desktop", said).get("evidence", ""))
         )
-    found = judged(check, answer["ok"], yes, no, answer["evidence"], seat.desktop, desktop=seat.desktop)
-    return seat.pictured(found, answer.get("pictures", []), float(answer["took_s"]))
+    found = judged(check, answer["ok"], yes, no, answer["evidence"], session.desktop, desktop=session.desktop)
+    return session.pictured(found, answer.get("pictures", []), float(answer["took_s"]))
 
 
-def _has_desktop(seat: Seat) -> bool:
-    return "desktop" in seat.pack.roles(seat.office.hosts[seat.desktop].kind, seat.office.variant)
+def _has_desktop(session: VerifySession) -> bool:
+    return "desktop" in session.pack.roles(session.office.hosts[session.desktop].kind, session.office.variant)
 
 
-def _appointment(seat: Seat, *, make: bool) -> None:
+def _appointment(session: VerifySession, *, make: bool) -> None:
     """An entry of today in the witness's own calendar, for Thunderbird to show."""
-    about: dict[str, Any] = {"at": f"calendar.{seat.domain}", "name": "agenda", "token": seat.token}
+    about: dict[str, Any] = {"at": f"calendar.{session.domain}", "name": "agenda", "token": session.token}
     if make:
-        seat.act("calendar", text=TEXT, today=True, timeout_s=40, **about)
+        session.act("calendar", text=TEXT, today=True, timeout_s=40, **about)
     else:
-        seat.act("uncalendar", timeout_s=40, **about)
+        session.act("uncalendar", timeout_s=40, **about)
 
 
-VISIT = Proof(
+VISIT = Check(
     "desktop",
     N_("The desktop"),
     visit,
@@ -130,4 +130,4 @@ VISIT = Proof(
         Part("lock", N_("The lock of the screen"), DIRECTORY),
     ),
 )
-OFFLINE = Proof("offline", N_("Without the server"), offline, DIRECTORY)
+OFFLINE = Check("offline", N_("Without the server"), offline, DIRECTORY)

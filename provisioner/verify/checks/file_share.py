@@ -5,37 +5,37 @@ from collections.abc import Iterable
 from provisioner.findings import Finding
 from provisioner.inventory.placement import common_share
 from provisioner.language import N_
-from provisioner.verify.checks import NO_SERVER, NOT_IN_PACK, Proof, Seat, judged, not_applicable
+from provisioner.verify.checks import NO_SERVER, NOT_IN_PACK, Check, VerifySession, judged, not_applicable
 
 
-def share(seat: Seat) -> Iterable[Finding]:
+def share(session: VerifySession) -> Iterable[Finding]:
     """Write, read back byte for byte, remove; name and text have accents."""
-    if "file_share" not in seat.services:
-        yield not_applicable("share", NOT_IN_PACK if seat.server else NO_SERVER)
+    if "file_share" not in session.services:
+        yield not_applicable("share", NOT_IN_PACK if session.server else NO_SERVER)
         return
-    name = f"Été à l'épicerie {seat.token}.txt"
-    server, common = seat.services["file_share"]["fqdn"], common_share(seat.pack, seat.office)
-    said = seat.act("share", server=server, share=common, file=name)
+    name = f"Été à l'épicerie {session.token}.txt"
+    server, common = session.services["file_share"]["fqdn"], common_share(session.pack, session.office)
+    said = session.act("share", server=server, share=common, file=name)
     yield judged(
         "share",
         said["ok"],
         N_("A document is written to the common folder and read back, identical to the byte, accents included."),
         N_("A document could not be written to the common folder and read back."),
         said["evidence"],
-        seat.desktop,
+        session.desktop,
     )
 
 
-def others(seat: Seat) -> Iterable[Finding]:
+def others(session: VerifySession) -> Iterable[Finding]:
     """The folder of a real person, and of a group the witness is not in."""
-    if "file_share" not in seat.services:
-        yield not_applicable("others", NOT_IN_PACK if seat.server else NO_SERVER)
+    if "file_share" not in session.services:
+        yield not_applicable("others", NOT_IN_PACK if session.server else NO_SERVER)
         return
-    closed = [*list(seat.office.people)[:1], *list(seat.office.groups)[:1]]
+    closed = [*list(session.office.people)[:1], *list(session.office.groups)[:1]]
     if not closed:
         yield not_applicable("others", N_("Nobody works here yet, so there is no folder to be refused."))
     for name in closed:
-        said = seat.act("others", server=seat.services["file_share"]["fqdn"], share=name)
+        said = session.act("others", server=session.services["file_share"]["fqdn"], share=name)
         yield judged(
             "others",
             said["ok"],
@@ -47,5 +47,5 @@ def others(seat: Seat) -> Iterable[Finding]:
         )
 
 
-SHARE = Proof("share", N_("The common folder"), share, frozenset({"directory"}))
-OTHERS = Proof("others", N_("Other people's folders"), others, frozenset({"directory"}))
+SHARE = Check("share", N_("The common folder"), share, frozenset({"directory"}))
+OTHERS = Check("others", N_("Other people's folders"), others, frozenset({"directory"}))

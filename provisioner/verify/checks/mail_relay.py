@@ -4,39 +4,44 @@ from collections.abc import Iterable
 
 from provisioner.findings import Finding
 from provisioner.language import N_
-from provisioner.verify.checks import NOT_IN_PACK, Proof, Seat, judged, not_applicable
+from provisioner.verify.checks import NOT_IN_PACK, Check, VerifySession, judged, not_applicable
 
 PATIENCE_S = 20
 
 
-def run(seat: Seat) -> Iterable[Finding]:
+def run(session: VerifySession) -> Iterable[Finding]:
     """From the desktop to the office's own mailbox at the provider; in a lab, seen in the provider's mailbox too."""
-    mail = seat.office.mail
-    if "mail_relay" not in seat.pack.roles(seat.office.hosts[seat.desktop].kind, seat.office.variant):
+    mail = session.office.mail
+    if "mail_relay" not in session.pack.roles(session.office.hosts[session.desktop].kind, session.office.variant):
         yield not_applicable("mail", NOT_IN_PACK)
         return
     if mail is None:
         yield not_applicable("mail", N_("The office has no mail provider."))
         return
-    said = seat.act(
+    said = session.act(
         "mail",
         to=mail.sender,
         sender=mail.sender,
-        subject=f"provisioner verify {seat.token}",
-        token=seat.token,
-        domain=seat.domain,
+        subject=f"provisioner verify {session.token}",
+        token=session.token,
+        domain=session.domain,
         text="Message de vérification. Verification message.",
     )
     evidence, good = said["evidence"], said["ok"]
     if good:
-        log = seat.ask(
-            seat.server or seat.desktop, "server", do="relayed", token=seat.token, patience=PATIENCE_S, timeout_s=PATIENCE_S + 5
+        log = session.ask(
+            session.server or session.desktop,
+            "server",
+            do="relayed",
+            token=session.token,
+            patience=PATIENCE_S,
+            timeout_s=PATIENCE_S + 5,
         )
         good, evidence = log["ok"], f"{evidence}\n{log['evidence']}".strip()
-    if good and seat.lab:
+    if good and session.lab:
         from provisioner.lab import mails
 
-        arrived = [text for text in mails(seat.selection.target) if seat.token in text]
+        arrived = [text for text in mails(session.selection.target) if session.token in text]
         good = bool(arrived)
         evidence += f"\nin the provider's mailbox: {len(arrived)}"
     yield judged(
@@ -45,9 +50,9 @@ def run(seat: Seat) -> Iterable[Finding]:
         N_("A message sent from {desktop} was taken by the mail provider."),
         N_("A message sent from {desktop} did not reach the mail provider."),
         evidence,
-        seat.desktop,
-        desktop=seat.desktop,
+        session.desktop,
+        desktop=session.desktop,
     )
 
 
-PROOF = Proof("mail", N_("Sending mail"), run, frozenset({"mail_relay", "mail_client", "provider"}))
+CHECK = Check("mail", N_("Sending mail"), run, frozenset({"mail_relay", "mail_client", "provider"}))

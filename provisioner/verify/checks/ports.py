@@ -10,16 +10,16 @@ from provisioner.findings import Finding
 from provisioner.hosts import programs
 from provisioner.inventory.placement import ports
 from provisioner.language import N_
-from provisioner.verify.checks import Proof, Seat, judged, not_applicable
+from provisioner.verify.checks import Check, VerifySession, judged, not_applicable
 
 WAKING_S = 12
 
 Declared = Sequence[tuple[str, int, int]]  # protocol, first, last
 
 
-def declared(seat: Seat, host: str) -> list[tuple[str, int, int]]:
+def declared(session: VerifySession, host: str) -> list[tuple[str, int, int]]:
     """What the pack opens to the LAN on a host."""
-    opened = ports(seat.pack, seat.office, seat.office.hosts[host])
+    opened = ports(session.pack, session.office, session.office.hosts[host])
     return [(port["protocol"], port["port"], port["last"]) for port in opened]
 
 
@@ -41,41 +41,41 @@ def allowed(wanted: Declared) -> list[str]:
     return sorted({f"{protocol} {first}" if first == last else f"{protocol} {first}-{last}" for protocol, first, last in wanted})
 
 
-def from_lan(seat: Seat) -> Iterable[Finding]:
+def from_lan(session: VerifySession) -> Iterable[Finding]:
     """Every TCP port of every host from the desktop; of the desktop itself, from the server. UDP by the kernel's own rules."""
-    met = seat.selection.met
-    scans = {seat.desktop: [host for host in met if host != seat.desktop]}
-    if seat.server:
-        scans[seat.server] = [seat.desktop]
+    met = session.selection.met
+    scans = {session.desktop: [host for host in met if host != session.desktop]}
+    if session.server:
+        scans[session.server] = [session.desktop]
     for scanner, hosts in scans.items():
-        found = _scan(seat, scanner, hosts)
-        waking = [host for host in hosts if _waking(seat, host, found.get(host))]
+        found = _scan(session, scanner, hosts)
+        waking = [host for host in hosts if _waking(session, host, found.get(host))]
         if waking:  # after a restart a service opens its doors one by one
             time.sleep(WAKING_S)
-            found |= _scan(seat, scanner, waking)
+            found |= _scan(session, scanner, waking)
         for host in hosts:
-            yield _judge(seat, host, found.get(host))
-    if not seat.server:
-        yield not_applicable("ports", N_("The desktop itself can only be looked at from another machine."), seat.desktop)
+            yield _judge(session, host, found.get(host))
+    if not session.server:
+        yield not_applicable("ports", N_("The desktop itself can only be looked at from another machine."), session.desktop)
 
 
-def _scan(seat: Seat, scanner: str, hosts: Sequence[str]) -> dict[str, list[int]]:
+def _scan(session: VerifySession, scanner: str, hosts: Sequence[str]) -> dict[str, list[int]]:
     """The open ports of each host as one of the others sees them; a host that could not be scanned is not in it."""
-    met = seat.selection.met
-    found = seat.ask(scanner, "scan", targets=[met[host] for host in hosts], timeout_s=30 + 6 * len(hosts))
+    met = session.selection.met
+    found = session.ask(scanner, "scan", targets=[met[host] for host in hosts], timeout_s=30 + 6 * len(hosts))
     return {host: found[met[host]] for host in hosts if met[host] in found}
 
 
-def _waking(seat: Seat, host: str, open_ports: list[int] | None) -> bool:
+def _waking(session: VerifySession, host: str, open_ports: list[int] | None) -> bool:
     """Whether nothing is wrong but that a declared port is still silent."""
-    extra, closed = differing(open_ports or [], declared(seat, host))
+    extra, closed = differing(open_ports or [], declared(session, host))
     return bool(open_ports and closed and not extra)
 
 
-def _judge(seat: Seat, host: str, open_ports: list[int] | None) -> Finding:
-    wanted = declared(seat, host)
+def _judge(session: VerifySession, host: str, open_ports: list[int] | None) -> Finding:
+    wanted = declared(session, host)
     extra, closed = differing(open_ports or [], wanted)
-    rules = seat.facts.get(host, {}).get("firewall")
+    rules = session.facts.get(host, {}).get("firewall")
     same = rules is not None and sorted(set(rules) - {"udp 67"}) == sorted(set(allowed(wanted)) - {"udp 67"})
     evidence = (
         f"TCP answers: {' '.join(map(str, open_ports or [])) or 'none'}; undeclared: {extra or '-'}; silent: {closed or '-'}"
@@ -92,14 +92,14 @@ def _judge(seat: Seat, host: str, open_ports: list[int] | None) -> Finding:
     )
 
 
-def from_beyond(seat: Seat) -> Iterable[Finding]:
+def from_beyond(session: VerifySession) -> Iterable[Finding]:
     """From the Internet's side of the gateway, in a lab; a technician's laptop at the client's has no eyes out there."""
-    if not seat.lab:
+    if not session.lab:
         yield not_applicable("beyond", N_("Seen from inside the office, this cannot be tried; it needs a machine outside."))
         return
     from provisioner.lab import beyond
 
-    words, targets = beyond(seat.selection.target, list(seat.selection.met.values()))
+    words, targets = beyond(session.selection.target, list(session.selection.met.values()))
     ask = json.dumps({"targets": targets})
     done = subprocess.run(
         [*words, sys.executable, "-c", programs.source("scan")],
@@ -124,10 +124,10 @@ def from_beyond(seat: Seat) -> Iterable[Finding]:
     )
 
 
-FROM_LAN = Proof(
+FROM_LAN = Check(
     "ports",
     N_("Doors open to the office's network"),
     from_lan,
     frozenset({"directory", "file_share", "printing", "mail_relay", "web", "firewall", "gateway"}),
 )
-FROM_BEYOND = Proof("beyond", N_("Doors open to the Internet"), from_beyond, frozenset({"gateway"}))
+FROM_BEYOND = Check("beyond", N_("Doors open to the Internet"), from_beyond, frozenset({"gateway"}))

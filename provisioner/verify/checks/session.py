@@ -6,18 +6,18 @@ from collections.abc import Iterable
 from provisioner.findings import Finding
 from provisioner.language import N_
 from provisioner.secrets.models import password
-from provisioner.verify.checks import Proof, Seat, judged
+from provisioner.verify.checks import Check, VerifySession, judged
 
 NEEDS = frozenset({"directory", "directory_client"})
 
 
-def log_in(seat: Seat) -> Iterable[Finding]:
+def log_in(session: VerifySession) -> Iterable[Finding]:
     """At the desktop, through what its login screen asks too."""
     began = time.monotonic()
-    said = seat.act("session", timeout_s=30)
-    while not said["ok"] and time.monotonic() - began < seat.patience_s:
+    said = session.act("session", timeout_s=30)
+    while not said["ok"] and time.monotonic() - began < session.patience_s:
         time.sleep(5)
-        said = seat.act("session", timeout_s=30)
+        said = session.act("session", timeout_s=30)
         said["evidence"] += f"\n{time.monotonic() - began:.0f} s after the first try"
     yield judged(
         "session",
@@ -25,39 +25,39 @@ def log_in(seat: Seat) -> Iterable[Finding]:
         N_("A person of the office logs in at {desktop} with their password and is at home."),
         N_("A person of the office cannot log in at {desktop}."),
         said["evidence"],
-        seat.desktop,
-        desktop=seat.desktop,
+        session.desktop,
+        desktop=session.desktop,
     )
     if said["ok"]:
-        said = seat.act("refused", timeout_s=30)
+        said = session.act("refused", timeout_s=30)
         yield judged(
             "session",
             said["ok"],
             N_("With a wrong password nobody gets in."),
             N_("A wrong password was not refused."),
             said["evidence"],
-            seat.desktop,
+            session.desktop,
         )
 
 
-def change_password(seat: Seat) -> Iterable[Finding]:
+def change_password(session: VerifySession) -> Iterable[Finding]:
     """The new one counts at once, the old one no longer."""
     new = password()
-    said = seat.act("passwd", new=new, timeout_s=30)
+    said = session.act("passwd", new=new, timeout_s=30)
     good, evidence = said["ok"], said["evidence"].replace(new, "********")
     if good:
-        again = seat.act("session", password=new, timeout_s=30)
+        again = session.act("session", password=new, timeout_s=30)
         good, evidence = again["ok"], f"{evidence}\n{again['evidence']}"
-        seat.password = new
+        session.password = new
     yield judged(
         "password",
         good,
         N_("A person changes their own password; the new one counts at once."),
         N_("A person could not change their own password."),
         evidence.replace(new, "********"),
-        seat.desktop,
+        session.desktop,
     )
 
 
-LOG_IN = Proof("session", N_("Logging in"), log_in, NEEDS)
-CHANGE_PASSWORD = Proof("password", N_("Changing one's password"), change_password, NEEDS)
+LOG_IN = Check("session", N_("Logging in"), log_in, NEEDS)
+CHANGE_PASSWORD = Check("password", N_("Changing one's password"), change_password, NEEDS)

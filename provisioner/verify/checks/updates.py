@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from provisioner.findings import Finding, Level
 from provisioner.language import N_
-from provisioner.verify.checks import Proof, Seat, judged
+from provisioner.verify.checks import Check, VerifySession, judged
 
 
 def periodic(said: str) -> bool:
@@ -15,9 +15,9 @@ def periodic(said: str) -> bool:
     return all(value not in ("0", "", "false") for value in wanted)
 
 
-def run(seat: Seat) -> Iterable[Finding]:
+def run(session: VerifySession) -> Iterable[Finding]:
     """From each host's own package lists, no older than this proof."""
-    for host, facts in sorted(seat.facts.items()):
+    for host, facts in sorted(session.facts.items()):
         found = facts["updates"]
         evidence = "; ".join(f"{word}: {' '.join(found[word]) or '-'}" for word in ("security", "others", "held"))
         automatic = found["timer"] == "enabled" and periodic(found["automatic"])
@@ -36,4 +36,4 @@ def run(seat: Seat) -> Iterable[Finding]:
         )
 
 
-PROOF = Proof("updates", N_("Security updates"), run)
+CHECK = Check("updates", N_("Security updates"), run)
