@@ -87,7 +87,7 @@ _KNOWN = tuple(
 FELL_SILENT = "it fell silent in the middle of this task: its cable, its power, or the network between; once it answers, again"
 
 
-def spoiled(said: str) -> list[str]:
+def corrupt(said: str) -> list[str]:
     """The names of the package files that apt found to be other than Debian signed: each in a line `Failed to fetch`."""
     found = re.findall(r"Failed to fetch \S+/([\w.+~%-]+\.deb) +(?:Hash Sum mismatch|File has unexpected size)", said)
     return sorted(set(found))

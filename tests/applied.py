@@ -11,7 +11,7 @@ from pathlib import Path
 from provisioner.lab import base, every, snapshot
 from provisioner.laptop.installed import playbooks
 from provisioner.plays.handover import hosts
-from tests.stage import EXAMPLE, Said, Stage, make
+from tests.stage import EXAMPLE, CommandResult, Stage, make
 
 
 def rendered(suite: str = "trixie") -> str:
@@ -73,7 +73,7 @@ def office(folder: Path, called: str, suite: str = "trixie") -> Iterator[Stage]:
         up = stage.json("lab", "up", "demo", "--suite", suite, "--from", called)
         assert up.code == 0, up
         kept = json.loads((snapshot.folder_of(called) / "evidence.json").read_text())
-        stage.evidence |= {word: Said(**one) for word, one in kept.items()}
+        stage.evidence |= {word: CommandResult(**one) for word, one in kept.items()}
         yield stage
     finally:
         stage.run("lab", "down", "demo")

@@ -17,7 +17,7 @@ from hypothesis import settings
 from provisioner.cli.__main__ import main
 from tests import applied
 from tests.stage import Stage, make
-from tests.verbs import BAKERY, ME, PASSPHRASE, Run, Said, key
+from tests.verbs import BAKERY, ME, PASSPHRASE, CommandResult, Run, key
 
 # The same examples every time: a change is judged by what it changed. HYPOTHESIS_SEEDED=no looks for new ones.
 settings.register_profile("repeatable", derandomize=os.environ.get("HYPOTHESIS_SEEDED") != "no", deadline=None)
@@ -82,12 +82,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     monkeypatch.delenv("PROVISIONER_INVENTORY", raising=False)
     monkeypatch.chdir(tmp_path)
 
-    def command(*words: str | Path, stdin: str = "") -> Said:
+    def command(*words: str | Path, stdin: str = "") -> CommandResult:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
         with pytest.raises(SystemExit) as ended:
             main([str(word) for word in words])
         out, err = capfd.readouterr()
-        return Said(int(str(ended.value.code)), out, err)
+        return CommandResult(int(str(ended.value.code)), out, err)
 
     yield command
     shutil.rmtree(memory)

@@ -18,7 +18,7 @@ EXAMPLE = Path(__file__).parents[1] / "inventory"
 
 
 @dataclass
-class Said:
+class CommandResult:
     """What a verb said and how it ended."""
 
     code: int
@@ -40,7 +40,7 @@ class Stage:
     inventory: Path
     home: Path
     office: str = "demo"
-    evidence: dict[str, Said] = field(default_factory=dict)
+    evidence: dict[str, CommandResult] = field(default_factory=dict)
 
     @property
     def target(self) -> Target:
@@ -69,16 +69,16 @@ class Stage:
         """The command line of a verb."""
         return [sys.executable, "-m", "provisioner.cli", *words]
 
-    def run(self, *words: str, stdin: str = "", timeout_s: float = 600, **environment: str) -> Said:
+    def run(self, *words: str, stdin: str = "", timeout_s: float = 600, **environment: str) -> CommandResult:
         """Call a verb without a terminal and wait for it."""
         began = time.monotonic()
         done = subprocess.run(
             self.command(*words), input=stdin, capture_output=True, text=True, check=False, timeout=timeout_s,
             env=knobs.environment(self.environment | environment),
         )  # fmt: skip
-        return Said(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
+        return CommandResult(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
 
-    def json(self, *words: str, **rest: Any) -> Said:
+    def json(self, *words: str, **rest: Any) -> CommandResult:
         """The same with `--json`."""
         return self.run("--json", *words, **rest)
 
@@ -108,7 +108,7 @@ class Stage:
             time.sleep(0.3)
         raise AssertionError(f"{host} did not come back: {said.out} {said.err}")
 
-    def plugged(self, *words: str, stdin: str = "") -> Said:
+    def plugged(self, *words: str, stdin: str = "") -> CommandResult:
         """A command plugged into the lab's LAN, as `lab exec` runs it."""
         return self.run("lab", "exec", self.office, "--", *words, stdin=stdin)
 

@@ -17,7 +17,7 @@ BAKERY = (
 )
 
 
-class Said(NamedTuple):
+class CommandResult(NamedTuple):
     """How a command ended and what it said."""
 
     code: int
@@ -30,7 +30,7 @@ class Said(NamedTuple):
         return json.loads(self.out)
 
 
-Run = Callable[..., Said]
+Run = Callable[..., CommandResult]
 
 
 def log(root: Path) -> list[str]:

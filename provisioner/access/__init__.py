@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner import runs
-from provisioner.access.hosts import Call, Told, everywhere, request
+from provisioner.access.hosts import Call, HostAnswer, everywhere, request
 from provisioner.errors import BadInput, Missing, ProvisionerError
 from provisioner.hosts.pins import pinned
 from provisioner.inventory import open_inventory, revocations, technicians
@@ -41,7 +41,7 @@ class Office:
     """One office's part: what its hosts told, or why none was asked."""
 
     name: str
-    told: list[Told] = field(default_factory=list)
+    told: list[HostAnswer] = field(default_factory=list)
     problem: str = ""
     run: str = ""
     not_adopted: list[str] = field(default_factory=list)
@@ -153,7 +153,7 @@ def jobs(root: Path, names: Sequence[str], logins: Sequence[str], *, lab: bool, 
     return found, out
 
 
-def revoke(found: Sequence[Job], keys: Mapping[str, list[str]], *, tell: Callable[[str, Told], None], commit: bool) -> None:
+def revoke(found: Sequence[Job], keys: Mapping[str, list[str]], *, tell: Callable[[str, HostAnswer], None], commit: bool) -> None:
     """Shut these people (login -> keys) out of every host of the jobs; each job's `office` is filled.
 
     A key of theirs that no file knew and one host had is refused by all others too, in a second round.
@@ -204,7 +204,9 @@ def _learn(found: Sequence[Job], login: str, keys: Sequence[str]) -> None:
             job.office.problem = f"keys of {login} that no file knew are not written down: {error}"
 
 
-def _round(found: Sequence[Job], keys: Mapping[str, list[str]], tell: Callable[[str, Told], None], *, commit: bool) -> list[Told]:
+def _round(
+    found: Sequence[Job], keys: Mapping[str, list[str]], tell: Callable[[str, HostAnswer], None], *, commit: bool
+) -> list[HostAnswer]:
     """Ask every host once; what they told, the second time beside what was told before."""
     calls, whose = [], {}
     for job in found:
@@ -243,7 +245,7 @@ def _conclude(job: Job) -> None:
     remember(job.selection.target, {told.host: told.address for told in job.office.told if told.address})
 
 
-def events(told: Told) -> Iterator[Event]:
+def events(told: HostAnswer) -> Iterator[Event]:
     """What became of a host, for the journal: each thing that was theirs is a change; pure."""
     if told.address:
         yield Event("host_reached", told.host, detail={"address": told.address})

@@ -28,7 +28,7 @@ PROGRAM = "roles/base/files/refuse.py"
 
 
 @dataclass(frozen=True)
-class Told:
+class HostAnswer:
     """What became of one host; `state` is one of `STATES`."""
 
     host: str
@@ -64,7 +64,7 @@ def request(selection: Selection, logins: Mapping[str, Sequence[str]], **more: A
     return asked | {"logins": {login: list(keys) for login, keys in logins.items()}}
 
 
-def ask(call: Call, program: str) -> Told:
+def ask(call: Call, program: str) -> HostAnswer:
     """One host, at the first of its addresses where its pinned key answers."""
     began, problem, state = time.monotonic(), f"{call.host} has no known address", "unreachable"
     for address in call.places:
@@ -74,21 +74,21 @@ def ask(call: Call, program: str) -> Told:
             problem, state = str(error), "host_key"
             continue
         except Unreadable as error:  # it is there, with its pinned key: no other address says more
-            return Told(call.host, "failed", str(error), address=address, took_s=time.monotonic() - began)
+            return HostAnswer(call.host, "failed", str(error), address=address, took_s=time.monotonic() - began)
         except Unreachable as error:
             problem = str(error) if state != "host_key" else problem
             continue
         return replace(understood(call, done.stdout, done.stderr), address=address, took_s=time.monotonic() - began)
-    return Told(call.host, state, problem, took_s=time.monotonic() - began)
+    return HostAnswer(call.host, state, problem, took_s=time.monotonic() - began)
 
 
-def understood(call: Call, stdout: str, stderr: str) -> Told:
+def understood(call: Call, stdout: str, stderr: str) -> HostAnswer:
     """What a host answered; pure."""
     try:
         return _read(call, answers.read(stdout, Refusal))
     except ValueError as error:
         said = (stderr.strip().splitlines() or [str(error)])[-1]
-        return Told(call.host, "failed", f"{call.host}: {said[:300]}")
+        return HostAnswer(call.host, "failed", f"{call.host}: {said[:300]}")
 
 
 class Thing(Answer):
@@ -138,12 +138,12 @@ class Refusal(Answer):
     strangers: tuple[Short, ...] = Field(default=(), max_length=1000)
 
 
-def _read(call: Call, answer: Refusal) -> Told:
+def _read(call: Call, answer: Refusal) -> HostAnswer:
     logins = answer.logins
     if answer.wrong:
-        return Told(call.host, "failed", f"{call.host} changed nothing: {answer.wrong}")
+        return HostAnswer(call.host, "failed", f"{call.host} changed nothing: {answer.wrong}")
     if set(logins) != set(call.request["logins"]):
-        return Told(call.host, "failed", f"{call.host} does not speak of those it was asked about")
+        return HostAnswer(call.host, "failed", f"{call.host} does not speak of those it was asked about")
     left = [line for one in logins.values() for line in one.left]
     works = answer.works
     state, problem = "refused" if call.request["do"] == "refuse" else "looked", ""
@@ -152,7 +152,7 @@ def _read(call: Call, answer: Refusal) -> Told:
     elif works and works.run != call.selection.run_id:
         state = "again" if state == "refused" else state
         problem = f"{works.technician} works here from {works.laptop} since {works.since} and may undo it"
-    return Told(
+    return HostAnswer(
         call.host,
         state,
         problem,
@@ -168,12 +168,12 @@ def _read(call: Call, answer: Refusal) -> Told:
     )
 
 
-def everywhere(calls: Sequence[Call]) -> Iterator[tuple[Call, Told]]:
+def everywhere(calls: Sequence[Call]) -> Iterator[tuple[Call, HostAnswer]]:
     """Ask all hosts at once; each as soon as it has answered."""
     program = (plays.playbooks() / PROGRAM).read_text(encoding="utf-8")
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         _place(calls, pool)
-        lost: list[tuple[Call, Told]] = []
+        lost: list[tuple[Call, HostAnswer]] = []
         for call, told in _asked(pool, calls, program):
             if told.address:
                 yield call, told
@@ -185,7 +185,7 @@ def everywhere(calls: Sequence[Call]) -> Iterator[tuple[Call, Told]]:
         yield from _asked(pool, again, program)
 
 
-def _asked(pool: ThreadPoolExecutor, calls: Sequence[Call], program: str) -> Iterator[tuple[Call, Told]]:
+def _asked(pool: ThreadPoolExecutor, calls: Sequence[Call], program: str) -> Iterator[tuple[Call, HostAnswer]]:
     running = {pool.submit(ask, call, program): call for call in calls}
     for done in as_completed(running):
         yield running[done], done.result()

@@ -148,7 +148,7 @@ def _play(op: Operation, on: Listener, *, check: bool) -> None:
                 if event.what == "play_ended" and event.detail["rc"] not in (0, 2, 4, 6) and not asked:
                     raise Unverified(f"Ansible could not play: {event.detail['said']}", hint="provisioner inventory check")
                 keep(event)
-                if event.what == "host_failed" and package_cache.forget(event.detail.get("spoiled", ())):
+                if event.what == "host_failed" and package_cache.forget(event.detail.get("corrupt", ())):
                     say("the package cache held it; taken out, so that the next run fetches it anew")
         if torn:
             raise Stopped(

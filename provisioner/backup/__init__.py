@@ -7,14 +7,14 @@ snapshot, the lease, the journal and the audit. Whoever goes away in the middle 
 from collections.abc import Callable, Iterator, Sequence
 
 from provisioner.backup import memory
-from provisioner.backup.lines import Accepted, Failed, PlaceDone, PlaceFailed, PlaceStarted, Progress, Said, as_detail
+from provisioner.backup.lines import Accepted, Failed, Message, PlaceDone, PlaceFailed, PlaceStarted, Progress, as_detail
 from provisioner.backup.restore import offer, restore
-from provisioner.backup.talk import Talk, ask, conduct, keeper, listed, place_words, said
+from provisioner.backup.talk import Talk, ask, backup_server, conduct, listed, place_words, said
 from provisioner.operation import Listener, Operation
 from provisioner.operation.selection import Selection
 from provisioner.runs import Event, Run
 
-__all__ = ["accept", "ask", "keeper", "offer", "restore", "run"]
+__all__ = ["accept", "ask", "backup_server", "offer", "restore", "run"]
 
 
 def accept(
@@ -28,7 +28,7 @@ def accept(
     """
     names: list[str] = []
 
-    def heard(line: Said, host: str) -> Iterator[Event]:
+    def heard(line: Message, host: str) -> Iterator[Event]:
         if isinstance(line, Accepted):
             names.append(line.place)
             detail = {"diff": "", "why": why, **as_detail(line)}
@@ -38,7 +38,7 @@ def accept(
 
     words = ["accept", *place_words(place), "--why", why]
 
-    def speak(_: Operation, host: str, talk: Talk) -> Iterator[Said]:
+    def speak(_: Operation, host: str, talk: Talk) -> Iterator[Message]:
         return said(selection, host, selection.met[host], words, talk)
 
     done = conduct(selection, "backup accept", speak, heard, watch, say, commit=commit, asked={"why": why}, accepted=names)
@@ -56,7 +56,7 @@ def run(selection: Selection, *, place: str = "", watch: Listener, say: Callable
         HostFailed, Unreachable, HostKeyChanged: nothing was begun, or the connection broke.
     """
 
-    def heard(line: Said, host: str) -> Iterator[Event]:
+    def heard(line: Message, host: str) -> Iterator[Event]:
         task = f"Back up to {getattr(line, 'place', '')}"
         if isinstance(line, PlaceStarted):
             yield Event("task_started", host, task)
@@ -74,7 +74,7 @@ def run(selection: Selection, *, place: str = "", watch: Listener, say: Callable
         over = f"provisioner backup place {selection.target.office}"
         say(f"! the second place lets this office's server delete what it keeps; the way over: {over}")
 
-    def speak(op: Operation, host: str, talk: Talk) -> Iterator[Said]:
+    def speak(op: Operation, host: str, talk: Talk) -> Iterator[Message]:
         for words in _steps(selection, place, _lost(op, host, place, talk)):
             op.check()
             yield from said(selection, host, selection.met[host], words, talk)

@@ -153,11 +153,11 @@ class Accepted(Answer):
     snapshots: Count
 
 
-Said = Snapshots | PlaceStarted | PlaceDone | PlaceFailed | Failed | Progress | Plan | Step | Restored | Accepted
-_SAID: TypeAdapter[Said] = TypeAdapter(Annotated[Said, Field(discriminator="event")])
+Message = Snapshots | PlaceStarted | PlaceDone | PlaceFailed | Failed | Progress | Plan | Step | Restored | Accepted
+_SAID: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="event")])
 
 
-def read(line: str) -> Said | None:
+def read(line: str) -> Message | None:
     """One line; None for an event that nobody here waits for.
 
     Raises:

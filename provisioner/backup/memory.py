@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from provisioner import runs
-from provisioner.backup.snapshots import Place
+from provisioner.backup.snapshots import Repository
 from provisioner.inventory.target import Target
 from provisioner.laptop.disk import write
 from provisioner.place import keeping
@@ -20,7 +20,7 @@ Known = dict[str, dict[str, float]]  # place -> snapshot's id, cut to 12 digits 
 MOST = 60  # of the newest: the days that nobody may forget, and some that had more than one
 
 
-def newest(places: Iterable[Place]) -> Known:
+def newest(places: Iterable[Repository]) -> Known:
     """What is to be remembered of what was seen."""
     return {
         place.name: {
@@ -99,7 +99,7 @@ def forget(target: Target, names: Iterable[str]) -> None:
     _write(target, {name: one for name, one in _seen(target).items() if name not in names})
 
 
-def missing(known: Mapping[str, Mapping[str, float]], places: Iterable[Place]) -> dict[str, str]:
+def missing(known: Mapping[str, Mapping[str, float]], places: Iterable[Repository]) -> dict[str, str]:
     """Places that have lost snapshots which nobody may have forgotten: name -> the sentence. Pure."""
     found = {}
     for place in places:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from provisioner.backup.talk import keeper
+from provisioner.backup.talk import backup_server
 from provisioner.errors import BadInput, HostFailed, HostKeyChanged, Missing, Unreachable
 from provisioner.hosts import answers
 from provisioner.hosts.answers import Answer, Line
@@ -95,14 +95,14 @@ def prune(selection: Selection, *, accept: str = "", watch: Listener, say: Calla
         vault.complete(target, selection.office)
         done = _ask(selection, backup, accept)
         detail = {"diff": "", "place": "remote", "forgotten": done.forgotten, "snapshots": done.snapshots}
-        op.recorder(Event("host_changed", keeper(target), "Forget and tidy at the second place", detail))
+        op.recorder(Event("host_changed", backup_server(target), "Forget and tidy at the second place", detail))
         op.status = "changed" if done.forgotten or done.tidied else "unchanged"
     return done
 
 
 def _ages(selection: Selection) -> dict[str, str]:
     """How long the office's pack keeps its nights, in restic's words."""
-    host = selection.office.hosts[keeper(selection.target)]
+    host = selection.office.hosts[backup_server(selection.target)]
     settings = selection.pack.roles(host.kind, selection.office.variant)["backup"].settings
     return {word: str(value) for word, value in settings.items() if word.startswith("keep_within")}
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from provisioner.backup.lines import Failed, Plan, Restored, Said, Step, as_detail
-from provisioner.backup.snapshots import Offer, choose
-from provisioner.backup.talk import PROGRAM, WORK_IDLE_S, Talk, ask, conduct, failure, keeper, lines, said
+from provisioner.backup.lines import Failed, Message, Plan, Restored, Step, as_detail
+from provisioner.backup.snapshots import RestorePlan, choose
+from provisioner.backup.talk import PROGRAM, WORK_IDLE_S, Talk, ask, backup_server, conduct, failure, lines, said
 from provisioner.errors import BadInput, HostFailed
 from provisioner.hosts.access import explain
 from provisioner.operation import Listener, Operation
@@ -17,7 +17,7 @@ from provisioner.runs import Event, Run
 
 def offer(
     selection: Selection, *, place: str = "", at: str = "", path: str = "", to: str = "", onto: str = "", watch: Listener
-) -> Offer:
+) -> RestorePlan:
     """What a restore would put back: the first place that has a fitting snapshot, unless one is named.
 
     With `onto`, it goes into the folder `to` of that host of the office instead, which `selection` must hold too.
@@ -43,7 +43,7 @@ def offer(
         raise refused
     words = ["restore", "--plan", "--place", chosen.place, "--snapshot", chosen.id]
     words += [*(["--path", path] if path else []), *(["--to", "/var/lib/office-backup/export" if onto else to] if to else [])]
-    host = keeper(selection.target)
+    host = backup_server(selection.target)
     address = selection.met[host]
     items: list[dict[str, Any]] = []
     for line in said(selection, host, address, words):
@@ -54,10 +54,12 @@ def offer(
     if onto:
         items = [item | {"target": f"{onto}:{to}", "replaces": False} for item in items]
         _room(selection, onto, to, sum(item["bytes"] for item in items))
-    return Offer(chosen, path, to, onto, items, [one.name for one in usable if one.name != chosen.place])
+    return RestorePlan(chosen, path, to, onto, items, [one.name for one in usable if one.name != chosen.place])
 
 
-def restore(selection: Selection, offered: Offer, *, watch: Listener, say: Callable[[str], None], commit: bool = True) -> Run:
+def restore(
+    selection: Selection, offered: RestorePlan, *, watch: Listener, say: Callable[[str], None], commit: bool = True
+) -> Run:
     """Put back what was offered; what fails leaves the host as it was.
 
     Raises:
@@ -68,7 +70,7 @@ def restore(selection: Selection, offered: Offer, *, watch: Listener, say: Calla
     words = ["export" if onto else "restore", "--place", chosen.place, "--snapshot", chosen.id]
     words += [*(["--path", offered.path] if offered.path else []), *(["--to", offered.to] if offered.to and not onto else [])]
 
-    def heard(line: Said, host: str) -> Iterator[Event]:
+    def heard(line: Message, host: str) -> Iterator[Event]:
         if isinstance(line, Step) and line.event == "staging":
             yield Event("task_started", host, f"Read {', '.join(line.names)} from {chosen.place}")
         elif isinstance(line, Step):
@@ -85,7 +87,7 @@ def restore(selection: Selection, offered: Offer, *, watch: Listener, say: Calla
         Carry(onto, offered.to, size + size // 8 + (64 << 20)) if onto else None
     )  # a tar is somewhat larger than what it holds
 
-    def speak(_: Operation, host: str, talk: Talk) -> Iterator[Said]:
+    def speak(_: Operation, host: str, talk: Talk) -> Iterator[Message]:
         return carried(selection, host, words, carry, talk) if carry else said(selection, host, selection.met[host], words, talk)
 
     return conduct(selection, "restore", speak, heard, watch, say, commit=commit, asked=asked)
@@ -127,7 +129,7 @@ def _room(selection: Selection, host: str, to: str, size: int) -> None:
         )
 
 
-def carried(selection: Selection, host: str, words: Sequence[str], carry: Carry, talk: Talk) -> Iterator[Said]:
+def carried(selection: Selection, host: str, words: Sequence[str], carry: Carry, talk: Talk) -> Iterator[Message]:
     """The same as `said`, and what the program writes goes over this laptop's two connections into another host's folder."""
     unpack = ["sudo", "-n", "sh", "-c", _UNPACK, "unpack", carry.to, str(carry.most_bytes)]
     there = selection.ssh.command(carry.host, selection.met[carry.host], unpack)
@@ -142,7 +144,7 @@ def carried(selection: Selection, host: str, words: Sequence[str], carry: Carry,
         assert taker.stderr
         talk.hold(giver, taker)
         giver.stdout.close()  # the taker's now: its end is the giver's
-        last: Said | None = None
+        last: Message | None = None
         try:
             for last in lines(host, giver.stderr, {taker.stderr: refused}, WORK_IDLE_S):
                 if not isinstance(last, Restored):

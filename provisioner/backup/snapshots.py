@@ -22,7 +22,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Repository:
     """What a place says of itself; `problem` is why it could not be asked, the times are the server's, ISO 8601."""
 
     name: str
@@ -35,7 +35,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class RestorePlan:
     """What a restore would put back: from where, what, and into which places; nothing is touched yet."""
 
     snapshot: Snapshot

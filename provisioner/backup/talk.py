@@ -8,8 +8,8 @@ from typing import IO, Any
 
 from provisioner import runs
 from provisioner.backup import memory
-from provisioner.backup.lines import ALL_BYTES, LINE_BYTES, Failed, PlaceDone, PlaceFailed, Said, Snapshots, moment, read
-from provisioner.backup.snapshots import Place, Snapshot
+from provisioner.backup.lines import ALL_BYTES, LINE_BYTES, Failed, Message, PlaceDone, PlaceFailed, Snapshots, moment, read
+from provisioner.backup.snapshots import Repository, Snapshot
 from provisioner.errors import BadInput, HostFailed, Missing, Unreachable, Unreadable
 from provisioner.hosts import answers
 from provisioner.hosts.access import UNREADABLE, explain
@@ -26,7 +26,7 @@ LIST_IDLE_S = 30 * 60  # restic counts what each night holds before it says anyt
 WORK_IDLE_S = 6 * 3600  # a repository that is tidied or read says nothing meanwhile
 
 
-def keeper(target: Target) -> str:
+def backup_server(target: Target) -> str:
     """The host that makes the office's backups.
 
     Raises:
@@ -63,18 +63,18 @@ class Talk:
 
 
 def meet(selection: Selection, watch: Listener) -> tuple[str, str]:
-    """The keeper and where it answers, as every other chosen host does."""
+    """The backup server and where it answers, as every other chosen host does."""
     reach(selection, watch)
     for host in selection.hosts:
         if host not in selection.met:
             raise Unreachable(
                 selection.found[host].problem, hint=selection.found[host].hint or f"is {host} switched on and plugged in?"
             )
-    host = keeper(selection.target)
+    host = backup_server(selection.target)
     return host, selection.met[host]
 
 
-def lines(host: str, stream: IO[bytes], beside: Mapping[IO[bytes], bytearray], idle_s: float) -> Iterator[Said]:
+def lines(host: str, stream: IO[bytes], beside: Mapping[IO[bytes], bytearray], idle_s: float) -> Iterator[Message]:
     """What a program says, each line by its shape.
 
     Raises:
@@ -92,7 +92,7 @@ def lines(host: str, stream: IO[bytes], beside: Mapping[IO[bytes], bytearray], i
         raise Unreadable(f"{host} says what cannot be read: {error}", hint=UNREADABLE) from error
 
 
-def said(selection: Selection, host: str, address: str, words: Sequence[str], talk: Talk | None = None) -> Iterator[Said]:
+def said(selection: Selection, host: str, address: str, words: Sequence[str], talk: Talk | None = None) -> Iterator[Message]:
     """What the program says, as it says it. It stops when we go away: its standard input is our sign of life.
 
     Raises:
@@ -131,7 +131,7 @@ def said(selection: Selection, host: str, address: str, words: Sequence[str], ta
         )
 
 
-def ask(selection: Selection, place: str = "", watch: Listener = lambda _: None) -> list[Place]:
+def ask(selection: Selection, place: str = "", watch: Listener = lambda _: None) -> list[Repository]:
     """All snapshots of every place, or of one; a place that cannot be asked says why.
 
     Raises:
@@ -145,18 +145,18 @@ def ask(selection: Selection, place: str = "", watch: Listener = lambda _: None)
     return [replace(one, problem=one.problem or missing.get(one.name, "")) for one in found]
 
 
-def listed(selection: Selection, host: str, place: str, talk: Talk | None = None) -> list[Place]:
+def listed(selection: Selection, host: str, place: str, talk: Talk | None = None) -> list[Repository]:
     """What the server itself says of every place, or of one."""
     found = []
     for line in said(selection, host, selection.met[host], ["list", *place_words(place)], talk):
         if isinstance(line, Failed):
             raise failure(line, selection)
         if isinstance(line, PlaceFailed):
-            found.append(Place(line.place, line.cause))
+            found.append(Repository(line.place, line.cause))
         elif isinstance(line, Snapshots):
             snapshots = tuple(Snapshot(one.id, line.place, moment(one.time), one.hostname, one.bytes) for one in line.snapshots)
             found.append(
-                Place(
+                Repository(
                     line.place,
                     line.gone,
                     snapshots,
@@ -179,14 +179,14 @@ def failure(line: Failed, selection: Selection) -> BadInput | HostFailed:
     office = f"{selection.target.office}{' --lab' if selection.target.lab else ''}"
     if line.input:
         return BadInput(line.cause, hint=f"provisioner backup list {office}")
-    return HostFailed(f"{keeper(selection.target)}: {line.cause}", hint=f"provisioner backup list {office}")
+    return HostFailed(f"{backup_server(selection.target)}: {line.cause}", hint=f"provisioner backup list {office}")
 
 
 def conduct(
     selection: Selection,
     verb: str,
-    speak: Callable[[Operation, str, Talk], Iterator[Said]],
-    heard: Callable[[Said, str], Iterator[Event]],
+    speak: Callable[[Operation, str, Talk], Iterator[Message]],
+    heard: Callable[[Message, str], Iterator[Event]],
     watch: Listener,
     say: Callable[[str], None],
     *,
@@ -197,9 +197,9 @@ def conduct(
     """One run under the lease: journal, fold, summary, commit.
 
     Args:
-        work: the keeper, and another host that a restore goes to.
+        selection: the backup server, and another host that a restore goes to.
         verb: what it is called.
-        speak: what is asked of the keeper, line by line; it may add events of its own.
+        speak: what is asked of it, line by line; it may add events of its own.
         heard: a line as events.
         watch: gets every event.
         say: gets one line for the person waiting, now and then.
@@ -208,7 +208,7 @@ def conduct(
         accepted: places whose losses somebody has explained, filled by `heard`.
     """
     with operation(selection, verb, watch=watch, say=say, needs=selection.hosts, commit=commit, detail=asked) as op:
-        host = keeper(selection.target)
+        host = backup_server(selection.target)
         if host not in selection.met:
             raise HostFailed(
                 selection.found[host].problem, hint=f"provisioner runs show {selection.target.office} {selection.run_id}"

@@ -73,7 +73,7 @@ def provisioner(ctx: click.Context, as_json: bool, inventory: str | None) -> Non
     ctx.obj.update(as_json=as_json, inventory=inventory)
 
 
-def complain(message: str, hint: str, as_json: bool) -> None:
+def report_error(message: str, hint: str, as_json: bool) -> None:
     """Print one error: an object on stdout with `--json`, else two lines on stderr."""
     if as_json:
         print(json.dumps({"error": message, "hint": hint}, ensure_ascii=False))
@@ -93,27 +93,27 @@ def main(argv: list[str] | None = None) -> None:
     try:
         code: Any = provisioner.main(args=argv, prog_name="provisioner", standalone_mode=False, obj={})
     except click.exceptions.Abort:
-        complain("interrupted", "", as_json)
+        report_error("interrupted", "", as_json)
         code = 130
     except KeyboardInterrupt:
-        complain("interrupted", "", as_json)
+        report_error("interrupted", "", as_json)
         code = 130
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         code = 2
     except click.ClickException as error:
         hint = f"{error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else ""
-        complain(error.format_message(), hint, as_json)
+        report_error(error.format_message(), hint, as_json)
         code = 2
     except ProvisionerError as error:
-        complain(str(error), error.hint, as_json)
+        report_error(str(error), error.hint, as_json)
         code = error.exit_code
     except BrokenPipeError:
         code = 141
     except OSError as error:
         if not no_room(error):
             raise
-        complain(f"no room is left on this laptop's disk: {described(error)}", "df -h; df -i; make room, then again", as_json)
+        report_error(f"no room is left on this laptop's disk: {described(error)}", "df -h; df -i; make room, then again", as_json)
         code = 2
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -11,7 +11,7 @@ from provisioner.errors import BadInput
 
 if TYPE_CHECKING:
     from provisioner.access import Office
-    from provisioner.access.hosts import Told
+    from provisioner.access.hosts import HostAnswer
     from provisioner.access.secrets import Secret
     from provisioner.inventory import Inventory
     from provisioner.inventory.models import Reseller
@@ -94,7 +94,7 @@ def _fingerprints(keys: Sequence[str]) -> list[str]:
     return [fingerprint(key) for key in keys]
 
 
-def _looked(told: "Told") -> dict[str, Any]:
+def _looked(told: "HostAnswer") -> dict[str, Any]:
     return _as_object(told) | {"who": dict(told.who), "strangers": list(told.strangers)}
 
 
@@ -246,7 +246,7 @@ _SAID = {
 }
 
 
-def _line(office: str, told: "Told") -> str:
+def _line(office: str, told: "HostAnswer") -> str:
     more = f": {told.problem}" if told.problem else f", {len(told.found)} things of theirs found" if told.found else ""
     return f"  {office} {told.host}: {_SAID.get(told.state, told.state)}{more}"
 
@@ -266,14 +266,14 @@ def _office(one: "Office") -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _as_object(told: "Told") -> dict[str, Any]:
+def _as_object(told: "HostAnswer") -> dict[str, Any]:
     return {
         "state": told.state, "problem": told.problem, "found": list(told.found), "look_at": list(told.look_at),
         "unknown_keys": dict(told.unknown), "took_s": round(told.took_s, 2),
     }  # fmt: skip
 
 
-def _show_found(console: Console, told: "Told") -> None:
+def _show_found(console: Console, told: "HostAnswer") -> None:
     from rich.text import Text
 
     for thing in told.found:

@@ -93,7 +93,7 @@ def adopt(
 
 def _one(console: Console, host: str, address: str, *, ssh: Any, name: str, dossier: Any, **given: Any) -> dict[str, Any]:
     from provisioner import adopt as workflow
-    from provisioner.hosts.lookup import locate
+    from provisioner.hosts.lookup import look_up
     from provisioner.hosts.pins import fingerprint as fingerprint_of
     from provisioner.hosts.pins import pinned
     from provisioner.operation.reaching import remember
@@ -102,7 +102,7 @@ def _one(console: Console, host: str, address: str, *, ssh: Any, name: str, doss
     contact, known = workflow.meet(target, host, address, replace=given["replace"])
     with contact:
         print_ = fingerprint_of(contact.key)
-        if known and locate(ssh, {host: [address]})[host].address:
+        if known and look_up(ssh, {host: [address]})[host].address:
             remember(target, {host: address})
             console.say(f"✓ {host} is adopted already, at {address}")
             return {"status": "already", "address": address, "fingerprint": print_}

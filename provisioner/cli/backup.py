@@ -8,7 +8,7 @@ from provisioner.cli.common import Console, confirm, lab_option, office_argument
 from provisioner.errors import BadInput, HostFailed
 
 if TYPE_CHECKING:
-    from provisioner.backup.snapshots import Offer, Place
+    from provisioner.backup.snapshots import Repository, RestorePlan
     from provisioner.operation.selection import Selection
     from provisioner.runs import Run
 
@@ -33,7 +33,7 @@ def list_(console: Console, office: str, place: str | None, lab: bool) -> int:
 
     target = console.target(office, lab)
     plug(target)
-    selection = prepare(target, [workflow.keeper(target)])
+    selection = prepare(target, [workflow.backup_server(target)])
     found = workflow.ask(selection, place or "")
     selection.ssh.close()
     console.result(
@@ -43,7 +43,7 @@ def list_(console: Console, office: str, place: str | None, lab: bool) -> int:
     return 4 if any(one.problem for one in found) else 0
 
 
-def _place(one: "Place") -> dict[str, Any]:
+def _place(one: "Repository") -> dict[str, Any]:
     return {
         "place": one.name, "problem": one.problem, "last_success": one.last_success, "last_failure": one.last_failure,
         "cause": one.cause, "note": one.note,
@@ -53,7 +53,7 @@ def _place(one: "Place") -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _show_places(console: Console, found: "list[Place]", zone: str) -> None:
+def _show_places(console: Console, found: "list[Repository]", zone: str) -> None:
     from zoneinfo import ZoneInfo
 
     from rich.table import Table
@@ -94,7 +94,7 @@ def run(console: Console, office: str, place: str | None, lab: bool, no_commit: 
 
     target = console.target(office, lab)
     plug(target)
-    selection = prepare(target, [workflow.keeper(target)])
+    selection = prepare(target, [workflow.backup_server(target)])
     watch = Watch(console, f"backup {office}", None)
     with watch.showing():
         done = workflow.run(selection, place=place or "", watch=watch, say=console.say, commit=not no_commit)
@@ -163,7 +163,7 @@ def accept(console: Console, office: str, place: str | None, why: str, lab: bool
         raise BadInput("a reason is one line of text", hint="--why 'the disk was replaced'")
     target = console.target(office, lab)
     plug(target)
-    selection = prepare(target, [workflow.keeper(target)])
+    selection = prepare(target, [workflow.backup_server(target)])
     watch = Watch(console, f"backup accept {office}", None)
     with watch.showing():
         done = workflow.accept(selection, why, place=place or "", watch=watch, say=console.say, commit=not no_commit)
@@ -206,7 +206,7 @@ def prune(console: Console, office: str, accept: str, lab: bool, no_commit: bool
         raise BadInput("a reason is one line of text", hint="--accept 'a snapshot of a wrong clock was taken away'")
     target = console.target(office, lab)
     plug(target)
-    selection = prepare(target, [workflow.keeper(target)])
+    selection = prepare(target, [workflow.backup_server(target)])
     console.say("asking the second place; tidying a large one takes its time")
     watch = Watch(console, f"backup prune {office}", None)
     with watch.showing():
@@ -256,10 +256,10 @@ def restore(
     if not yes and (console.as_json or not terminal()):
         raise BadInput("restore would ask before it replaces anything, and nobody is there to answer", hint="give --yes")
     plug(target)
-    keeper = workflow.keeper(target)
-    onto = host if host != keeper else ""
-    selection = prepare(target, [keeper, *([onto] if onto else [])])
-    for needed in (keeper, onto):
+    backup_server = workflow.backup_server(target)
+    onto = host if host != backup_server else ""
+    selection = prepare(target, [backup_server, *([onto] if onto else [])])
+    for needed in (backup_server, onto):
         if needed in selection.not_adopted:
             raise BadInput(f"{needed} is not adopted", hint=f"provisioner adopt {office} {needed}")
     offered = workflow.offer(selection, place=place or "", at=at, path=path, to=to, onto=onto, watch=lambda _: None)
@@ -277,7 +277,7 @@ def restore(
         words = "".join(f" {option} {value!r}" if value else "" for option, value in given)
         other = f" --place {offered.others[0]}" if offered.others else ""
         again = f"provisioner backup restore {office}{' --lab' if lab else ''}{other}{words}"
-        raise HostFailed(f"{keeper}: {problems[0]}", hint=again if other else f"provisioner runs show {office} {done.id}")
+        raise HostFailed(f"{backup_server}: {problems[0]}", hint=again if other else f"provisioner runs show {office} {done.id}")
     snapshot = {"id": offered.snapshot.id, "at": offered.snapshot.at.isoformat(), "place": offered.snapshot.place}
     proven = next((dict(e.detail) for e in _events(done, selection) if e.what == "host_changed"), {})
 
@@ -291,7 +291,7 @@ def restore(
     return exit_code(done, planning=False)
 
 
-def _show_offer(console: Console, offered: "Offer", selection: "Selection", *, done: bool = False) -> None:
+def _show_offer(console: Console, offered: "RestorePlan", selection: "Selection", *, done: bool = False) -> None:
     from zoneinfo import ZoneInfo
 
     from rich.text import Text

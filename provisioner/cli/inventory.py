@@ -64,7 +64,7 @@ def init(console: Console, folder: Path, passphrase_stdin: bool, generate_passph
     if said is not None:
         passphrase.validate(said)  # before anything is made
     if not joining:
-        network.found(folder, given["reseller"], organisation, me)
+        network.create(folder, given["reseller"], organisation, me)
     if said is not None:
         passphrase.create(folder, said)
         passphrase.unlock(folder, said)
@@ -94,7 +94,7 @@ def _answers(given: dict[str, Any], wanted: list[tuple[str, str]]) -> None:
         )
     for word, question in lacking:
         kind = kinds.get(word, fields.Filled)
-        given[word] = ask(question, f"--{word.replace('_', '-')}", check=functools.partial(fields.refuse, kind))
+        given[word] = ask(question, f"--{word.replace('_', '-')}", check=functools.partial(fields.validate, kind))
 
 
 def _public_key(path: Path | None) -> str:

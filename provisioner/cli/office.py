@@ -77,7 +77,7 @@ def new(
     me = inventory.whoami()
     given["reseller"] = given["reseller"] or (me[1] if me else None)
     logins = dict(_pair(text, "--person LOGIN=NAME") for text in people)
-    fields.refuse(fields.Name, name)
+    fields.validate(fields.Name, name)
     if name in inventory.office_names():  # before anything is asked
         raise BadInput(f"there is an office {name} already", hint=f"provisioner office show {name}")
     _answers(given, logins)
@@ -138,7 +138,7 @@ def _answers(given: dict[str, Any], logins: dict[str, str]) -> None:
 
     for word, question in lacking:
         kind = fields.Siren if word == "siren" else fields.Filled
-        given[word] = ask(question, f"--{word.replace('_', '-')}", check=functools.partial(fields.refuse, kind))
+        given[word] = ask(question, f"--{word.replace('_', '-')}", check=functools.partial(fields.validate, kind))
     for word, question in _OPTIONAL:
         if given[word] is None and (word == "contact" or given["contact"]):
             given[word] = ask(f"{question} (empty: nobody)" if word == "contact" else question, f"--{word}", default="")
@@ -153,7 +153,7 @@ def _person(text: str) -> tuple[str, str]:
     from provisioner.inventory import fields
 
     login, who = _pair(text, "login=Name")
-    fields.refuse(fields.Login, login)
+    fields.validate(fields.Login, login)
     return login, who
 
 

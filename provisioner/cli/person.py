@@ -84,7 +84,7 @@ def add(
     known = inventory.office(office)
     before = people.newcomer(known, login)
     if not name:
-        name = ask("Name", "--name", default=before or None, check=functools.partial(fields.refuse, fields.Filled))
+        name = ask("Name", "--name", default=before or None, check=functools.partial(fields.validate, fields.Filled))
         if not groups and known.groups:
             groups = _groups(known)
     about = {"name": name, "groups": list(dict.fromkeys(groups)), "email": email, "phone": phone}

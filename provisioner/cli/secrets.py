@@ -65,8 +65,8 @@ def show(
         found = vault.read(target)
     sections: dict[str, dict[str, str]] = found.model_dump(mode="json")
     counts = ("renewed",)  # no secret, and it would answer to a person's login
-    shelves = {section: entries for section, entries in sections.items() if section not in counts}
-    flat = {f"{section}.{name}": text for section, entries in shelves.items() for name, text in entries.items()}
+    shown_ones = {section: entries for section, entries in sections.items() if section not in counts}
+    flat = {f"{section}.{name}": text for section, entries in shown_ones.items() for name, text in entries.items()}
     chosen = [key for key in flat if key in names or key.partition(".")[2] in names]
     strangers = [name for name in names if name not in flat and not any(k.partition(".")[2] == name for k in flat)]
     if strangers:
@@ -99,7 +99,7 @@ def set_(console: Console, office: str, name: str, lab: bool, from_stdin: bool, 
 
     target = console.target(office, lab)
     known = open_inventory(target.inventory).office(office)
-    vault.refuse_own(name)
+    vault.validate_name(name)
     vault.complete(target, known)  # locked, or damaged: before anybody types a secret
     text = passphrase_line() if from_stdin else ask(name, "--stdin", secret=True)
     if not from_stdin and ask("Once more", "--stdin", secret=True) != text:

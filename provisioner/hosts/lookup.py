@@ -13,7 +13,7 @@ from provisioner.hosts.access import CONNECT_TIMEOUT_S, NoRoomHere, SshAccess
 
 
 @dataclass(frozen=True)
-class Found:
+class HostLookup:
     """Where a host was met, or why not and what to try. Exactly one of `address` and `problem` is set.
 
     `ahead_s`: how far its clock is ahead of ours; None when it did not say.
@@ -27,7 +27,7 @@ class Found:
     ahead_s: float | None = None
 
 
-def locate(ssh: SshAccess, candidates: dict[str, list[str]]) -> dict[str, Found]:
+def look_up(ssh: SshAccess, candidates: dict[str, list[str]]) -> dict[str, HostLookup]:
     """Log in to each host at the first of its addresses where the pinned key answers; all hosts at once.
 
     The connection made stays open (control socket): who comes next pays no handshake.
@@ -40,11 +40,11 @@ def locate(ssh: SshAccess, candidates: dict[str, list[str]]) -> dict[str, Found]
         NoRoomHere: this laptop cannot make a connection.
     """
     with ThreadPoolExecutor(max_workers=max(1, min(32, len(candidates)))) as pool:
-        found = pool.map(lambda item: _locate(ssh, *item), candidates.items())
+        found = pool.map(lambda item: _look_up(ssh, *item), candidates.items())
         return {one.host: one for one in found}
 
 
-def _locate(ssh: SshAccess, host: str, addresses: list[str]) -> Found:
+def _look_up(ssh: SshAccess, host: str, addresses: list[str]) -> HostLookup:
     problems: list[HostKeyChanged | Unreachable] = []
     for address in addresses:
         try:
@@ -57,12 +57,12 @@ def _locate(ssh: SshAccess, host: str, addresses: list[str]) -> Found:
         if done.returncode:
             said = " ".join((done.stderr.strip() or done.stdout.strip())[:200].split())
             why = "refuses sudo to {}" if "sudo" in said else "lets {} in, but runs no command"
-            return Found(host, problem=f"{host} ({address}) {why.format(ssh.user)}{': ' * bool(said)}{said}")
+            return HostLookup(host, problem=f"{host} ({address}) {why.format(ssh.user)}{': ' * bool(said)}{said}")
         said = done.stdout.strip()
         seconds = int(said) if said.isascii() and said.isdecimal() and len(said) < 12 else None
-        return Found(host, address, ahead_s=None if seconds is None else seconds - time.time())
+        return HostLookup(host, address, ahead_s=None if seconds is None else seconds - time.time())
     if not problems:
-        return Found(host, problem=f"{host} has no known address")
+        return HostLookup(host, problem=f"{host} has no known address")
     if changed := next((p for p in problems if isinstance(p, HostKeyChanged)), None):
-        return Found(host, problem=str(changed), hint=changed.hint, key_changed=True)
-    return Found(host, problem="; ".join(map(str, problems)), hint=problems[-1].hint)
+        return HostLookup(host, problem=str(changed), hint=changed.hint, key_changed=True)
+    return HostLookup(host, problem="; ".join(map(str, problems)), hint=problems[-1].hint)

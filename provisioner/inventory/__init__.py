@@ -123,7 +123,7 @@ class Inventory:
                 found.add(Problem(f"offices/{name}", 0, "", str(error), error.hint))
                 continue
             if office and (first := prefixes.setdefault(office.ula, name)) != name:
-                document.complain(("ula",), f"{office.ula} is also the prefix of {first}", "a new random one")
+                document.add_problem(("ula",), f"{office.ula} is also the prefix of {first}", "a new random one")
             found.update(document.problems, elsewhere)
             if office:
                 served[name] = office.reseller
@@ -143,7 +143,7 @@ class Inventory:
         for name in self._files("resellers"):
             reseller, document = read(Reseller, self.root / "resellers" / f"{name}.yml", f"resellers/{name}.yml", name)
             for place, what, hint in revocations.returned(reseller, revoked) if reseller else ():
-                document.complain(place, what, hint)
+                document.add_problem(place, what, hint)
             found.update(document.problems)
         return found
 
@@ -167,9 +167,9 @@ class Inventory:
                 raise Missing(f"office {name} has no dossier.yml", hint=f"git checkout -- offices/{name}")
             raise self._missing("office", name, self.office_names())
         office, document = read(Office, path, f"offices/{name}/dossier.yml", name)
-        return office, document, self.misfits(document)
+        return office, document, self.conflicts(document)
 
-    def misfits(self, document: "Document") -> "list[Problem]":
+    def conflicts(self, document: "Document") -> "list[Problem]":
         """Judge a dossier against itself, its reseller and its pack; the problems of their files are returned.
 
         Those of the dossier itself are added to the document's.
@@ -184,7 +184,7 @@ class Inventory:
         for misfit in judge(dossier, reseller, pack):
             if document.holes and misfit.refers:
                 continue  # what it refers to may stand in a line that could not be read
-            document.complain(misfit.place, misfit.what, misfit.hint)
+            document.add_problem(misfit.place, misfit.what, misfit.hint)
         return elsewhere
 
     def _part(self, model: "type[N]", folder: str, name: object, document: "Document", elsewhere: "list[Problem]") -> "N | None":
@@ -196,7 +196,7 @@ class Inventory:
         except Missing as error:
             word = folder.removesuffix("s")
             if not any(problem.field == word for problem in document.problems):
-                document.complain((word,), str(error), error.hint)
+                document.add_problem((word,), str(error), error.hint)
             return None
         elsewhere += found
         return noun
@@ -211,7 +211,7 @@ class Inventory:
 
     def _noun(self, model: "type[N]", folder: str, name: str) -> "tuple[N | None, list[Problem]]":
         from provisioner.inventory.files import read
-        from provisioner.inventory.rules import complain_of_reseller, judge_pack
+        from provisioner.inventory.rules import check_reseller, judge_pack
 
         path = self.root / folder / f"{name}.yml"
         if self._read is not None and path in self._read:
@@ -221,11 +221,11 @@ class Inventory:
             raise self._missing(folder.removesuffix("s"), name, self._files(folder))
         noun, document = read(model, path, f"{folder}/{name}.yml", name)
         if folder == "resellers":
-            complain_of_reseller(document)
+            check_reseller(document)
         if folder == "packs" and isinstance(document.value, dict):
             for misfit in judge_pack(document.value):
                 if not (document.holes and misfit.refers):
-                    document.complain(misfit.place, misfit.what, misfit.hint)
+                    document.add_problem(misfit.place, misfit.what, misfit.hint)
         if self._read is not None:
             self._read[path] = noun, document.problems
         return noun, document.problems

@@ -89,7 +89,7 @@ class Draft(_Page):
 
         document = parse(self.text.encode("utf-8", "backslashreplace"))
         office, document = build(Office, document, self.before.name)
-        self._judge(document, self.inventory.misfits(document))
+        self._judge(document, self.inventory.conflicts(document))
         assert office
         return office
 
@@ -129,10 +129,10 @@ class Roster(_Page):
         """
         from provisioner.inventory.files import build
         from provisioner.inventory.models import Reseller
-        from provisioner.inventory.rules import complain_of_reseller
+        from provisioner.inventory.rules import check_reseller
 
         reseller, document = build(Reseller, parse(self.text.encode("utf-8", "backslashreplace")), self.before.name)
-        complain_of_reseller(document)
+        check_reseller(document)
         self._judge(document)
         assert reseller
         self._write()

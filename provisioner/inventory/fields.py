@@ -43,8 +43,8 @@ def _wrong(what: str, hint: str) -> PydanticCustomError:
     return PydanticCustomError("worded", "{what}", {"what": what, "hint": hint})
 
 
-def refuse(kind: Any, text: str) -> None:
-    """Let an answer of this kind through (`refuse(Login, "m.durand")`), for those who ask for it one by one.
+def validate(kind: Any, text: str) -> None:
+    """Let an answer of this kind through (`validate(Login, "m.durand")`), for those who ask for it one by one.
 
     Raises:
         BadInput: it is none; what and why, as a file would be told.

@@ -31,10 +31,10 @@ def build(model: type[N], document: Document, name: str) -> tuple[N | None, Docu
     value = document.value
     if not isinstance(value, dict):
         if not document.problems:
-            document.complain((), "holds no 'name: value' lines", "the example network's files as a model", line=1)
+            document.add_problem((), "holds no 'name: value' lines", "the example network's files as a model", line=1)
         return None, document
     if "name" in value:
-        document.complain(("name",), "the name is the file's or folder's own", "deleting this line")
+        document.add_problem(("name",), "the name is the file's or folder's own", "deleting this line")
     try:
         noun = model.model_validate(value | {"name": name})
     except ValidationError as error:
@@ -58,10 +58,10 @@ def note(detail: ErrorDetails, model: type[BaseModel], document: Document) -> No
         place = place[:-1]
     if document.holes and detail["type"] == "missing":
         return
-    if any(place[:n] in document.spoiled for n in range(len(place) + 1)):
+    if any(place[:n] in document.corrupt for n in range(len(place) + 1)):
         return
     what, hint = _sentence(detail, place, model)
-    document.complain(place, what, hint)
+    document.add_problem(place, what, hint)
 
 
 _WANTED: dict[str, tuple[str, str]] = {
@@ -139,7 +139,7 @@ def plain(model: type[N], document: Document) -> N:
         noun = model.model_validate(document.value)
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_input=False, include_context=False):
-            document.complain(tuple(detail["loc"]), "cannot be read")
+            document.add_problem(tuple(detail["loc"]), "cannot be read")
     if document.problems:
         raise report(document.problems)
     return noun

@@ -125,7 +125,7 @@ def _when(text: str) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=datetime.fromisoformat("2000-01-01T00:00:00+00:00").tzinfo)
 
 
-def refuse(inventory: "Inventory", office: str, reseller: "Reseller") -> None:
+def check(inventory: "Inventory", office: str, reseller: "Reseller") -> None:
     """Stop where an apply to this office would let in somebody whom its audit, or a file of revocations, says was shut out.
 
     Raises:

@@ -14,7 +14,7 @@ from provisioner.inventory.models import Kind, Pack, Reseller
 from provisioner.inventory.strict_yaml import Document, Place, quoted
 
 
-class Misfit(NamedTuple):
+class Conflict(NamedTuple):
     """Two things that do not fit together, said at the place of the second; `refers` to a name that is not there."""
 
     place: Place
@@ -26,7 +26,7 @@ class Misfit(NamedTuple):
 NETBIOS = 15  # characters of a computer's or domain's short name (MS-NBTE 2.2.1)
 
 
-def judge(dossier: Mapping[str, Any], reseller: Reseller | None, pack: Pack | None) -> Iterator[Misfit]:
+def judge(dossier: Mapping[str, Any], reseller: Reseller | None, pack: Pack | None) -> Iterator[Conflict]:
     """Every misfit of a dossier; `reseller` and `pack` are None when they cannot be read (said elsewhere)."""
     hosts = {name: host for name, host in _mapping(dossier.get("hosts")).items() if isinstance(host, dict)}
     people = {login: person for login, person in _mapping(dossier.get("people")).items() if isinstance(person, dict)}
@@ -44,20 +44,20 @@ def judge(dossier: Mapping[str, Any], reseller: Reseller | None, pack: Pack | No
     variant = dossier.get("variant")
     if pack and isinstance(variant, str) and variant not in pack.variants:
         what = f"the pack {pack.name} has no variant {quoted(variant)}"
-        yield Misfit(("variant",), what, f"one of {', '.join(pack.variants)}")
+        yield Conflict(("variant",), what, f"one of {', '.join(pack.variants)}")
 
 
-def _language(language: object, hosts: dict[str, dict[str, Any]], pack: Pack | None) -> Iterator[Misfit]:
+def _language(language: object, hosts: dict[str, dict[str, Any]], pack: Pack | None) -> Iterator[Conflict]:
     """A desktop whose programs the pack has in no such language would greet people in another."""
     role = pack.kinds.get(Kind.DESKTOP, {}).get("desktop") if pack else None
     known = _mapping(role.settings.get("languages")) if role else {}
     desktops = any(host.get("kind") == Kind.DESKTOP for host in hosts.values())
     if pack and known and desktops and isinstance(language, str) and language[:2] not in known:
         what = f"the pack {pack.name} has no desktop in the language {quoted(language)}"
-        yield Misfit(("language",), what, f"one of {', '.join(known)}, as in fr_FR.UTF-8, or a pack that has it")
+        yield Conflict(("language",), what, f"one of {', '.join(known)}, as in fr_FR.UTF-8, or a pack that has it")
 
 
-def judge_pack(pack: Mapping[str, Any]) -> Iterator[Misfit]:
+def judge_pack(pack: Mapping[str, Any]) -> Iterator[Conflict]:
     """Every misfit of a pack: a range of ports that ends before it begins, a variant that the pack does not have."""
     variants = _mapping(pack.get("variants", {"full": ""}))
     for kind, roles in _mapping(pack.get("kinds")).items():
@@ -68,7 +68,7 @@ def judge_pack(pack: Mapping[str, Any]) -> Iterator[Misfit]:
                 first, last = _mapping(port).get("port"), _mapping(port).get("last")
                 if isinstance(first, int) and isinstance(last, int) and last < first:
                     what = f"the range ends at {last}, before its start at {first}"
-                    yield Misfit((*place, "ports", n, "last"), what, "the two the other way round")
+                    yield Conflict((*place, "ports", n, "last"), what, "the two the other way round")
             wanted: list[tuple[Place, Any]] = [
                 (("variant_settings", word), word) for word in _mapping(said.get("variant_settings"))
             ]
@@ -76,7 +76,7 @@ def judge_pack(pack: Mapping[str, Any]) -> Iterator[Misfit]:
             for where, word in wanted:
                 if isinstance(word, str) and word not in variants:
                     what = f"{quoted(word)} is not a variant of this pack"
-                    yield Misfit((*place, *where), what, _one_of(variants, "variants"), refers=True)
+                    yield Conflict((*place, *where), what, _one_of(variants, "variants"), refers=True)
 
 
 def bare(key: object) -> str:
@@ -84,13 +84,13 @@ def bare(key: object) -> str:
     return " ".join(key.split()[:2]) if isinstance(key, str) else ""
 
 
-def complain_of_reseller(document: Document) -> None:
+def check_reseller(document: Document) -> None:
     """Note every misfit of a reseller's file: who left works there no more, and nobody takes over one of their keys."""
     technicians = _mapping(_mapping(document.value).get("technicians"))
     gone = {}
     for login, who in _mapping(_mapping(document.value).get("former")).items():
         if login in technicians:
-            document.complain(("former", login), f"{quoted(login)} is a technician here too", "one of the two sections")
+            document.add_problem(("former", login), f"{quoted(login)} is a technician here too", "one of the two sections")
         keys = _mapping(who).get("keys")
         gone.update({bare(key): login for key in (keys if isinstance(keys, list) else ()) if bare(key)})
     for login, who in technicians.items():
@@ -98,49 +98,49 @@ def complain_of_reseller(document: Document) -> None:
         for n, key in enumerate(keys if isinstance(keys, list) else ()):
             if (former := gone.get(bare(key))) and former != login:
                 what = f"this is a key of {former}, who left"
-                document.complain(("technicians", login, "keys", n), what, "a key of their own: ssh-keygen -t ed25519")
+                document.add_problem(("technicians", login, "keys", n), what, "a key of their own: ssh-keygen -t ed25519")
 
 
-def _server(lan: dict[str, Any], hosts: dict[str, dict[str, Any]]) -> Iterator[Misfit]:
+def _server(lan: dict[str, Any], hosts: dict[str, dict[str, Any]]) -> Iterator[Conflict]:
     """Names that the server's directory can bear; a second server would make a second directory of the same name."""
     servers = [name for name, host in hosts.items() if host.get("kind") == Kind.SERVER]
     if len(servers) > 1:
-        yield Misfit(("hosts", servers[1], "kind"), f"a second server beside {servers[0]}", "one server per office")
+        yield Conflict(("hosts", servers[1], "kind"), f"a second server beside {servers[0]}", "one server per office")
     if not servers:
         return
     domain = lan.get("domain")
     short = domain.partition(".")[0] if isinstance(domain, str) else ""
     if len(short) > NETBIOS:
         what = f"{quoted(short)} is too long for the name of the office's directory"
-        yield Misfit(("lan", "domain"), what, f"at most {NETBIOS} characters before the first dot")
+        yield Conflict(("lan", "domain"), what, f"at most {NETBIOS} characters before the first dot")
     for name in hosts:
         if len(name) > NETBIOS:
             what = f"{quoted(name)} is too long for a host of an office with a server"
-            yield Misfit(("hosts", name), what, f"at most {NETBIOS} characters")
+            yield Conflict(("hosts", name), what, f"at most {NETBIOS} characters")
         if name == short:
-            yield Misfit(("hosts", name), f"{quoted(name)} is the first word of the office's domain too", "another name")
+            yield Conflict(("hosts", name), f"{quoted(name)} is the first word of the office's domain too", "another name")
 
 
 def _former(
     former: dict[str, Any], people: dict[str, Any], groups: dict[str, Any], reseller: Reseller | None
-) -> Iterator[Misfit]:
+) -> Iterator[Conflict]:
     """A closed account keeps its name: nothing else of the directory may bear it."""
     for login, gone in former.items():
         if login in groups:
-            yield Misfit(("former", login), "is the name of a group too", "another name for the group")
+            yield Conflict(("former", login), "is the name of a group too", "another name for the group")
         if reseller and login in reseller.technicians:
-            yield Misfit(("former", login), f"is the login of a technician of {reseller.name}", "another login")
+            yield Conflict(("former", login), f"is the login of a technician of {reseller.name}", "another login")
         if reseller and login in reseller.former:
-            yield Misfit(("former", login), f"is the login of a technician who left {reseller.name}", "another login")
+            yield Conflict(("former", login), f"is the login of a technician who left {reseller.name}", "another login")
         if login in people:
-            yield Misfit(("former", login), f"{quoted(login)} works here too", "one of the two sections")
+            yield Conflict(("former", login), f"{quoted(login)} works here too", "one of the two sections")
         successor = _mapping(gone).get("successor")
         if isinstance(successor, str) and successor and successor not in people:
             what = f"{quoted(successor)} is not a person of this office"
-            yield Misfit(("former", login, "successor"), what, _one_of(people, "people"))
+            yield Conflict(("former", login, "successor"), what, _one_of(people, "people"))
 
 
-def _printers(lan: dict[str, Any], printers: dict[str, Any], hosts: dict[str, dict[str, Any]]) -> Iterator[Misfit]:
+def _printers(lan: dict[str, Any], printers: dict[str, Any], hosts: dict[str, dict[str, Any]]) -> Iterator[Conflict]:
     network, first, last = _network(lan.get("network")), _address(lan.get("dhcp_first")), _address(lan.get("dhcp_last"))
     taken = {host.get("address"): name for name, host in hosts.items() if isinstance(host.get("address"), str)}
     for name, printer in printers.items():
@@ -149,18 +149,18 @@ def _printers(lan: dict[str, Any], printers: dict[str, Any], hosts: dict[str, di
         if not address or not isinstance(value, str):
             continue
         if network and _outside(address, network):
-            yield Misfit(place, f"{address} is not a host's address in {network}", _between(network))
+            yield Conflict(place, f"{address} is not a host's address in {network}", _between(network))
         if first and last and first <= address <= last:
-            yield Misfit(place, f"{address} lies in the DHCP pool {first} to {last}", "an address outside the pool")
+            yield Conflict(place, f"{address} lies in the DHCP pool {first} to {last}", "an address outside the pool")
         if (other := taken.setdefault(value, name)) != name:
-            yield Misfit(place, f"{address} is also the address of {other}", "giving each its own address")
+            yield Conflict(place, f"{address} is also the address of {other}", "giving each its own address")
 
 
-def _way_out(lan: dict[str, Any], hosts: dict[str, Any]) -> Iterator[Misfit]:
+def _way_out(lan: dict[str, Any], hosts: dict[str, Any]) -> Iterator[Conflict]:
     """A host's default route: the office's router, or the box named as gateway; silent while a host is unreadable."""
     kinds = [_mapping(host).get("kind") for host in hosts.values()]
     if kinds and all(kinds) and "router" not in kinds and not lan.get("gateway"):
-        yield Misfit(("lan",), "nothing leads out: no host is a router", "'gateway:' with the address of the box that does")
+        yield Conflict(("lan",), "nothing leads out: no host is a router", "'gateway:' with the address of the box that does")
 
 
 def _mapping(value: object) -> dict[str, Any]:
@@ -182,26 +182,28 @@ def _network(value: object) -> IPv4Network | None:
         return None
 
 
-def _lan(lan: dict[str, Any], hosts: dict[str, dict[str, Any]]) -> Iterator[Misfit]:
+def _lan(lan: dict[str, Any], hosts: dict[str, dict[str, Any]]) -> Iterator[Conflict]:
     network = _network(lan.get("network"))
     first, last = _address(lan.get("dhcp_first")), _address(lan.get("dhcp_last"))
     for word, end in (("dhcp_first", first), ("dhcp_last", last)):
         if network and end and _outside(end, network):
-            yield Misfit(("lan", word), f"{end} is not a host's address in {network}", _between(network))
+            yield Conflict(("lan", word), f"{end} is not a host's address in {network}", _between(network))
     gateway = _address(lan.get("gateway"))
     if gateway and network and _outside(gateway, network):
-        yield Misfit(("lan", "gateway"), f"{gateway} is not a host's address in {network}", _between(network))
+        yield Conflict(("lan", "gateway"), f"{gateway} is not a host's address in {network}", _between(network))
     if first and last and first > last:
-        yield Misfit(("lan", "dhcp_last"), f"the pool ends at {last}, before its start at {first}", "the two the other way round")
+        yield Conflict(
+            ("lan", "dhcp_last"), f"the pool ends at {last}, before its start at {first}", "the two the other way round"
+        )
     for name, host in hosts.items():
         address = _address(host.get("address"))
         if not address:
             continue
         place = ("hosts", name, "address")
         if network and _outside(address, network):
-            yield Misfit(place, f"{address} is not a host's address in {network}", _between(network))
+            yield Conflict(place, f"{address} is not a host's address in {network}", _between(network))
         if first and last and first <= address <= last:
-            yield Misfit(place, f"{address} lies in the DHCP pool {first} to {last}", "an address outside the pool")
+            yield Conflict(place, f"{address} lies in the DHCP pool {first} to {last}", "an address outside the pool")
 
 
 def _outside(address: IPv4Address, network: IPv4Network) -> bool:
@@ -212,49 +214,51 @@ def _between(network: IPv4Network) -> str:
     return f"one from {network[1]} to {network[-2]}"
 
 
-def _twins(hosts: dict[str, dict[str, Any]], word: str) -> Iterator[Misfit]:
+def _twins(hosts: dict[str, dict[str, Any]], word: str) -> Iterator[Conflict]:
     seen: dict[str, str] = {}
     for name, host in hosts.items():
         value = host.get(word)
         if isinstance(value, str) and (other := seen.setdefault(value, name)) != name:
-            yield Misfit(
+            yield Conflict(
                 ("hosts", name, word),
                 f"{quoted(value)} is also the {word} of {other}",
                 f"giving each host its own {word}",
             )
 
 
-def _hosts(hosts: dict[str, dict[str, Any]], people: dict[str, Any], pack: Pack | None) -> Iterator[Misfit]:
+def _hosts(hosts: dict[str, dict[str, Any]], people: dict[str, Any], pack: Pack | None) -> Iterator[Conflict]:
     router = ""
     for name, host in hosts.items():
         person, kind = host.get("person"), host.get("kind")
         if isinstance(person, str) and person and person not in people:
-            yield Misfit(("hosts", name, "person"), f"{quoted(person)} is not a person of this office", _one_of(people, "people"))
+            yield Conflict(
+                ("hosts", name, "person"), f"{quoted(person)} is not a person of this office", _one_of(people, "people")
+            )
         purchased, warranty_end = host.get("purchased"), host.get("warranty_end")
         if isinstance(purchased, date) and isinstance(warranty_end, date) and warranty_end < purchased:
             what = f"the warranty ends on {warranty_end}, before the purchase on {purchased}"
-            yield Misfit(("hosts", name, "warranty_end"), what, "reading the invoice again")
+            yield Conflict(("hosts", name, "warranty_end"), what, "reading the invoice again")
         if pack and kind in list(Kind) and Kind(kind) not in pack.kinds:  # a list: what is no text may stand there too
-            yield Misfit(("hosts", name, "kind"), f"the pack {pack.name} has nothing for a {kind}", "another pack")
+            yield Conflict(("hosts", name, "kind"), f"the pack {pack.name} has nothing for a {kind}", "another pack")
         if kind == Kind.ROUTER:
             if router:
-                yield Misfit(("hosts", name, "kind"), f"a second router beside {router}", "one router per office")
+                yield Conflict(("hosts", name, "kind"), f"a second router beside {router}", "one router per office")
             router = router or name
 
 
-def _people(people: dict[str, Any], groups: dict[str, Any], reseller: Reseller | None) -> Iterator[Misfit]:
+def _people(people: dict[str, Any], groups: dict[str, Any], reseller: Reseller | None) -> Iterator[Conflict]:
     for login, person in people.items():
         wanted = person.get("groups")
         for n, group in enumerate(wanted if isinstance(wanted, list) else ()):
             if isinstance(group, str) and group not in groups:
                 what = f"{quoted(group)} is not a group of this office"
-                yield Misfit(("people", login, "groups", n), what, _one_of(groups, "groups"), refers=True)
+                yield Conflict(("people", login, "groups", n), what, _one_of(groups, "groups"), refers=True)
         if login in groups:
-            yield Misfit(("people", login), "is the name of a group too", "another login")
+            yield Conflict(("people", login), "is the name of a group too", "another login")
         if reseller and login in reseller.technicians:
-            yield Misfit(("people", login), f"is the login of a technician of {reseller.name}", "another login")
+            yield Conflict(("people", login), f"is the login of a technician of {reseller.name}", "another login")
         if reseller and login in reseller.former:  # its account is closed on every machine
-            yield Misfit(("people", login), f"is the login of a technician who left {reseller.name}", "another login")
+            yield Conflict(("people", login), f"is the login of a technician who left {reseller.name}", "another login")
 
 
 def _one_of(known: Mapping[str, Any], section: str) -> str:

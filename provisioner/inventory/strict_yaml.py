@@ -47,7 +47,7 @@ class Problem:
 class Document:
     """A file as read: plain dicts, lists, str, int, bool, date and None; the line of each place; what is wrong.
 
-    `spoiled` are places whose value had to be left out, so that nobody complains about them a second time; with `holes`
+    `corrupt` are places whose value had to be left out, so that nobody complains about them a second time; with `holes`
     whole lines had to be left out, so what is missing may be written there.
     """
 
@@ -55,7 +55,7 @@ class Document:
     value: Any = None
     lines: dict[Place, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    spoiled: set[Place] = field(default_factory=set)
+    corrupt: set[Place] = field(default_factory=set)
     holes: bool = False
 
     def line(self, place: Place) -> int:
@@ -64,7 +64,7 @@ class Document:
             place = place[:-1]
         return self.lines.get(place, 1)
 
-    def complain(self, place: Place, what: str, hint: str = "", *, line: int | None = None) -> None:
+    def add_problem(self, place: Place, what: str, hint: str = "", *, line: int | None = None) -> None:
         """Note one problem, at the line of its place unless told otherwise."""
         at = self.line(place) if line is None else line
         self.problems.append(Problem(self.file, at, dotted(place), what, hint))
@@ -105,16 +105,16 @@ def load(path: Path, file: str) -> Document:
     document = Document(file)
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        document.complain((), "is not a file", line=0)
+        document.add_problem((), "is not a file", line=0)
     elif status.st_size > SIZE_LIMIT:
         what = f"has {status.st_size} bytes, {SIZE_LIMIT} are the limit"
-        document.complain((), what, "moving out what is not needed", line=0)
+        document.add_problem((), what, "moving out what is not needed", line=0)
     else:
         try:
             with path.open("rb") as stream:
                 content = stream.read(SIZE_LIMIT + 1)
         except OSError as error:  # another user's file, a broken disk
-            document.complain((), f"cannot be read: {error.strerror}", "ls -l", line=0)
+            document.add_problem((), f"cannot be read: {error.strerror}", "ls -l", line=0)
         else:
             _parse(content, document)
     return document
@@ -132,11 +132,11 @@ def _parse(content: bytes, document: Document) -> None:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        document.complain((), "is not UTF-8 text", "saving the file as UTF-8", line=line)
+        document.add_problem((), "is not UTF-8 text", "saving the file as UTF-8", line=line)
         return
     nul = text.find("\0")
     if nul >= 0:
-        document.complain((), "a NUL byte", "deleting it", line=text.count("\n", 0, nul) + 1)
+        document.add_problem((), "a NUL byte", "deleting it", line=text.count("\n", 0, nul) + 1)
         return
     lines = text.split("\n")
     count = 0
@@ -148,14 +148,14 @@ def _parse(content: bytes, document: Document) -> None:
         except yaml.reader.ReaderError as error:
             line = "\n".join(lines).encode()[: error.position].count(b"\n") + 1
             what = f"the character U+{int(error.character):04X} cannot stand in YAML"
-            document.complain((), what, "deleting it", line=line)
+            document.add_problem((), what, "deleting it", line=line)
         except yaml.MarkedYAMLError as error:
             line = _syntax(lines, error, document)
         except yaml.YAMLError as error:
-            document.complain((), f"is not YAML: {escaped(str(error), 120)}", line=1)
+            document.add_problem((), f"is not YAML: {escaped(str(error), 120)}", line=1)
             return
         else:
-            document.value, document.lines, document.spoiled = attempt.value, attempt.lines, attempt.spoiled
+            document.value, document.lines, document.corrupt = attempt.value, attempt.lines, attempt.corrupt
             document.problems += attempt.problems
             document.holes = document.holes or attempt.holes
             return
@@ -189,7 +189,7 @@ def _syntax(lines: list[str], error: yaml.MarkedYAMLError, document: Document) -
         what, hint, alone = "this line does not fit the ones above it", "aligning it with its neighbours", False
     else:
         what, hint, alone = f"is not YAML: {escaped(problem, 120)}", "putting the text in quotes", False
-    document.complain((), what, hint, line=at)
+    document.add_problem((), what, hint, line=at)
     return at if alone else 0
 
 
@@ -212,34 +212,34 @@ class _Builder:
                 if isinstance(event, yaml.DocumentStartEvent):
                     documents += 1
                     if documents > 1:
-                        self.complain((), event, "a second document starts here", "deleting the '---'")
+                        self.add_problem((), event, "a second document starts here", "deleting the '---'")
                         return
                     self.document.value = self.node(next(events), events, ())
         except _TooMuch:
             self.document.value = None
-            self.document.spoiled.add(())
+            self.document.corrupt.add(())
 
-    def complain(self, place: Place, event: Any, what: str, hint: str) -> None:
-        self.document.complain(place, what, hint, line=_line(event))
+    def add_problem(self, place: Place, event: Any, what: str, hint: str) -> None:
+        self.document.add_problem(place, what, hint, line=_line(event))
 
     def spoil(self, place: Place, event: Any, what: str, hint: str) -> None:
-        self.complain(place, event, what, hint)
-        self.document.spoiled.add(place)
+        self.add_problem(place, event, what, hint)
+        self.document.corrupt.add(place)
 
     def node(self, event: Any, events: Iterator[Any], place: Place) -> Any:
         self.count += 1
         if self.count > VALUE_LIMIT:
-            self.complain((), event, f"more than {VALUE_LIMIT} values", "splitting the file")
+            self.add_problem((), event, f"more than {VALUE_LIMIT} values", "splitting the file")
             raise _TooMuch
         if len(place) > DEPTH_LIMIT:
-            self.complain(place[:3], event, f"more than {DEPTH_LIMIT} levels deep", "a flatter form")
+            self.add_problem(place[:3], event, f"more than {DEPTH_LIMIT} levels deep", "a flatter form")
             raise _TooMuch
         self.document.lines.setdefault(place, _line(event))
         if isinstance(event, yaml.AliasEvent):
             self.spoil(place, event, f"aliases are not taken (*{escaped(event.anchor or '')})", "writing the value out")
             return None
         if event.anchor is not None:
-            self.complain(place, event, f"anchors are not taken (&{escaped(event.anchor)})", "deleting it")
+            self.add_problem(place, event, f"anchors are not taken (&{escaped(event.anchor)})", "deleting it")
         if event.tag is not None:
             self.spoil(place, event, f"tags are not taken ({escaped(event.tag)})", "deleting it")
         if isinstance(event, yaml.ScalarEvent):
@@ -266,15 +266,15 @@ class _Builder:
             at = _line(event)
             where = (*place, key)
             if key == "<<" and not event.style:
-                self.complain(where, event, "merge keys are not taken (<<)", "writing the values out")
+                self.add_problem(where, event, "merge keys are not taken (<<)", "writing the values out")
                 self.document.holes = True
                 self.node(next(events), events, (*place, "?"))
             elif "\0" in key:
-                self.complain(place, event, "a NUL character in a name", "deleting it")
+                self.add_problem(place, event, "a NUL character in a name", "deleting it")
                 self.node(next(events), events, (*place, "?"))
             elif key in values:
                 what = f"is written twice, first in line {lines[where]}"
-                self.complain(where, event, what, "deleting one of the two")
+                self.add_problem(where, event, what, "deleting one of the two")
                 self.node(next(events), events, (*place, "?"))
             else:
                 lines[where] = at

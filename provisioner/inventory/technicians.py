@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from provisioner.errors import BadInput, Missing
 from provisioner.inventory.editing import Roster
-from provisioner.inventory.fields import PublicKey, refuse
+from provisioner.inventory.fields import PublicKey, validate
 from provisioner.inventory.rules import bare
 from provisioner.inventory.strict_yaml import parse
 from provisioner.laptop import git
@@ -61,7 +61,7 @@ def keys_ever(inventory: "Inventory", reseller: "Reseller", login: str) -> list[
 def _key(text: object) -> bool:
     """Whether our files can hold this key: machines and the past have seen more kinds."""
     try:
-        refuse(PublicKey, text if isinstance(text, str) else "")
+        validate(PublicKey, text if isinstance(text, str) else "")
     except BadInput:
         return False
     return True

@@ -28,7 +28,7 @@ class Technician:
     key: str = ""
 
 
-def found(root: Path, reseller: str, organisation: Mapping[str, Any], technician: Technician) -> Inventory:
+def create(root: Path, reseller: str, organisation: Mapping[str, Any], technician: Technician) -> Inventory:
     """Make the folders, the reseller's file, the packs and the repository; note who works with it.
 
     Raises:

@@ -109,7 +109,7 @@ def create_office(inventory: "Inventory", name: str, data: Mapping[str, Any], co
     heading = [SCHEMA.format("../../schema/dossier.json")]
     text = render(data, DOSSIER_COMMENTS | dict(comments), heading)
     office, document = build(Office, parse(text.encode("utf-8", "backslashreplace")), name)
-    elsewhere = inventory.misfits(document)
+    elsewhere = inventory.conflicts(document)
     said = [str(Problem("", 0, p.field, p.what, p.hint)) for p in document.problems]  # there is no file yet
     if office is None or said or elsewhere:
         raise BadInput("\n".join([*dict.fromkeys(said), *map(str, elsewhere)]))

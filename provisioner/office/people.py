@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from provisioner.errors import BadInput, Missing
 from provisioner.inventory.editing import Draft
-from provisioner.inventory.fields import Login, refuse
+from provisioner.inventory.fields import Login, validate
 from provisioner.secrets import passphrase, vault
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def newcomer(office: "Office", login: str) -> str:
     Raises:
         BadInput: it is no login, or somebody who works here bears it.
     """
-    refuse(Login, login)
+    validate(Login, login)
     if login in office.people:
         raise BadInput(
             f"{login} works in {office.name} already: {office.people[login].name}", hint=f"provisioner person list {office.name}"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from provisioner.errors import BadInput, Missing
 from provisioner.inventory.editing import Draft
-from provisioner.inventory.fields import Day, Mac, refuse
+from provisioner.inventory.fields import Day, Mac, validate
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory
@@ -34,10 +34,10 @@ def replace(inventory: "Inventory", name: str, host: str, mac: str, about: dict[
     draft = Draft(inventory, name)
     if host not in draft.before.hosts:
         raise Missing(f"{name} has no host {host[:40]!r}", hint=f"one of {', '.join(draft.before.hosts)}")
-    refuse(Mac, mac)
+    validate(Mac, mac)
     for word in ("purchased", "warranty_end"):
         if word in about:
-            refuse(Day, about[word])
+            validate(Day, about[word])
     former = {"mac": draft.before.hosts[host].mac} | {
         word: str(value) for word in ITS_OWN if (value := getattr(draft.before.hosts[host], word))
     }

@@ -59,7 +59,7 @@ class Mark(Answer):
     refused: tuple["Mark", ...] = Field(default=(), max_length=1000)
 
 
-class Keeper(Answer):
+class LeaseAnswer(Answer):
     """What a host's lease keeper says; `torn` are files of its marks that are none any more."""
 
     ok: bool = True
@@ -91,7 +91,7 @@ def _dead(lease: Holder) -> bool:
     return lease.laptop == laptop() and born(lease.pid) != lease.born
 
 
-def ask(ssh: SshAccess, host: str, address: str, request: Mapping[str, Any], *, timeout_s: float = 30) -> Keeper:
+def ask(ssh: SshAccess, host: str, address: str, request: Mapping[str, Any], *, timeout_s: float = 30) -> LeaseAnswer:
     """One question to the lease keeper of a host; its answer.
 
     Raises:
@@ -101,7 +101,7 @@ def ask(ssh: SshAccess, host: str, address: str, request: Mapping[str, Any], *, 
     """
     done = programs.run(ssh, host, address, programs.source("lease"), request, timeout_s=timeout_s)
     try:
-        return answers.read(done.stdout, Keeper)
+        return answers.read(done.stdout, LeaseAnswer)
     except ValueError as error:
         where = f"{ssh.target.office} {host}{' --lab' if ssh.target.lab else ''}"
         if done.returncode == 0:
@@ -185,7 +185,7 @@ class Lease:
         if answer.busy:
             self.busy[host] = (answer.of, answer.busy)
 
-    def _busy(self, host: str, answer: Keeper, other: Holder) -> Busy:
+    def _busy(self, host: str, answer: LeaseAnswer, other: Holder) -> Busy:
         ago = f"{answer.ago_s:.0f} s ago"
         life = f"no sign of life since the start of {host} {ago}" if answer.restarted else ""
         return Busy(
@@ -201,7 +201,7 @@ class Lease:
             self._thread.join(timeout=60)
         self.release()
 
-    def _ask(self, host: str, request: Mapping[str, Any]) -> Keeper:
+    def _ask(self, host: str, request: Mapping[str, Any]) -> LeaseAnswer:
         """At the address where the host last answered, else at the one the play may have moved it to meanwhile."""
         known = self._at.setdefault(host, self.met[host])
         other = self.moved.get(host, known)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from provisioner.errors import HostKeyChanged, Unverified
 from provisioner.hosts.discovery import neighbours
-from provisioner.hosts.lookup import locate
+from provisioner.hosts.lookup import look_up
 from provisioner.inventory.target import Target
 from provisioner.laptop import clock, git
 from provisioner.laptop.disk import write
@@ -67,7 +67,7 @@ def find(selection: Selection, on: Listener) -> None:
     candidates = {
         host: list(dict.fromkeys(filter(None, (last.get(host, ""), str(office.hosts[host].address))))) for host in selection.hosts
     }
-    selection.found = locate(selection.ssh, candidates)
+    selection.found = look_up(selection.ssh, candidates)
     lost = [host for host in selection.hosts if not selection.found[host].address]
     if lost:
         seen = neighbours(str(office.lan.network))
@@ -75,7 +75,7 @@ def find(selection: Selection, on: Listener) -> None:
         for host in lost:
             if more := [address for address in seen.get(office.hosts[host].mac, []) if address not in candidates[host]]:
                 again[host] = more
-        better = locate(selection.ssh, again) if again else {}
+        better = look_up(selection.ssh, again) if again else {}
         selection.found |= {host: found for host, found in better.items() if found.address or found.key_changed}
     for host in selection.hosts:
         found = selection.found[host]

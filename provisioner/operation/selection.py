@@ -9,7 +9,7 @@ from provisioner import runs
 from provisioner.errors import BadInput, Missing
 from provisioner.hosts.access import SshAccess
 from provisioner.hosts.keys import public_key, technician_key
-from provisioner.hosts.lookup import Found
+from provisioner.hosts.lookup import HostLookup
 from provisioner.hosts.pins import pinned
 from provisioner.inventory import open_inventory, revocations
 from provisioner.inventory.placement import dropped as lost
@@ -35,7 +35,7 @@ class Selection:
     # as if the dossier named another pack or variant: what the hosts would lose by it; None: as the dossier stands
     dropped: dict[str, list[str]] | None = None
     run_id: str = field(default_factory=runs.new_id)
-    found: dict[str, Found] = field(default_factory=dict)
+    found: dict[str, HostLookup] = field(default_factory=dict)
 
     @property
     def met(self) -> dict[str, str]:
@@ -154,4 +154,4 @@ def refuse_returned(selection: Selection) -> None:
         BadInput: somebody stands among the technicians again, or their key does; the hint says how to mean it.
     """
     if not selection.target.lab:  # what is shut out of a lab is a rehearsal
-        revocations.refuse(open_inventory(selection.target.inventory), selection.target.office, selection.reseller)
+        revocations.check(open_inventory(selection.target.inventory), selection.target.office, selection.reseller)

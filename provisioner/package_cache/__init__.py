@@ -208,13 +208,13 @@ def stop_cache() -> bool:
         return cache() is None or _stop_unused()
 
 
-def forget(spoiled: Iterable[str]) -> list[Path]:
+def forget(corrupt: Iterable[str]) -> list[Path]:
     """Take out of the cache what hosts found to be other than Debian signed, by name; returns what was there.
 
     The cache does not look into packages: one that was damaged on the way, or a portal's page in its place, it would serve
     for ever.
     """
-    names = {name for word in spoiled for name in (word, unquote(word))}
+    names = {name for word in corrupt for name in (word, unquote(word))}
     files = [path for path in (folder() / "files").rglob("*.deb") if path.name in names]
     for path in files:
         path.unlink(missing_ok=True)

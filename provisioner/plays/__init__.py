@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from provisioner.explain import spoiled
+from provisioner.explain import corrupt
 from provisioner.inventory.target import Target, runtime_home, state_home
 from provisioner.laptop.installed import playbooks
 from provisioner.plays.handover import ENVIRONMENT, Handover
@@ -202,8 +202,8 @@ class Play:
             if data.get("ignore_errors"):
                 what = "host_ignored"
             detail["problem"] = problem_text(result, silent=kind == "runner_on_unreachable")
-            if names := spoiled(str(result)):
-                detail["spoiled"] = names
+            if names := corrupt(str(result)):
+                detail["corrupt"] = names
         if self._secrets and detail:
             detail = json.loads(self._hide(json.dumps(detail)))
         return Event(what, host=data.get("host", ""), task=title(data), detail=detail)

@@ -117,7 +117,7 @@ def renew(target: "Target", office: Office, login: str) -> str:
 KNOWN_BY_PEOPLE = {"mail.password": "the password of the mail provider's account"}
 
 
-def refuse_own(name: str) -> None:
+def validate_name(name: str) -> None:
     """Let the name of a secret through that a person may set.
 
     Raises:
@@ -138,7 +138,7 @@ def enter(target: "Target", office: Office, name: str, text: str) -> None:
         BadInput: a name that is ours to make, an empty text, or one that is not one line.
         Locked: as `complete`.
     """
-    refuse_own(name)
+    validate_name(name)
     if not text or not text.isprintable():
         raise BadInput(f"{name} must be one line of visible characters", hint="once more")
     section, _, entry = name.partition(".")

@@ -16,7 +16,7 @@ from provisioner import lab, plays
 from provisioner.access.hosts import PROGRAM
 from provisioner.secrets import passphrase
 from tests.lab.light import Technician, light
-from tests.stage import Said
+from tests.stage import CommandResult
 
 PASSPHRASE = "une phrase assez longue"
 STAYS, LEAVES = "c.lefevre", "n.petit"
@@ -32,7 +32,7 @@ class Network:
     second: Path  # a key of theirs that no file knows
     begun: str  # the commit in which both work here
 
-    def revoke(self, *words: str, **rest: Any) -> Said:
+    def revoke(self, *words: str, **rest: Any) -> CommandResult:
         """Shut the one who leaves out."""
         return self.stays.run("access", "revoke", LEAVES, "--yes", *words, **rest)
 
@@ -61,7 +61,7 @@ class Network:
         said = self.stays.on("router", f"printf %s {shlex.quote(given)} | sh -c {shlex.quote(f'{called} 2>&1; echo ended $?')}")
         return said.strip().splitlines()
 
-    def found(self, said: Said, host: str) -> list[str]:
+    def found(self, said: CommandResult, host: str) -> list[str]:
         """What was named on a host, one line each."""
         things = said.data["offices"]["demo"]["hosts"][host]["found"]
         return [f"{thing['what']} {thing['where']} {thing['about']}" for thing in things]

@@ -244,7 +244,7 @@ ANSWER: dict[str, Any] = {
 }  # fmt: skip
 
 
-def understood(**change: Any) -> asked.Told:
+def understood(**change: Any) -> asked.HostAnswer:
     one = ANSWER["logins"]["kim"] | change.pop("kim", {})
     call = asked.Call(Selection(), "router", {"do": "refuse", "logins": {"kim": []}})  # type: ignore[arg-type]
     return asked.understood(call, json.dumps(ANSWER | {"logins": {"kim": one}} | change), "")

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.lab.light import power, soon
-from tests.stage import Said, Stage
+from tests.stage import CommandResult, Stage
 
 pytestmark = pytest.mark.lab
 
@@ -13,7 +13,7 @@ _NEW = (
 )
 
 
-def again(stage: Stage) -> Said:
+def again(stage: Stage) -> CommandResult:
     """The plain command once more; it must do."""
     said = stage.json("apply", "demo", "--lab", "--yes")
     assert said.code == 0, said

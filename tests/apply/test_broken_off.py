@@ -1,6 +1,6 @@
 """Runs broken off before each kind of task, in every way, and taken up again (rows F1 to F3 of the deep suite).
 
-`make test` runs one case of each row; `make deep` every way before each kind of task, and at random moments too.
+Every way before each kind of task, and at random moments too; `make deep` runs them.
 """
 
 from pathlib import Path
@@ -11,18 +11,16 @@ from tests.deep.faults import Fault, case, cut_long, cut_short, in_dpkg, kill_al
 from tests.deep.office import office, reference
 from tests.deep.rows import deep
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.deep]
 
 WAYS: dict[Fault, str] = {kill_tool: "F1", kill_all: "F1", cut_short: "F2", cut_long: "F2", power_cut: "F3"}
-# Where `make test` breaks off: before the packages. Counting the tasks takes a run; collecting must not.
-SAMPLES: list[tuple[Fault, int]] = [(kill_tool, 10)]
 KILLS = (kill_tool, kill_all)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each kind of the server's tasks."""
     if "boundary" in metafunc.fixturenames:
-        found = [(way, number, f"{way.__name__}-{number:02}") for way, number in SAMPLES]
+        found = [(kill_tool, 1, "kill_tool")]  # counting the tasks takes a run: collecting must not, but for the deep suite
         if deep(metafunc.config):
             kinds = reference().boundaries["server"]
             found = [(way, number, f"{way.__name__}-{kind}") for kind, number in kinds.items() for way in WAYS]
@@ -44,7 +42,6 @@ def test_a_run_killed_at_a_random_moment_is_taken_up_again(seed: int) -> None:
 
 
 @pytest.mark.case("F3")
-@pytest.mark.deep
 @pytest.mark.parametrize("seed", range(15))
 def test_a_power_cut_inside_dpkg_is_mended(seed: int) -> None:
     """The machine boots with half-installed packages; the next plain apply finishes them."""

@@ -17,7 +17,7 @@ from provisioner.inventory.target import runtime_home
 from provisioner.laptop.processes import run
 from provisioner.plays import orphans
 from tests.lab.light import bring_up, fast, impostor, kill, light, slow, soon, state, waits
-from tests.stage import Said, Stage
+from tests.stage import CommandResult, Stage
 
 pytestmark = pytest.mark.lab
 
@@ -218,7 +218,7 @@ def left_behind(stage: Stage) -> list[str]:
     return [path.name for path in runtime_home().glob(f"play-{stage.target.id}-*")]
 
 
-def again(stage: Stage) -> Said:
+def again(stage: Stage) -> CommandResult:
     """The plain command once more; it must do."""
     said = stage.json("apply", "demo", "--lab", "--yes")
     assert said.code == 0, said

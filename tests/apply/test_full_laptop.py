@@ -13,7 +13,7 @@ from provisioner.plays import orphans
 from tests.apply.small_disks import fill_here, free_here, small_here
 from tests.lab.light import Technician, bring_up, light, soon, state
 from tests.operation.test_two_technicians import both  # noqa: F401 - a fixture
-from tests.stage import Said, Stage
+from tests.stage import CommandResult, Stage
 from tests.verbs import BAKERY, ME, PASSPHRASE, Run, status
 
 pytestmark = [pytest.mark.lab, pytest.mark.case("F5")]
@@ -47,7 +47,7 @@ def surroundings(stage: Stage, place: str) -> dict[str, str]:
     return {PLACES[place]: str(folder_of(stage, place))}
 
 
-def clear(said: Said) -> None:
+def clear(said: CommandResult) -> None:
     """One message for a person; nothing of Python's own."""
     assert "Traceback" not in said.err + said.out, said
     assert "Exception" not in said.err, said
@@ -113,7 +113,7 @@ def test_a_laptop_that_is_full_in_the_middle_of_a_run_ends_it_in_good_order(
             left.unlink(missing_ok=True)
         if process.poll() is None:
             process.kill()
-    said = Said(process.returncode, out, err, 0)
+    said = CommandResult(process.returncode, out, err, 0)
 
     clear(said)
     for host in ("router", "server"):

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from provisioner import lab
 from tests.lab.light import Impostor, bring_up, fast, impostor, light, slow, soon, state, waits
-from tests.stage import Said, Stage
+from tests.stage import CommandResult, Stage
 
 pytestmark = [pytest.mark.lab, pytest.mark.deep, pytest.mark.case("F9")]
 
@@ -44,12 +44,12 @@ def ten(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         stage.run("lab", "down", "demo")
 
 
-def apply(stage: Stage) -> Said:
+def apply(stage: Stage) -> CommandResult:
     """The plain command."""
     return stage.json("apply", "demo", "--lab", "--yes")
 
 
-def nine_are_finished(said: Said) -> None:
+def nine_are_finished(said: CommandResult) -> None:
     """Exit 5; the tenth is named, and why; the nine others are done."""
     assert said.code == 5, said
     assert list(said.data["problems"]) == [TENTH]
@@ -60,7 +60,7 @@ def nine_are_finished(said: Said) -> None:
         assert counts["ok"] > 1, (host, counts)
 
 
-def asked_s(stage: Stage, said: Said) -> float:
+def asked_s(stage: Stage, said: CommandResult) -> float:
     """How long a run took to ask every host and to take the lease."""
     lines = (state(stage) / f"journals/{said.data['run']}.jsonl").read_text().splitlines()
     at = {event["what"]: event["at"] for event in map(json.loads, lines)}

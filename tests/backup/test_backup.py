@@ -9,7 +9,7 @@ import pytest
 
 from tests.directory.people import logs_in, refused
 from tests.lab.light import bring_up, kill, light, replace, state
-from tests.stage import Said, Stage
+from tests.stage import CommandResult, Stage
 
 pytestmark = pytest.mark.lab
 
@@ -44,11 +44,11 @@ def root(stage: Stage, line: str) -> str:
     return stage.on("server", f"sudo sh -c {shlex.quote(line)}")
 
 
-def run(stage: Stage, *more: str) -> Said:
+def run(stage: Stage, *more: str) -> CommandResult:
     return stage.json("backup", "run", "demo", "--lab", *more)
 
 
-def restore(stage: Stage, *more: str) -> Said:
+def restore(stage: Stage, *more: str) -> CommandResult:
     return stage.json("backup", "restore", "demo", "--lab", "--yes", *more)
 
 

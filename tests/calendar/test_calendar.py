@@ -170,7 +170,7 @@ def test_a_closed_directory_is_no_wrong_password(office: Stage, zoe: str) -> Non
 
 
 def test_a_calendar_that_was_renamed_keeps_its_name(office: Stage) -> None:
-    """A shelf that is there is its owner's: another apply makes none again and gives none its first name back."""
+    """A collection that is there is its owner's: another apply makes none again and gives none its first name back."""
     props = "/var/lib/radicale/collections/collection-root/aicha/agenda/.Radicale.props"
     office.on("server", f"sudo sed -i 's/Agenda/Mes heures/' {props}")
 

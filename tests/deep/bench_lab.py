@@ -31,7 +31,7 @@ from tests.deep.bench_tools import (
     say,
 )
 from tests.lab.light import light, power
-from tests.stage import Said, Stage, make
+from tests.stage import CommandResult, Stage, make
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ class Installed:
     """The demo office in a lab, applied twice: what each of them said."""
 
     stage: Stage
-    first: Said
-    again: Said
+    first: CommandResult
+    again: CommandResult
 
 
 @dataclass
@@ -71,7 +71,7 @@ class Place:
         return Installed(stage, first, again)
 
 
-def ran(stage: Stage, *words: str, **more: str) -> Said:
+def ran(stage: Stage, *words: str, **more: str) -> CommandResult:
     """A verb that must succeed.
 
     Raises:

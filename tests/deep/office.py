@@ -19,7 +19,7 @@ from provisioner.runs import journal
 from tests.applied import rendered
 from tests.deep.rows import home
 from tests.lab.light import bring_up, inside, light, state
-from tests.stage import Said, Stage
+from tests.stage import CommandResult, Stage
 
 # Each kind of task that the packs use: commands, packages, files with handlers, accounts, units, a file before its package.
 # The router's own are played where `whole` is asked for: they are the server's `base` again, and cost much.
@@ -116,7 +116,7 @@ def alike(stage: Stage) -> dict[str, dict[str, str]]:
     return {host: json.loads(inside(stage, host, f"cd / && env LC_ALL=C.UTF-8 python3 -c {program}")) for host in HOSTS}
 
 
-def apply(stage: Stage, **environment: str) -> Said:
+def apply(stage: Stage, **environment: str) -> CommandResult:
     """The plain command."""
     return stage.json("apply", "demo", "--lab", "--yes", timeout_s=600, **environment)
 

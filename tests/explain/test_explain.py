@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import Unreachable
-from provisioner.explain import cause, spoiled
+from provisioner.explain import cause, corrupt
 from provisioner.hosts.access import explain
 from provisioner.plays.results import problem_text
 
@@ -63,10 +63,10 @@ def test_a_host_that_fell_silent_in_a_loop_is_told_once() -> None:
     assert said.count("No route to host") == 1
 
 
-def test_every_spoiled_package_is_known_however_many() -> None:
+def test_every_corrupt_package_is_known_however_many() -> None:
     """All that apt names, though only the end of its words is kept for a reader."""
     lines = [f"E: Failed to fetch http://x/pool/p{n}_1%7edeb13_all.deb  File has unexpected size (107 != 9)" for n in range(99)]
     result = {"msg": "E: Unable to fetch some archives", "stderr": "\n".join([*lines, "E: Failed to fetch http://x/y.deb  404"])}
 
-    assert len(spoiled(str(result))) == 99
+    assert len(corrupt(str(result))) == 99
     assert len(problem_text(result)) < 5000

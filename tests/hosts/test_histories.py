@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.lab.light import bring_up, inside, kill, light, power, soon
-from tests.stage import Said, Stage
+from tests.stage import CommandResult, Stage
 
 pytestmark = pytest.mark.lab
 
@@ -27,11 +27,11 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         stage.run("lab", "down", "demo")
 
 
-def apply(stage: Stage, host: str) -> Said:
+def apply(stage: Stage, host: str) -> CommandResult:
     return stage.json("apply", "demo", "--lab", "--yes", "--host", host)
 
 
-def problem(said: Said, host: str) -> str:
+def problem(said: CommandResult, host: str) -> str:
     """Why the host failed."""
     assert said.code == 4, said
     return str(said.data["problems"][host]["problem"])

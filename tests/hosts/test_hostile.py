@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.lab.light import bring_up, inside, light
-from tests.stage import Said, Stage
+from tests.stage import CommandResult, Stage
 
 pytestmark = pytest.mark.lab
 
@@ -107,7 +107,7 @@ def lines(text: str) -> list[str]:
     return [line for line in text.splitlines() if len(line) > 11 and "PRIVATE KEY" not in line][:3]
 
 
-def quiet(said: Said) -> bool:
+def quiet(said: CommandResult) -> bool:
     """Whether it ended as documented, without a traceback and with nothing that moves a terminal."""
     assert said.code in (0, 3, 4, 5, 6, 7), said
     assert "Traceback" not in said.out + said.err

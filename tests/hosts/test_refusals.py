@@ -10,7 +10,7 @@ import pytest
 
 from provisioner import lab
 from tests.lab.light import bring_up, inside, light, soon, state
-from tests.stage import Said, Stage
+from tests.stage import CommandResult, Stage
 
 pytestmark = [pytest.mark.lab, pytest.mark.case("F8")]
 
@@ -49,7 +49,7 @@ def changed(stage: Stage, there: str, back: str) -> Iterator[None]:
         inside(stage, "server", back)
 
 
-def call(stage: Stage, verb: tuple[str, ...]) -> Said:
+def call(stage: Stage, verb: tuple[str, ...]) -> CommandResult:
     """One of the verbs; `ssh` with a command."""
     return stage.json(*verb, "--lab", *(("--", "hostname") if verb[0] == "ssh" else ()))
 

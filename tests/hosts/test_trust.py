@@ -11,7 +11,7 @@ import yaml
 
 from provisioner import lab
 from tests.lab.light import bring_up, impostor, light, soon, state
-from tests.stage import Said, Stage, make
+from tests.stage import CommandResult, Stage, make
 
 pytestmark = pytest.mark.lab
 
@@ -37,7 +37,7 @@ def forget(stage: Stage, host: str) -> None:
     pins(stage).write_text("".join(kept))
 
 
-def refused(said: Said) -> bool:
+def refused(said: CommandResult) -> bool:
     """Whether a verb ended as it must before a wrong key, and named the host."""
     message = said.data["error"] if said.out.startswith("{") else said.err
     return said.code == 7 and "host key" in message and re.search(r"(router|server) \(192\.168\.1\.", message) is not None

@@ -24,7 +24,7 @@ from provisioner.secrets import ansible_vault
 from tests.inventory.payloads import PAYLOADS, payload
 from tests.inventory.test_text import HOSTILE
 from tests.lab.light import bring_up, kill, light, soon, state
-from tests.stage import Said, Stage
+from tests.stage import CommandResult, Stage
 
 pytestmark = pytest.mark.lab
 
@@ -79,10 +79,10 @@ class Shop:
     token: str
     passwords: dict[str, str]
     cores: dict[str, str]
-    said: list[Said] = field(default_factory=list)
+    said: list[CommandResult] = field(default_factory=list)
     seen: set[bytes] = field(default_factory=set)
 
-    def apply(self) -> Said:
+    def apply(self) -> CommandResult:
         """Apply to the server, watched."""
         with Sampler() as sampler:
             said = self.stage.json("apply", "demo", "--lab", "--yes")

@@ -23,7 +23,7 @@ from provisioner.secrets import ansible_vault
 from tests.documents.test_documents import Page
 from tests.inventory.payloads import PAYLOADS, payload
 from tests.record import handover
-from tests.verbs import Run, Said
+from tests.verbs import CommandResult, Run
 
 ALWAYS = ("jinja-lookup", "shell-quotes", "html-attribute", "terminal-rich", "terminal-return", "lines")
 NAMES = [pytest.param(name, marks=() if name in ALWAYS else pytest.mark.deep) for name in PAYLOADS]
@@ -83,14 +83,14 @@ def hostile(target: Target, places: list[tuple[Any, ...]], text: str) -> None:
         put(data, place, text)
     written(target, data)
     key = secrets.token_urlsafe(16)
-    shelves = {
+    sections = {
         "people": {"zoe": text},
         "console": {"server": text},
         "mail": {"password": text},
         "directory": {"administrator": text},
     }
     target.vault.with_name("vault.key").write_text(key + "\n")
-    target.vault.write_text(ansible_vault.encrypt(yaml.safe_dump(shelves, default_style='"'), key, target.office))
+    target.vault.write_text(ansible_vault.encrypt(yaml.safe_dump(sections, default_style='"'), key, target.office))
     found = [
         Finding("names", Level.CRITICAL, "{host} answers.", {"host": text}, "server", text, 1.0, handover.TESTED.timestamp())
     ]
@@ -133,7 +133,7 @@ def vault_of(target: Target) -> Any:
     return yaml.safe_load(text)
 
 
-def tame(said: Said) -> None:
+def tame(said: CommandResult) -> None:
     """Nothing in it that a terminal obeys or hides."""
     assert {sign for sign in said.out + said.err if category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp")} <= {"\n", "\t"}, said
 

@@ -99,7 +99,7 @@ def judged(content: bytes) -> None:
     """Read a dossier the way `office` does, without files."""
     office, document = build(Office, parse(content, "dossier.yml"), "shop")
     for misfit in judge(document.value if isinstance(document.value, dict) else {}, None, None):
-        document.complain(misfit.place, misfit.what, misfit.hint)
+        document.add_problem(misfit.place, misfit.what, misfit.hint)
     assert office is not None or document.problems, "what is refused is explained"
     if document.problems:
         text = str(report(document.problems))

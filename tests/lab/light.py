@@ -19,7 +19,7 @@ from provisioner import lab
 from provisioner.lab.network import NAMESPACES
 from provisioner.laptop.processes import as_root
 from tests import knobs
-from tests.stage import Said, Stage, make
+from tests.stage import CommandResult, Stage, make
 
 ROOM = Path(__file__).parent
 
@@ -206,12 +206,12 @@ class Technician:
             env=knobs.environment(self.environment | environment), start_new_session=True,
         )  # fmt: skip
 
-    def run(self, *words: str, stdin: str = "", timeout_s: float = 300, **environment: str) -> Said:
+    def run(self, *words: str, stdin: str = "", timeout_s: float = 300, **environment: str) -> CommandResult:
         """Call one and wait."""
         began = time.monotonic()
         process = self.start(*words, **environment)
         out, err = process.communicate(stdin, timeout=timeout_s)
-        return Said(process.returncode, out, err, time.monotonic() - began)
+        return CommandResult(process.returncode, out, err, time.monotonic() - began)
 
     def on(self, host: str, line: str) -> str:
         """What a shell line printed on a real host; it must succeed."""

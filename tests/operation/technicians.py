@@ -40,7 +40,7 @@ def pair(folder: Path) -> Iterator[tuple[Technician, Technician]]:
         assert up.code == 0, up
         login = up.data["login"]
 
-        def settle(technician: Technician, source: Path) -> None:
+        def take_in(technician: Technician, source: Path) -> None:
             subprocess.run(["git", "clone", "-q", str(source), str(technician.clone)], check=True)
             technician.git("config", "provisioner.technician", technician.login)
             technician.git("config", "provisioner.reseller", "scop-lumiere")
@@ -54,11 +54,11 @@ def pair(folder: Path) -> Iterator[tuple[Technician, Technician]]:
             )
             assert adopted.code == 0, adopted
 
-        settle(one, stage.inventory)
+        take_in(one, stage.inventory)
         assert one.run("secrets", "show", "demo", "--complete").code == 0
         one.git("add", "-A")
         one.git("commit", "-q", "-m", "adopted")
-        settle(two, one.clone)
+        take_in(two, one.clone)
         for host in ("router", "server"):
             # a lab's hosts reach packages through its own proxy only
             one.on(host, f"echo 'Acquire::http::Proxy \"{up.data['proxy']}\";' | sudo tee /etc/apt/apt.conf.d/99lab >/dev/null")

@@ -14,7 +14,7 @@ import pytest
 from provisioner import lab
 from tests.lab.light import bring_up, light, state
 from tests.laptop.wrong_clock import WRONG, clock, off_s
-from tests.stage import Said, Stage
+from tests.stage import CommandResult, Stage
 
 pytestmark = [pytest.mark.lab, pytest.mark.case("F7")]
 
@@ -36,7 +36,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         stage.run("lab", "down", "demo")
 
 
-def apply(stage: Stage, **environment: str) -> Said:
+def apply(stage: Stage, **environment: str) -> CommandResult:
     """The plain command."""
     return stage.json("apply", "demo", "--lab", "--yes", **environment)
 

@@ -57,9 +57,9 @@ def host(tmp_path: Path) -> Host:
     return host
 
 
-def keeper(host: Host, request: dict[str, Any]) -> lease.Keeper:
+def keeper(host: Host, request: dict[str, Any]) -> lease.LeaseAnswer:
     """What the laptop reads of an answer."""
-    return answers.read(json.dumps(host.ask(**request)), lease.Keeper)
+    return answers.read(json.dumps(host.ask(**request)), lease.LeaseAnswer)
 
 
 WATCHED = """
@@ -145,7 +145,7 @@ def test_a_host_that_is_somebody_elses_by_now_was_not_told(host: Host, monkeypat
 def test_a_laptop_without_room_for_a_connection_cannot_renew(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the middle of a run that is no answer from the host: the run ends when it lasted, and is told the laptop's trouble."""
 
-    def ask(_door: SshAccess, name: str, address: str, request: dict[str, Any]) -> lease.Keeper:
+    def ask(_door: SshAccess, name: str, address: str, request: dict[str, Any]) -> lease.LeaseAnswer:
         if request["do"] == "renew":
             raise explain(name, address, "me", "unix_listener: cannot bind to path /run/x.Vq8G: No space left on device\n")
         return keeper(host, request)

@@ -98,7 +98,7 @@ class Answer(BaseHTTPRequestHandler):
 
     def missing(self) -> None:
         """It has nothing of what it is asked for."""
-        self.send_response_only(404, "Not Found")
+        self.send_response_only(404, "Not HostLookup")
         self.body(b"")
 
     def portal(self) -> None:

@@ -26,7 +26,7 @@ from tests.deep.office import office, reference
 from tests.deep.rows import home
 from tests.lab.light import bring_up, light, soon
 from tests.package_cache.bad_mirror import OWN, Mirror, mirror, publish
-from tests.stage import Said, Stage
+from tests.stage import CommandResult, Stage
 
 pytestmark = [pytest.mark.lab, pytest.mark.case("F6")]
 LONG = pytest.mark.deep
@@ -70,7 +70,7 @@ class Line:
         """What a line printed, run by root on the server."""
         return self.stage.on("server", f"sudo sh -c {shlex.quote('export LC_ALL=C; ' + line)}")
 
-    def apply(self, lists_s: int = LISTS_S) -> Said:
+    def apply(self, lists_s: int = LISTS_S) -> CommandResult:
         """The plain command."""
         return self.stage.json("apply", "demo", "--lab", "--yes", KNOB_LISTS_S=str(lists_s))
 

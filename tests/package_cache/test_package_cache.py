@@ -15,7 +15,7 @@ import pytest
 
 from provisioner import package_cache
 from provisioner.errors import HostFailed
-from provisioner.explain import spoiled
+from provisioner.explain import corrupt
 from provisioner.laptop.processes import Process, recorded, start
 
 
@@ -168,7 +168,7 @@ def test_a_file_that_is_not_what_debian_signed_leaves_the_cache() -> None:
         "E: Failed to fetch http://x/../../../other_1_all.deb/  Hash Sum mismatch\n"
     )
 
-    assert package_cache.forget(spoiled(said)) == [pool / "bad_1+2_all.deb"]
+    assert package_cache.forget(corrupt(said)) == [pool / "bad_1+2_all.deb"]
     assert sorted(path.name for path in pool.iterdir()) == ["good_1_all.deb", "other_1_all.deb"]
     assert outside.exists()
 

@@ -7,7 +7,7 @@ import pytest
 
 from provisioner import lab
 from tests.lab.light import bring_up, light, soon
-from tests.stage import Said, Stage
+from tests.stage import CommandResult, Stage
 
 pytestmark = [pytest.mark.lab, pytest.mark.case("F4")]
 LONG = pytest.mark.deep
@@ -46,7 +46,7 @@ def root(stage: Stage, line: str) -> str:
     return stage.on("server", f"sudo sh -c {shlex.quote('export LC_ALL=C; ' + line)}")
 
 
-def apply(stage: Stage) -> Said:
+def apply(stage: Stage) -> CommandResult:
     """The plain command."""
     return stage.json("apply", "demo", "--lab", "--yes", KNOB_WAIT_S=str(PATIENCE_S))
 

@@ -88,15 +88,15 @@ def test_a_loop_ends_at_a_silent_host(task: dict[str, Any], tmp_path: Path, monk
 
 
 @pytest.mark.parametrize("role", ROLES, ids=NAMES)
-def test_files_with_handlers_are_owed_until_they_ran(role: Path) -> None:
+def test_handlers_are_due_until_they_ran(role: Path) -> None:
     """A run killed between a new file and its handler must not leave an old service running."""
     handlers = [handler["name"] for handler in load(role / "handlers/main.yml")]
     for task in tasks(role):
         if "files" in task and "notify" in task:
-            assert task["files"].get("pending") == role.name, task["name"]
+            assert task["files"].get("due") == role.name, task["name"]
             notified = [task["notify"]] if isinstance(task["notify"], str) else task["notify"]
-            assert notified[-1] == handlers[-1], f"{task['name']}: the last handler settles what is owed"
-            assert f"pending-{role.name}" in (role / "handlers/main.yml").read_text()
+            assert notified[-1] == handlers[-1], f"{task['name']}: the last handler says that none is due"
+            assert f"due-{role.name}" in (role / "handlers/main.yml").read_text()
 
 
 @pytest.mark.parametrize("script", sorted((ROOT / "playbooks").rglob("*.sh")), ids=lambda p: p.name)

@@ -16,7 +16,7 @@ from provisioner.inventory.target import Target
 from tests.record import handover
 
 
-class Said(NamedTuple):
+class CommandResult(NamedTuple):
     """How a command ended and what it said."""
 
     code: int
@@ -29,7 +29,7 @@ class Said(NamedTuple):
         return json.loads(self.out)
 
 
-Run = Callable[..., Said]
+Run = Callable[..., CommandResult]
 
 
 @pytest.fixture
@@ -37,11 +37,11 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_
     """Run one command line, standing in the network of `office`."""
     monkeypatch.setenv("PROVISIONER_INVENTORY", str(tmp_path / "net"))
 
-    def command(*words: str | Path) -> Said:
+    def command(*words: str | Path) -> CommandResult:
         with pytest.raises(SystemExit) as ended:
             main([str(word) for word in words])
         out, err = capfd.readouterr()
-        return Said(int(str(ended.value.code)), out, err)
+        return CommandResult(int(str(ended.value.code)), out, err)
 
     return command
 

@@ -15,7 +15,7 @@ from provisioner.laptop.processes import as_root
 from tests.inventory.test_client_text import Sampler
 from tests.lab.light import bring_up, kill, light, soon, state
 from tests.secrets.hunting import contents, forms, hunt
-from tests.stage import Said, Stage
+from tests.stage import CommandResult, Stage
 
 pytestmark = [pytest.mark.lab, pytest.mark.deep, pytest.mark.case("T3")]
 
@@ -38,14 +38,14 @@ class Office:
     stage: Stage
     secrets: dict[str, str] = field(default_factory=dict)
     seen: set[bytes] = field(default_factory=set)
-    said: list[Said] = field(default_factory=list)
+    said: list[CommandResult] = field(default_factory=list)
 
     def know(self) -> None:
         """Every secret there is now."""
-        shelves = self.stage.json("secrets", "show", "demo", "--lab").data
-        for shelf, entries in shelves.items():
+        sections = self.stage.json("secrets", "show", "demo", "--lab").data
+        for section, entries in sections.items():
             for name, text in entries.items() if isinstance(entries, dict) else ():
-                called = f"{shelf}.{name}"
+                called = f"{section}.{name}"
                 if isinstance(text, str) and called not in PUBLIC and text not in self.secrets.values():
                     self.secrets[f"{called} {len(self.secrets)}"] = text
         found = lab.find(self.stage.target)
@@ -54,7 +54,7 @@ class Office:
         for name in KEPT:
             self.secrets[name] = (state(self.stage) / name).read_text().strip()
 
-    def selection(self, *words: str, **environment: str) -> Said:
+    def selection(self, *words: str, **environment: str) -> CommandResult:
         """A verb, watched."""
         with Sampler() as sampler:
             said = self.stage.json(*words, timeout_s=1200, TMPDIR=str(self.stage.home / "tmp"), **environment)

@@ -50,8 +50,8 @@ def used(laptop: Bakery) -> dict[str, str]:
     def know() -> None:
         said = laptop.call("--json", "secrets", "show", "bakery", "--complete")
         assert said.returncode == 0, said
-        shelves = {name: shelf for name, shelf in json.loads(said.stdout).items() if isinstance(shelf, dict)}
-        texts = {f"{shelf}.{name}": text for shelf, entries in shelves.items() for name, text in entries.items()}
+        sections = {name: section for name, section in json.loads(said.stdout).items() if isinstance(section, dict)}
+        texts = {f"{section}.{name}": text for section, entries in sections.items() for name, text in entries.items()}
         texts["vault.key"] = ansible_vault.decrypt((laptop.target.folder / "vault.key").read_text(), PASSPHRASE).strip()
         for name, text in texts.items():
             if isinstance(text, str) and name not in PUBLIC and text not in found.values():
@@ -157,6 +157,6 @@ def test_a_labs_secrets_are_no_offices(lost: Lost) -> None:
     """A lab's vault opens without a passphrase and holds other secrets: those of made-up accounts."""
     said = lost.laptop.call("--json", "secrets", "show", "bakery", "--lab")
     assert said.returncode == 0, said
-    texts = {text for shelf in json.loads(said.stdout).values() if isinstance(shelf, dict) for text in shelf.values()}
+    texts = {text for section in json.loads(said.stdout).values() if isinstance(section, dict) for text in section.values()}
     assert texts
     assert not texts & {*lost.secrets.values()}

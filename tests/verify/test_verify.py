@@ -13,7 +13,7 @@ from provisioner.lab.network import NAMESPACES
 from provisioner.laptop.processes import as_root
 from tests import applied
 from tests.lab.light import power
-from tests.stage import Said, Stage
+from tests.stage import CommandResult, Stage
 
 pytestmark = pytest.mark.lab
 
@@ -29,20 +29,20 @@ def shop(tmp_path_factory: pytest.TempPathFactory, applied_name: str) -> Iterato
         yield stage
 
 
-def verify(stage: Stage, *more: str) -> Said:
+def verify(stage: Stage, *more: str) -> CommandResult:
     """The verb; its findings as an object."""
     said = stage.json("verify", "demo", "--lab", *more, timeout_s=600)
     assert "findings" in said.data or said.code != 7, said
     return said
 
 
-def red(said: Said) -> set[str]:
+def red(said: CommandResult) -> set[str]:
     """The names of the proofs that failed."""
     return {finding["check"] for finding in said.data["findings"] if finding["level"] in RED}
 
 
 @pytest.fixture(scope="module")
-def verified(shop: Stage) -> tuple[Said, set[str]]:
+def verified(shop: Stage) -> tuple[CommandResult, set[str]]:
     """What a whole verification said, a restart included, and every name that the desktop asked a name server for meanwhile."""
     sniffer = Path(__file__).with_name("names_asked.py")
     lan = as_root(["nsenter", f"--net={NAMESPACES}/pv-{shop.target.id}-lan", "--"])
@@ -56,7 +56,7 @@ def verified(shop: Stage) -> tuple[Said, set[str]]:
     return said, set(heard.split())
 
 
-def test_a_whole_office_passes_before_and_after_a_restart(shop: Stage, verified: tuple[Said, set[str]]) -> None:
+def test_a_whole_office_passes_before_and_after_a_restart(shop: Stage, verified: tuple[CommandResult, set[str]]) -> None:
     """Nothing is red, what does not apply says why, and nothing of the witness stays behind: account, home, files, mail."""
     said, _ = verified
 
@@ -76,7 +76,9 @@ def test_a_whole_office_passes_before_and_after_a_restart(shop: Stage, verified:
     assert "Une page envoyée" in shop.run("runs", "show", "demo", "--lab").out
 
 
-def test_what_a_screen_showed_is_kept_and_an_altered_picture_is_found(shop: Stage, verified: tuple[Said, set[str]]) -> None:
+def test_what_a_screen_showed_is_kept_and_an_altered_picture_is_found(
+    shop: Stage, verified: tuple[CommandResult, set[str]]
+) -> None:
     """Every line of the screen has its picture in the audit; one that was changed afterwards shows."""
     said, _ = verified
     shown = {finding["check"]: finding.get("pictures", []) for finding in said.data["findings"]}
@@ -106,7 +108,7 @@ KNOWN = (
 )
 
 
-def test_nothing_phones_home(verified: tuple[Said, set[str]]) -> None:
+def test_nothing_phones_home(verified: tuple[CommandResult, set[str]]) -> None:
     """Somebody logs in, browses, writes, reads their calendar: the desktop asks for no name that is not known here."""
     _, asked = verified
     beyond = {name for name in asked if not name.lower().endswith((".internal", ".example", ".arpa")) and "." in name}

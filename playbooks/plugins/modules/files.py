@@ -38,10 +38,10 @@ options:
     type: list
     elements: path
     default: []
-  pending:
+  due:
     description:
       - A name under which the host remembers what was written until the handlers have run, in
-        /var/lib/provisioner/pending-NAME; the last handler removes that file.
+        /var/lib/provisioner/due-NAME; the last handler removes that file.
       - A run killed in between would otherwise leave a new file and an old service, and the next run would see no change.
     type: str
     default: ""
@@ -56,7 +56,7 @@ written:
 """
 
 
-def owed(path: str) -> list[str]:
+def still_due(path: str) -> list[str]:
     """The files whose handlers have not run yet."""
     try:
         with open(path, encoding="utf-8") as file:
@@ -65,7 +65,7 @@ def owed(path: str) -> list[str]:
         return []
 
 
-def owe(path: str, dests: list[str]) -> None:
+def remember(path: str, dests: list[str]) -> None:
     """Remember them, on disk, before the first is written."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     with open(path + ".part", "w", encoding="utf-8") as file:
@@ -82,7 +82,7 @@ def main() -> None:
             "files": {"type": "list", "elements": "dict", "required": True, "options": FILE},
             "links": {"type": "dict", "default": {}},
             "exactly": {"type": "list", "elements": "path", "default": []},
-            "pending": {"type": "str", "default": ""},
+            "due": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -98,11 +98,11 @@ def main() -> None:
     named = {file["dest"] for file in module.params["files"]}
     extra = surplus(module.params["exactly"], named)
     diffs += removed(extra)
-    ledger = f"/var/lib/provisioner/pending-{module.params['pending']}" if module.params["pending"] else ""
+    note = f"/var/lib/provisioner/due-{module.params['due']}" if module.params["due"] else ""
     written = [file["dest"] for file, *_ in due] + list(astray) + extra
-    before = [dest for dest in owed(ledger) if dest not in written] if ledger else []
-    if ledger and written and not module.check_mode:
-        owe(ledger, written + before)
+    before = [dest for dest in still_due(note) if dest not in written] if note else []
+    if note and written and not module.check_mode:
+        remember(note, written + before)
     for file, new, uid, gid in due:
         if not module.check_mode:
             put(module, file, new, uid, gid)

@@ -144,7 +144,7 @@ def _picture(host: str, text: object) -> bytes:
     return data
 
 
-class Told(dict[str, Any]):
+class HostAnswer(dict[str, Any]):
     """What a program said; a word that it owes us and does not say makes it unreadable."""
 
     def __init__(self, host: str, said: Mapping[str, Any]) -> None:
@@ -158,7 +158,7 @@ class Told(dict[str, Any]):
 SHAPE: dict[str, tuple[type, ...]] = {"ok": (bool,), "evidence": (str,), "took_s": (int, float), "pictures": (list,)}
 
 
-def told(host: str, answer: object) -> Told:
+def told(host: str, answer: object) -> HostAnswer:
     """An answer whose known words have their types, the steps in it too.
 
     Raises:
@@ -169,7 +169,7 @@ def told(host: str, answer: object) -> Told:
     for word, kinds in SHAPE.items():
         if word in answer and type(answer[word]) not in kinds:
             raise Unreadable(f"{host} says {word}: {str(answer[word])[:60]}", hint=UNREADABLE)
-    return Told(host, {word: told(host, one) if isinstance(one, dict) else one for word, one in answer.items()})
+    return HostAnswer(host, {word: told(host, one) if isinstance(one, dict) else one for word, one in answer.items()})
 
 
 def workgroup(office: "Office") -> str:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# settle.sh MAC ADDRESS: leaves the link to systemd-networkd with the dossier's address alone, whoever managed it before.
+# static_address.sh MAC ADDRESS: leaves the link to systemd-networkd with the dossier's address alone, whoever managed it before.
 # We are logged in over that address; whatever happens to the others, it is back before TCP gives up.
 set -eu
 umask 077
@@ -86,4 +86,4 @@ if [ "$managed" != /etc/systemd/network/10-office.network ]; then
   echo "the office's address is set and not in force: $link is managed by ${managed:-nobody}, which wins over ours; take it away" >&2
   exit 1
 fi
-[ -z "$changed" ] || echo settled
+[ -z "$changed" ] || echo changed

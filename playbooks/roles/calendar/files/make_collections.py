@@ -1,6 +1,6 @@
 """Gives everybody and every group a calendar and contacts.
 
-Reads who needs some as JSON; prints `made` when something was missing. A shelf that is there is never touched: its name and
+Reads who needs some as JSON; prints `made` when something was missing. A collection that is there is never touched: its name and
 colour are its owner's. Begins as root, because Debian 13's package leaves the folder to root, and goes on as the calendar
 server's own user.
 """
@@ -12,8 +12,8 @@ import sys
 
 HOME = "/var/lib/radicale/collections"
 wanted = json.load(sys.stdin)
-shelves = dict.fromkeys(wanted["people"], "")
-shelves.update(wanted["groups"])
+owners = dict.fromkeys(wanted["people"], "")
+owners.update(wanted["groups"])
 made = []
 
 user = pwd.getpwnam("radicale")
@@ -26,7 +26,7 @@ os.setgid(user.pw_gid)
 os.setuid(user.pw_uid)
 os.umask(0o027)
 
-for owner, title in shelves.items():
+for owner, title in owners.items():
     for name, tag, called in (("agenda", "VCALENDAR", "Agenda"), ("contacts", "VADDRESSBOOK", "Contacts")):
         folder = os.path.join(HOME, "collection-root", owner, name)
         props = os.path.join(folder, ".Radicale.props")
