@@ -1,4 +1,4 @@
-"""Findings: what a check or a proof concluded, in an order of severity. Pure data; sentences are told by `language.py`."""
+"""Findings: what a check concluded, in an order of severity. Pure data; sentences are told by `language.py`."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one proof or check concluded about one thing.
+    """What one check concluded about one thing.
 
     `sentence` is for the client: an English text with `{names}` of `values`, to be translated; `evidence` is what was seen,
     in the machines' words, for who doubts it; `pictures` are what a screen showed, by the names of the files in the audit's

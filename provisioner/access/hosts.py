@@ -194,7 +194,7 @@ def _asked(pool: ThreadPoolExecutor, calls: Sequence[Call], program: str) -> Ite
 def _place(calls: Sequence[Call], pool: ThreadPoolExecutor) -> None:
     """Where each host may be. An address that several offices have is looked at first, once: every office is 192.168.1.0/24.
 
-    Else each of them would knock there with a pin that does not fit, and a Debian 13 host refuses who does so too often.
+    Else each of them would try there with a pin that does not fit, and a Debian 13 host refuses who does so too often.
     """
     wanted: dict[str, list[Call]] = defaultdict(list)
     for call in calls:

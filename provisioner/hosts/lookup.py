@@ -33,7 +33,7 @@ def look_up(ssh: SshAccess, candidates: dict[str, list[str]]) -> dict[str, HostL
     The connection made stays open (control socket): who comes next pays no handshake.
 
     Args:
-        door: who knocks.
+        ssh: who logs in, and how.
         candidates: host -> its possible addresses, the likeliest first.
 
     Raises:

@@ -99,7 +99,7 @@ def _altered(path: Path, raw: bytes, body: dict[str, Any], audit: Path) -> list[
             problems.append(f"{other.name}: deleted")
         elif sha256(other) != body[f"{kind}_sha256"]:
             problems.append(f"{other.name}: altered")
-    proof = audit / body["verify"]["file"]
-    if not proof.is_file() or sha256(proof) != body["verify"]["sha256"]:
-        problems.append(f"{path.name}: the tests it was made from ({proof.name}) were altered or deleted")
+    verification = audit / body["verify"]["file"]
+    if not verification.is_file() or sha256(verification) != body["verify"]["sha256"]:
+        problems.append(f"{path.name}: the tests it was made from ({verification.name}) were altered or deleted")
     return problems

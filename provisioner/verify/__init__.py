@@ -170,7 +170,7 @@ def reached(selection: Selection) -> list[Finding]:
 
 
 def _pass(session: VerifySession, recorder: Recorder) -> list[Finding]:
-    """All proofs once, with a witness of their own."""
+    """All checks once, with a witness of their own."""
     found: list[Finding] = []
     session.facts = _facts(session)
     if min(facts["up_s"] for facts in session.facts.values()) < JUST_STARTED_S:

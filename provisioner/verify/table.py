@@ -1,4 +1,4 @@
-"""Every proof, in the order of a day: who logs in, works, prints, writes, and what stands behind it."""
+"""Every check, in the order of a day: who logs in, works, prints, writes, and what stands behind it."""
 
 from provisioner.language import N_
 from provisioner.verify.checks import (
@@ -35,7 +35,7 @@ CHECKS = (
 LAST = (session.CHANGE_PASSWORD, desktop.OFFLINE)
 EVERY = tuple(part for check in (*FIRST, *CHECKS, *LAST) for part in check.every)
 
-# What is found on the way there, not by a proof.
+# What is found on the way there, not by a check.
 REACHED, RESTARTED = "reached", "restarted"
 TITLES = {
     REACHED: N_("The machines"),

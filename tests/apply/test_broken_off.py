@@ -20,7 +20,9 @@ KILLS = (kill_tool, kill_all)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each kind of the server's tasks."""
     if "boundary" in metafunc.fixturenames:
-        found = [(kill_tool, 1, "kill_tool")]  # counting the tasks takes a run: collecting must not, but for the deep suite
+        found: list[tuple[Fault, int, str]] = [
+            (kill_tool, 1, "kill_tool")
+        ]  # counting the tasks takes a run: collecting must not, but for the deep suite
         if deep(metafunc.config):
             kinds = reference().boundaries["server"]
             found = [(way, number, f"{way.__name__}-{kind}") for kind, number in kinds.items() for way in WAYS]

@@ -1,4 +1,4 @@
-"""Ansible's door to a dossier: hosts by kind, and two variables, `office` and `this_host`.
+"""Ansible's way to a dossier: hosts by kind, and two variables, `office` and `this_host`.
 
 Nothing else may bring client text into a play: values set here are untrusted strings, never evaluated, while
 group_vars, host_vars, extra vars and inventory files are templates to Ansible.

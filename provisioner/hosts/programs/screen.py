@@ -1,4 +1,4 @@
-"""A screen that is none: the machine's own log-in screen and desktop on a virtual display, as one person; see `visit.py`.
+"""A virtual display: the machine's own log-in screen and desktop as one person; see `desktop_session.py`.
 
 A display manager of its own (the machine's lightdm, its greeter, its PAM, with another folder) shows the log-in screen on an
 Xvfb that nobody else can reach, so whoever sits at the real one is not disturbed, nor another such screen. What is typed goes

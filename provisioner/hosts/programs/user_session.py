@@ -1,7 +1,7 @@
 """Acts as one person of the office on the machine in front of them; runs there as root, standard library only.
 
 Reads one JSON object on stdin (`do`, and what that needs; secrets come only this way) and prints one:
-`ok`, `evidence` (what the programs said), and what else the proof wants to know.
+`ok`, `evidence` (what the programs said), and what else the check wants to know.
 """
 
 import base64

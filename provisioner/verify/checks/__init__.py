@@ -1,7 +1,7 @@
-"""Proofs: what the office's people would try on Monday morning, tried by a witness from one of their desktops.
+"""Checks: what the office's people would try on Monday morning, tried by a witness from one of their desktops.
 
-A proof asks a machine (`hosts/programs/`: the programs that run on it) and concludes; it changes nothing of a real person. Its
-`needs` name the services it stands on: when one of them is broken, exactly the proofs that need it fail.
+A check asks a machine (`hosts/programs/`: the programs that run on it) and concludes; it changes nothing of a real person. Its
+`needs` name the services it stands on: when one of them is broken, exactly the checks that need it fail.
 """
 
 import base64
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LOGIN = "witness"  # fields.RESERVED_LOGINS: no person can be called so
 PICTURES_BYTES = 48 << 20  # what a screen showed, some dozens of times
-GRACE_S = 15  # for the way there and back, beside what a proof may take
+GRACE_S = 15  # for the way there and back, beside what a check may take
 
 
 class Part(NamedTuple):
@@ -75,7 +75,7 @@ class VerifySession:
         return not self.only or check in self.only
 
     def chosen(self, known: "Iterable[Check]") -> "list[Check]":
-        """Those of the proofs that have something to try."""
+        """Those of the checks that have something to try."""
         return [check for check in known if any(self.wants(part.name) for part in check.every)]
 
     @property

@@ -50,7 +50,7 @@ def from_lan(session: VerifySession) -> Iterable[Finding]:
     for scanner, hosts in scans.items():
         found = _scan(session, scanner, hosts)
         waking = [host for host in hosts if _waking(session, host, found.get(host))]
-        if waking:  # after a restart a service opens its doors one by one
+        if waking:  # after a restart a service opens its ports one by one
             time.sleep(WAKING_S)
             found |= _scan(session, scanner, waking)
         for host in hosts:
@@ -126,8 +126,8 @@ def from_beyond(session: VerifySession) -> Iterable[Finding]:
 
 FROM_LAN = Check(
     "ports",
-    N_("Doors open to the office's network"),
+    N_("Ports open to the office's network"),
     from_lan,
     frozenset({"directory", "file_share", "printing", "mail_relay", "web", "firewall", "gateway"}),
 )
-FROM_BEYOND = Check("beyond", N_("Doors open to the Internet"), from_beyond, frozenset({"gateway"}))
+FROM_BEYOND = Check("beyond", N_("Ports open to the Internet"), from_beyond, frozenset({"gateway"}))

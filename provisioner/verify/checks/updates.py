@@ -16,7 +16,7 @@ def periodic(said: str) -> bool:
 
 
 def run(session: VerifySession) -> Iterable[Finding]:
-    """From each host's own package lists, no older than this proof."""
+    """From each host's own package lists, no older than this check."""
     for host, facts in sorted(session.facts.items()):
         found = facts["updates"]
         evidence = "; ".join(f"{word}: {' '.join(found[word]) or '-'}" for word in ("security", "others", "held"))
