@@ -1,6 +1,6 @@
 """Desktop: what a person meets when they sit down: the log-in screen, their desktop, their programs; each with a picture.
 
-All of it is one visit to a virtual screen of the desktop (`hosts/programs/desktop_session.py`), so it is one check of several parts.
+All of it is one visit to a virtual screen of the desktop (`hosts/programs/desktop_session.py`): one check of several parts.
 """
 
 from collections.abc import Iterable
