@@ -17,7 +17,6 @@ import yaml
 
 SIZE_LIMIT = 1_000_000  # bytes; a dossier of 30 people is about 10,000
 VALUE_LIMIT = 20_000  # values in one file; a dossier of 30 people has about 700, and the worst file takes a second
-SYNTAX_LIMIT = 10  # lines of broken YAML that are named at once
 DEPTH_LIMIT = 12  # the deepest thing of ours is at 5; a pack's settings may go further
 
 Place = tuple[str | int, ...]  # where in a file: ("hosts", "server", "address"), ("contacts", 0)
@@ -138,42 +137,28 @@ def _parse(content: bytes, document: Document) -> None:
     if nul >= 0:
         document.add_problem((), "a NUL byte", "deleting it", line=text.count("\n", 0, nul) + 1)
         return
-    lines = text.split("\n")
-    count = 0
-    for _ in range(SYNTAX_LIMIT):
-        attempt = Document(document.file)
-        builder = _Builder(attempt, count)
-        try:
-            builder.read("\n".join(lines))
-        except yaml.reader.ReaderError as error:
-            line = "\n".join(lines).encode()[: error.position].count(b"\n") + 1
-            what = f"the character U+{int(error.character):04X} cannot stand in YAML"
-            document.add_problem((), what, "deleting it", line=line)
-        except yaml.MarkedYAMLError as error:
-            line = _syntax(lines, error, document)
-        except yaml.YAMLError as error:
-            document.add_problem((), f"is not YAML: {escaped(str(error), 120)}", line=1)
-            return
-        else:
-            document.value, document.lines, document.corrupt = attempt.value, attempt.lines, attempt.corrupt
-            document.problems += attempt.problems
-            document.holes = document.holes or attempt.holes
-            return
-        document.holes = True
-        count = builder.count  # the limit is one for all attempts: ten times the work is a second too
-        if not line or not lines[line - 1]:
-            return
-        lines[line - 1] = ""  # read the rest without it, to name the other problems too
+    try:
+        _Builder(document).read(text)
+    except yaml.reader.ReaderError as error:
+        line = text.encode()[: error.position].count(b"\n") + 1
+        document.add_problem((), f"the character U+{int(error.character):04X} cannot stand in YAML", "deleting it", line=line)
+    except yaml.MarkedYAMLError as error:
+        _syntax(text.split("\n"), error, document)
+    except yaml.YAMLError as error:
+        document.add_problem((), f"is not YAML: {escaped(str(error), 120)}", line=1)
+    else:
+        return
+    # where the file itself breaks off nothing that lacks is said: it may stand further down
+    document.value, document.holes = None, True
 
 
-def _syntax(lines: list[str], error: yaml.MarkedYAMLError, document: Document) -> int:
-    """Say in our words where the YAML itself is broken; the line that may be left out to read on, or 0."""
+def _syntax(lines: list[str], error: yaml.MarkedYAMLError, document: Document) -> None:
+    """Say in our words where the YAML itself is broken: the first place, the rest is read once it is mended."""
     problem = error.problem or "not readable"
     simple_key = "simple key" in (error.context or "")
     mark = (error.context_mark if simple_key else None) or error.problem_mark or error.context_mark
     at = min(mark.line + 1, len(lines)) if mark else 1
     line = lines[at - 1]
-    alone = True
     if "\t" in line[: len(line) - len(line.lstrip())]:
         what, hint = "a tab in the indentation", "spaces"
     elif "mapping values are not allowed" in problem:
@@ -183,14 +168,13 @@ def _syntax(lines: list[str], error: yaml.MarkedYAMLError, document: Document) -
     elif "cannot start any token" in problem:
         what, hint = "a text cannot begin with @, ` or %", "putting it in quotes"
     elif "unexpected end of stream" in problem or "expected ',' or" in problem or "node content" in problem:
-        what, hint, alone = "a quote or bracket is opened and not closed", "closing it", False
+        what, hint = "a quote or bracket is opened and not closed", "closing it"
         at = error.context_mark.line + 1 if error.context_mark else at
     elif "did not find expected" in problem:
-        what, hint, alone = "this line does not fit the ones above it", "aligning it with its neighbours", False
+        what, hint = "this line does not fit the ones above it", "aligning it with its neighbours"
     else:
-        what, hint, alone = f"is not YAML: {escaped(problem, 120)}", "putting the text in quotes", False
+        what, hint = f"is not YAML: {escaped(problem, 120)}", "putting the text in quotes"
     document.add_problem((), what, hint, line=at)
-    return at if alone else 0
 
 
 class _TooMuch(Exception):
@@ -200,9 +184,9 @@ class _TooMuch(Exception):
 class _Builder:
     """Turns events into values, noting the line of each place."""
 
-    def __init__(self, document: Document, count: int) -> None:
+    def __init__(self, document: Document) -> None:
         self.document = document
-        self.count = count
+        self.count = 0
 
     def read(self, text: str) -> None:
         events: Iterator[Any] = yaml.parse(text, Loader=yaml.CSafeLoader)

@@ -20,7 +20,7 @@ from provisioner import package_cache
 from provisioner.errors import BadInput, HostFailed
 from provisioner.inventory.target import state_home
 from provisioner.lab.remove import remove_tree
-from provisioner.laptop.processes import as_root, recorded, run
+from provisioner.laptop.processes import as_root, children, recorded, run
 
 SUITES = {"trixie": "Debian 13", "bookworm": "Debian 12"}
 USER = "installer"  # the one ordinary sudo login of a blank machine
@@ -130,7 +130,7 @@ def _sweep() -> None:
         if builder:
             # its child is the first process of a namespace: it has ended when all in there have, none before, and only then
             # does nobody write below the folder any more (kernel/pid_namespace.c, zap_pid_ns_processes)
-            inside = builder.children if builder.alive else []
+            inside = children(builder.pid) if builder.alive else []
             builder.end()
             for process in (builder, *inside):
                 process.gone(5)

@@ -1,5 +1,6 @@
 """The inventory's history, through git itself: who has the newer copy, and one commit per thing done."""
 
+import shlex
 import subprocess
 import time
 from collections.abc import Sequence
@@ -45,31 +46,35 @@ def changed(root: Path, paths: Sequence[Path]) -> list[str]:
     return [entry[3:] for entry in done.stdout.split("\0") if entry]
 
 
-def _release(root: Path) -> None:
-    """Take away the locks of a git that was killed, which nobody else would: every later commit is refused for them."""
+def _check_locks(root: Path) -> None:
+    """Stop where a git holds the repository, or died and left its lock: git itself never takes that away, and nor do we.
+
+    Raises:
+        BadInput: who holds it, or how to be rid of the lock of one that died.
+    """
     branch = _git(root, "symbolic-ref", "-q", "HEAD").stdout.strip() or "HEAD"
     asked = [word for name in ("index", "HEAD", branch) for word in ("--git-path", f"{name}.lock")]
     locks = [root / line for line in _git(root, "rev-parse", *asked).stdout.splitlines()]
     until = time.monotonic() + _WAIT_S
     while (held := [lock for lock in locks if lock.exists()]) and time.monotonic() < until:
         time.sleep(0.1)
-    if held and not _at_work(root):
-        for lock in held:
-            lock.unlink(missing_ok=True)
+    if held:
+        at_work = _at_work(root)
+        who = f"git (process {at_work}) works there" if at_work else "a git that was killed left its lock"
+        hint = "wait for it, then again" if at_work else f"is no editor or git at work there? rm {shlex.join(map(str, held))}"
+        raise BadInput(f"{root} cannot be committed to: {who}: {held[0].name}", hint=hint)
 
 
-def _at_work(root: Path) -> bool:
-    """Whether somebody's git works in this repository; one whose folder we may not see might."""
+def _at_work(root: Path) -> int:
+    """The process of somebody's git in this repository; 0 when there is none that we may see."""
+    import psutil
+
     top = _git(root, "rev-parse", "--show-toplevel").stdout.strip()
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if (process / "comm").read_text().startswith("git") and (process / "cwd").readlink().is_relative_to(top):
-                return True
-        except PermissionError:
-            return True
-        except OSError:
-            continue
-    return False
+    for process in psutil.process_iter(["name", "cwd"]):
+        name, folder = process.info["name"] or "", process.info["cwd"]
+        if name.startswith("git") and folder and Path(folder).is_relative_to(top):
+            return process.pid
+    return 0
 
 
 def commit(root: Path, paths: Sequence[Path], message: str, *, name: str = "", email: str = "") -> str | None:
@@ -90,7 +95,7 @@ def commit(root: Path, paths: Sequence[Path], message: str, *, name: str = "", e
     """
     if not repository(root) or not changed(root, paths):
         return None
-    _release(root)
+    _check_locks(root)
     for top in paths:
         for folder in [top, *top.rglob("*/")] if top.is_dir() else []:
             disk.sweep(folder)

@@ -89,29 +89,6 @@ class Process:
         fields = _fields(stat)
         return fields[0] not in "ZX" and int(fields[19]) == self.start
 
-    @property
-    def children(self) -> list["Process"]:
-        """Those it has started and that have not ended; their command lines are not known."""
-        found = []
-        for path in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                stat = path.read_text(encoding="utf-8", errors="replace")
-            except OSError:
-                continue
-            fields = _fields(stat)
-            if fields[0] not in "ZX" and int(fields[1]) == self.pid:
-                found.append(Process(int(path.parent.name), int(fields[19]), ()))
-        return found
-
-    @property
-    def used_ticks(self) -> int:
-        """The processor's time it has taken so far, in clock ticks; 0 when it is gone."""
-        try:
-            stat = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return 0
-        return sum(map(int, _fields(stat)[11:13]))
-
     def end(self, how: signal.Signals = signal.SIGKILL) -> None:
         """Send `how` if it is still this process."""
         if self.alive:
@@ -125,6 +102,17 @@ class Process:
                 return False
             time.sleep(0.01)
         return True
+
+
+def children(pid: int) -> list[Process]:
+    """Those a process has started and that have not ended; their command lines are not known."""
+    import psutil
+
+    try:
+        found = [one.pid for one in psutil.Process(pid).children() if one.status() != psutil.STATUS_ZOMBIE]
+    except psutil.Error:
+        return []
+    return [Process(one, int(start), ()) for one in found if (start := born(one))]
 
 
 def _fields(stat: str) -> list[str]:

@@ -5,7 +5,6 @@ import fcntl
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 from provisioner.errors import Busy
 from provisioner.inventory.target import Target
@@ -40,9 +39,11 @@ def alone(target: Target) -> Iterator[None]:
 
 def held(target: Target) -> str:
     """Who works on the office from this laptop now, in words; empty when nobody does. No lock is asked for: it may be wanted."""
+    import psutil
+
     try:
         words = (target.state / "lock").read_text()
-        line = Path(f"/proc/{words.split()[1]}/cmdline").read_bytes()
-    except (OSError, IndexError):
+        line = psutil.Process(int(words.split()[1])).cmdline()
+    except (OSError, IndexError, ValueError, psutil.Error):
         return ""
-    return words if b"provisioner" in line else ""
+    return words if "provisioner" in " ".join(line) else ""

@@ -6,11 +6,10 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from provisioner.hosts import access
 from provisioner.inventory.target import Target, runtime_home
-from provisioner.laptop.processes import Process, born
+from provisioner.laptop.processes import born, children
 
 RUN_VARIABLE = "PROVISIONER_RUN"
 
@@ -20,20 +19,28 @@ TOOL_VARIABLE = "PROVISIONER_TOOL"  # the process that plays, and when it starte
 
 def orphans(target: Target) -> dict[int, str]:
     """Processes of earlier plays on this target whose tool is gone: pid -> run. Only our own are looked at."""
+    import psutil
+
     found: dict[int, str] = {}
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        try:
-            if entry.stat().st_uid != os.getuid() or b"ansible-playbook" not in (entry / "cmdline").read_bytes():
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):  # it ended meanwhile, or is somebody else's
+            if process.uids().real != os.getuid() or "ansible-playbook" not in " ".join(process.cmdline()):
                 continue
-            given = dict(one.split("=", 1) for one in (entry / "environ").read_text(errors="replace").split("\0") if "=" in one)
+            given = process.environ()
             office, _, run = given.get(RUN_VARIABLE, "").partition("/")
-            if office == target.id and not _at_work(given.get(TOOL_VARIABLE, "")):
-                found[int(entry.name)] = run
-        except OSError:
-            continue
+            if process.pid != os.getpid() and office == target.id and not _at_work(given.get(TOOL_VARIABLE, "")):
+                found[process.pid] = run
     return found
+
+
+def _used_s(pid: int) -> float:
+    """The processor's time a process has taken so far; 0 when it is gone."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        times = psutil.Process(pid).cpu_times()
+        return float(times.user + times.system)
+    return 0.0
 
 
 def tool() -> str:
@@ -65,16 +72,16 @@ def sweep(target: Target, *, say: Callable[[str], None], patience_s: float = 900
     runs = sorted(set(working.values()))
     deadline = time.monotonic() + patience_s
     busy = dict.fromkeys(working, time.monotonic())
-    used: dict[int, int] = {}
+    used: dict[int, float] = {}
     while working and time.monotonic() < deadline:
         time.sleep(0.3)
         working = orphans(target)
-        children = {pid: {child.pid for child in Process(pid, 0, ()).children} for pid in working}
-        workers = set().union(*children.values()) & working.keys()
-        before, used = used, {pid: Process(pid, 0, ()).used_ticks for pid in workers}
+        started = {pid: {child.pid for child in children(pid)} for pid in working}
+        workers = set().union(*started.values()) & working.keys()
+        before, used = used, {pid: _used_s(pid) for pid in workers}
         # a worker that computes takes time; one that waits for its host has a child that does: ssh
-        gets_on = {pid for pid in working if pid not in busy or children[pid] - workers or used.get(pid) != before.get(pid)}
-        gets_on |= {pid for pid in working if children[pid] & gets_on}
+        gets_on = {pid for pid in working if pid not in busy or started[pid] - workers or used.get(pid) != before.get(pid)}
+        gets_on |= {pid for pid in working if started[pid] & gets_on}
         busy |= dict.fromkeys(gets_on, time.monotonic())
         stuck = [pid for pid in working if pid not in workers and time.monotonic() - busy[pid] > idle_s]
         if stuck:

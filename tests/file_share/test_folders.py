@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-MODULE = Path(__file__).parents[2] / "playbooks/plugins/modules/folders.py"
+MODULE = Path(__file__).parents[2] / "playbooks/roles/file_share/library/folders.py"
 TEXTS = {"note": "une", "d/e/deep": "deux", "d/f": "trois", "à côté {{ 7*7 }}": "quatre"}
 RENAME = os.rename
 

@@ -271,20 +271,25 @@ def test_a_struck_file_is_the_old_or_the_new_one(place: Place, verb: str, fault:
 
 @pytest.mark.case("F11")
 @pytest.mark.parametrize("name", ["index", "HEAD", "refs/heads/main"])
-def test_the_lock_of_a_git_that_was_killed_stops_nobody(tmp_path: Path, name: str) -> None:
-    """A laptop that died while git committed leaves git's lock: the next commit takes it away."""
+def test_the_lock_of_a_git_that_was_killed_is_named_and_how_to_be_rid_of_it(tmp_path: Path, name: str) -> None:
+    """A laptop that died while git committed leaves git's lock: no program takes it away by itself, git's own neither."""
     target = handover.office(tmp_path / "net", history=True)
     lock = target.inventory / ".git" / f"{name}.lock"
     lock.touch()
     (target.folder / "dossier.yml").write_text("changed")
 
+    with pytest.raises(BadInput, match="a git that was killed left its lock") as said:
+        git.commit(target.inventory, [target.folder], "a change")
+    assert said.value.hint.endswith(f"rm {lock}")
+    assert lock.exists()
+
+    lock.unlink()
     assert git.commit(target.inventory, [target.folder], "a change")
-    assert not lock.exists()
 
 
 @pytest.mark.case("F11")
 def test_the_lock_of_a_git_at_work_stays(tmp_path: Path) -> None:
-    """Somebody who commits in an editor just now keeps their lock; ours is refused in git's words."""
+    """Somebody who commits in an editor just now keeps their lock; ours is refused, and says which process holds it."""
     target = handover.office(tmp_path / "net", history=True)
     (target.folder / "dossier.yml").write_text("changed")
     waits = tmp_path / "editor"
@@ -296,7 +301,7 @@ def test_the_lock_of_a_git_at_work_stays(tmp_path: Path) -> None:
             assert other.poll() is None
             time.sleep(0.05)
         try:
-            with pytest.raises(BadInput, match="git did not take the commit"):
+            with pytest.raises(BadInput, match=rf"git \(process {other.pid}\) works there"):
                 git.commit(target.inventory, [target.folder], "a change")
             assert (target.inventory / ".git/index.lock").exists()
         finally:
