@@ -44,6 +44,7 @@ def html(template: str, language: str, data: Mapping[str, Any], *, title: str, r
         data,
         _=_told(say),
         N_=N_,
+        ngettext=say.ngettext,
         say=say,
         language=language,
         title=f"LAB – {title}" if lab else title,

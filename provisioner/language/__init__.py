@@ -6,7 +6,7 @@ stays visible.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, tzinfo
 from functools import lru_cache
 from pathlib import Path
@@ -47,7 +47,7 @@ class Translator:
 
         self.language = language
         self.locale: Locale = Locale.parse(LANGUAGES[language])
-        self._sentences = _catalog(language)
+        self._sentences, self._plurals, self._form = _catalog(language)
 
     def __call__(self, sentence: str, values: Mapping[str, Any] | None = None, /, **named: Any) -> str:
         """Translate a sentence and fill its `{names}`; one without a translation is told in English.
@@ -57,9 +57,11 @@ class Translator:
         given = {**(values or {}), **named}
         return fill(self._told(sentence), {name: self.value(value) for name, value in given.items()})
 
-    def several(self, one: str, many: str, number: int, /, **named: Any) -> str:
-        """The sentence for one or the one for many, whichever the language takes for `number`, its `{number}`."""
-        return self(one if self.locale.plural_form(number) == "one" else many, number=number, **named)
+    def ngettext(self, one: str, many: str, number: int, /, **named: Any) -> str:
+        """The form of a sentence that the language takes for `number`, its `{number}`; without a translation, English's two."""
+        forms = self._plurals.get((one, many))
+        text = forms[self._form(number)] if forms else typeset(one if number == 1 else many, "en")
+        return fill(text, {name: self.value(value) for name, value in {"number": number, **named}.items()})
 
     def _told(self, sentence: str) -> str:
         text = self._sentences.get(sentence)
@@ -145,19 +147,32 @@ def typeset(text: str, language: str) -> str:
     return _APOSTROPHE.sub("’", text)
 
 
-def _catalog(language: str) -> dict[str, str]:
+Plurals = dict[tuple[str, str], tuple[str, ...]]
+
+
+def _catalog(language: str) -> tuple[dict[str, str], Plurals, Callable[[int], int]]:
+    """Its sentences, those with a form for each number, and which form a number takes (gettext's Plural-Forms)."""
     path = CATALOGS / f"{language}.po"
     if not path.is_file():  # English is what the code says
-        return {}
+        return {}, {}, lambda number: int(number != 1)
+    from babel import Locale
     from babel.messages.pofile import read_po
 
     with path.open("rb") as file:
-        entries = read_po(file, locale=language)
-    return {
+        entries = list(read_po(file, locale=language))
+    sentences = {
         e.id: typeset(e.string, language)
         for e in entries
-        if isinstance(e.id, str) and e.id and isinstance(e.string, str) and e.string
+        if isinstance(e.id, str) and isinstance(e.string, str)
+        if e.id and e.string
     }
+    plurals: Plurals = {
+        (e.id[0], e.id[1]): tuple(typeset(form, language) for form in e.string)
+        for e in entries
+        if isinstance(e.id, list | tuple) and isinstance(e.string, list | tuple) and all(e.string)
+    }
+    locale = Locale.parse(language)
+    return sentences, plurals, lambda number: int(locale.plural_form(number) != "one")
 
 
 def _moment(value: datetime | float | str, zone: str) -> datetime:
