@@ -166,6 +166,7 @@ def test_a_machine_that_accepts_and_stays_silent_holds_up_nobody(two: Stage) -> 
     assert said.took_s < 60
 
 
+@pytest.mark.deep
 @pytest.mark.case("F9")
 def test_a_cable_pulled_in_the_middle_holds_up_nobody(two: Stage) -> None:
     """A machine that falls silent in a task is unreachable, not failed, not done; the other is finished; later it is mended."""
@@ -377,6 +378,7 @@ def held(stage: Stage, path: str, seconds: int) -> None:
     assert soon(lambda: "held" in root(stage, "server", "ls /run"), 10)
 
 
+@pytest.mark.deep
 @pytest.mark.case("F4")
 def test_a_package_left_half_configured_is_finished(two: Stage) -> None:
     """dpkg killed in the middle of an installation, and somebody else holds its lock now: the next apply waits and mends it."""
@@ -400,6 +402,7 @@ def test_a_lock_on_the_package_lists_is_waited_for(two: Stage) -> None:
     assert again(two).data["hosts"]["server"]["failed"] == 0
 
 
+@pytest.mark.deep
 @pytest.mark.case("F4")
 def test_killed_in_the_middle_of_the_packages(tmp_path: Path) -> None:
     """The laptop dies while the machine installs packages: the next apply mends it, one more changes nothing."""

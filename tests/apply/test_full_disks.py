@@ -18,7 +18,7 @@ from tests.deep.rows import home
 from tests.lab.light import bring_up, light, soon
 from tests.stage import Stage
 
-pytestmark = [pytest.mark.lab, pytest.mark.case("F5")]
+pytestmark = [pytest.mark.lab, pytest.mark.deep, pytest.mark.case("F5")]
 LONG = pytest.mark.deep
 
 

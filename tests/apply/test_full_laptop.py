@@ -91,6 +91,7 @@ def test_a_laptop_that_is_full_before_the_run_says_so(small: Stage, place: str, 
     done(small, **around)
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("place", ["state", *(pytest.param(place, marks=LONG) for place in ("memory", "tmp"))])
 @pytest.mark.parametrize("boundary", [2, *(pytest.param(number, marks=LONG) for number in (1, 4))])

@@ -99,6 +99,7 @@ def test_language_time_and_upgrades_are_the_offices(office: Stage) -> None:
     assert "apt-daily-upgrade.timer" in office.on("desktop", "systemctl list-timers --all")
 
 
+@pytest.mark.deep
 def test_a_restart_undoes_nothing(office: Stage) -> None:
     """After a restart every service runs, the address is the dossier's, and apply finds nothing to do."""
     office.restart("desktop")

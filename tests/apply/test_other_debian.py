@@ -46,6 +46,7 @@ def test_a_debian_12_office_set_up_by_the_installer_ends_on_its_addresses(tmp_pa
         stage.run("lab", "down", "demo")
 
 
+@pytest.mark.deep
 def test_a_desktop_that_networkmanager_runs_ends_on_its_address(tmp_path: Path) -> None:
     """NetworkManager lets go of the office's link, at once and at every start; a second apply finds nothing to do."""
     stage = light(tmp_path, {"desktop": ["base"]}, hosts=("router", "desktop"))
