@@ -35,7 +35,7 @@ def ssh(console: Console, office: str, host: str, command: tuple[str, ...], lab:
         if not command:
             raise BadInput("--json needs a command to run", hint=f"provisioner --json ssh {office} {host} -- CMD")
         try:
-            done = answers.call(words, timeout_s=SSH_S, limit_bytes=SSH_BYTES)
+            done = answers.call(words, stdin=None, timeout_s=SSH_S, limit_bytes=SSH_BYTES)
         except answers.TooMuch as error:
             raise Unreadable(f"{host} says {error}; without --json it goes to the terminal as it comes") from error
         console.result(

@@ -59,26 +59,23 @@ def plain(said: str) -> object:
 
 
 def call(
-    command: Sequence[str], *, stdin: str = "", timeout_s: float, limit_bytes: int = LIMIT_BYTES
+    command: Sequence[str], *, stdin: str | None = "", timeout_s: float, limit_bytes: int = LIMIT_BYTES
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end, its words kept as long as they are few enough.
+    """Run a program to its end, its words kept as long as they are few enough; with `stdin` None it reads what we were given.
 
     Raises:
         TooMuch: it said more than `limit_bytes` on stdout or stderr; it was ended.
         subprocess.TimeoutExpired: it took longer than `timeout_s`; it was ended.
     """
     until = time.monotonic() + timeout_s
-    # in memory, not a pipe: nobody has to feed it while its answer is read
-    given = os.memfd_create("stdin", os.MFD_CLOEXEC)
-    try:
-        os.write(given, b"")
-        view = memoryview(stdin.encode("utf-8", "surrogateescape"))
-        while view:
-            view = view[os.write(given, view) :]
-        os.lseek(given, 0, os.SEEK_SET)
-        process = subprocess.Popen(command, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    finally:
-        os.close(given)
+    if stdin is None:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    else:
+        # in memory, not a pipe: nobody has to feed it while its answer is read
+        with os.fdopen(os.memfd_create("stdin", os.MFD_CLOEXEC), "r+b", buffering=0) as given:
+            given.write(stdin.encode("utf-8", "surrogateescape"))
+            given.seek(0)
+            process = subprocess.Popen(command, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout
     assert process.stderr
     said = {process.stdout: bytearray(), process.stderr: bytearray()}

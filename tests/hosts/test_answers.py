@@ -149,3 +149,13 @@ def test_settings_are_read_as_each_program_shows_them(tmp_path: Path) -> None:
     (tmp_path / "c").write_text('APT { Periodic { Enable "0"; } }\nEnable "0";\n')
     assert units.winner("passwordauthentication", [f"{tmp_path}/*"]) == f"{tmp_path}/b"
     assert units.winner("APT::Periodic::Enable", [f"{tmp_path}/*"]) == f"{tmp_path}/c"
+
+
+def test_a_program_may_read_what_we_were_given() -> None:
+    """`provisioner --json ssh OFFICE HOST -- CMD < FILE`: the file reaches the command, as it does without --json."""
+    code = "from provisioner.hosts import answers; print(answers.call(['cat'], stdin=None, timeout_s=9).stdout)"
+    done = subprocess.run([sys.executable, "-c", code], input="a file", capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "a file"
+    assert answers.call(["cat"], stdin="ours\n" * 100_000, timeout_s=9).stdout == "ours\n" * 100_000
+    assert answers.call(["cat"], timeout_s=9).stdout == ""

@@ -124,3 +124,28 @@ def test_client_text_reaches_ansible_only_through_our_plugin() -> None:
     for path in [*(ROOT / "playbooks").rglob("*.yml"), *(ROOT / "provisioner").rglob("*.py")]:
         text = path.read_text()
         assert not re.search(r"include_vars|vars_files|vars_prompt|extravars|--extra-vars", text), path
+
+
+def test_wrong_arguments_are_named_at_once_for_every_host_and_role(tmp_path: Path) -> None:
+    """One task of a play holds what each host's roles are given against their specifications; all that is wrong is said."""
+    play = ROOT / "playbooks" / f"arguments-{os.getpid()}.yml"
+    play.write_text(
+        "- hosts: all\n  gather_facts: false\n  tasks:\n"
+        "    - ansible.builtin.set_fact: {ready: {stdout_lines: [trixie]}}\n    - {role_arguments: , run_once: true}\n"
+    )
+    try:
+        good, bad = (
+            subprocess.run(
+                [Path(sys.executable).with_name("ansible-playbook"), "-i", ROOT / "inventory/offices/demo/dossier.yml", play, "-e", given],
+                capture_output=True, text=True, check=False, cwd=tmp_path,
+                env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "playbooks/ansible.cfg")},
+            )
+            for given in ("{}", '{"base_firewall": {"a": 1}, "printing_lan": [1]}')
+        )  # fmt: skip
+    finally:
+        play.unlink()
+
+    assert good.returncode == 0, good.stdout
+    assert bad.returncode == 2
+    for host in ("router", "server", "desktop"):
+        assert f"{host}, base: argument 'base_firewall' is of type dict" in bad.stdout + bad.stderr
