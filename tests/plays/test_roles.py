@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -49,11 +48,12 @@ def test_specs_and_defaults_name_the_same_variables(role: Path) -> None:
 
 @pytest.mark.parametrize("role", ROLES, ids=NAMES)
 def test_tasks_are_written_in_the_house_manner(role: Path) -> None:
-    """Names are sentences, loops are `loop`, secrets are hidden, commands say when they changed something."""
+    """Names are sentences, nothing loops, secrets are hidden, commands say when they changed something."""
     assert not (role / "vars").exists()
     for task in tasks(role):
         assert len(task["name"].split()) >= 2, task["name"]
-        assert not [key for key in task if key.startswith("with_")], task["name"]
+        # each item is a round trip, and at a silent host each is waited for again (ansible-core 2.18, loop_control.break_when)
+        assert not [key for key in task if key == "loop" or key.startswith("with_")], task["name"]
         assert "ansible.builtin.set_fact" not in task, task["name"]
         text = str(task)
         if "ansible.builtin.command" in task or "ansible.builtin.shell" in task:
@@ -62,29 +62,6 @@ def test_tasks_are_written_in_the_house_manner(role: Path) -> None:
             assert task.get("no_log") is True, task["name"]
         if "ansible.builtin.apt" in task:
             assert task["ansible.builtin.apt"]["lock_timeout"] >= 60, task["name"]
-
-
-LOOPS = [task for role in ROLES for task in tasks(role) if "loop" in task]
-
-
-@pytest.mark.parametrize("task", LOOPS, ids=[task["name"] for task in LOOPS])
-def test_a_loop_ends_at_a_silent_host(task: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ansible's own way is to wait for it again at each item (loop_control.break_when, ansible-core 2.18)."""
-    import ansible_runner
-
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    account = {"login": "a.b", "name": "A", "shell": "/bin/bash", "always": [], "groups": []}
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))  # and nobody listens: whoever connects is refused
-        gone = {"ansible_host": "127.0.0.1", "ansible_port": nobody.getsockname()[1], "ansible_remote_tmp": str(tmp_path)}
-        items = {"base_groups": ["a", "b", "c"], "base_accounts": [account] * 3}
-        play = {"hosts": "all", "gather_facts": False, "vars": items, "tasks": [task]}
-        run = ansible_runner.run(
-            private_data_dir=str(tmp_path), playbook=[play], inventory={"all": {"hosts": {"gone": gone}}}, quiet=True
-        )
-        (lost,) = [event["event_data"]["res"] for event in run.events if event["event"] == "runner_on_unreachable"]
-
-    assert len(lost["results"]) == 1, lost
 
 
 @pytest.mark.parametrize("role", ROLES, ids=NAMES)
@@ -128,6 +105,7 @@ def test_client_text_reaches_ansible_only_through_our_plugin() -> None:
 
 def test_wrong_arguments_are_named_at_once_for_every_host_and_role(tmp_path: Path) -> None:
     """One task of a play holds what each host's roles are given against their specifications; all that is wrong is said."""
+    program = Path(sys.executable).with_name("ansible-playbook")
     play = ROOT / "playbooks" / f"arguments-{os.getpid()}.yml"
     play.write_text(
         "- hosts: all\n  gather_facts: false\n  tasks:\n"
@@ -136,7 +114,7 @@ def test_wrong_arguments_are_named_at_once_for_every_host_and_role(tmp_path: Pat
     try:
         good, bad = (
             subprocess.run(
-                [Path(sys.executable).with_name("ansible-playbook"), "-i", ROOT / "inventory/offices/demo/dossier.yml", play, "-e", given],
+                [program, "-i", ROOT / "inventory/offices/demo/dossier.yml", play, "-e", given],
                 capture_output=True, text=True, check=False, cwd=tmp_path,
                 env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "playbooks/ansible.cfg")},
             )
