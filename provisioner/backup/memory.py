@@ -13,7 +13,7 @@ from provisioner import runs
 from provisioner.backup.snapshots import Repository
 from provisioner.inventory.target import Target
 from provisioner.laptop.disk import write
-from provisioner.place import keeping
+from provisioner.repository_server import keeping
 from provisioner.runs import audit
 
 Known = dict[str, dict[str, float]]  # place -> snapshot's id, cut to 12 digits -> seconds since 1970

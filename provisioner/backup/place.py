@@ -21,7 +21,7 @@ from provisioner.inventory.placement import LAB_INTERNET
 from provisioner.inventory.target import Target, runtime_home
 from provisioner.operation import Listener, operation
 from provisioner.operation.selection import Selection
-from provisioner.place import DATA, KEYS, PACKAGES, PROGRAMS, files
+from provisioner.repository_server import DATA, KEYS, PACKAGES, PROGRAMS, files
 from provisioner.runs import Event
 from provisioner.secrets import rotation, vault
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from provisioner import package_cache, place
+from provisioner import package_cache, repository_server
 from provisioner.errors import BadInput, HostFailed, Missing
 from provisioner.inventory.models import Kind, Office
 from provisioner.inventory.target import Target
@@ -109,7 +109,7 @@ def _create(
         start.recall(target)
     system = base.ensure(suite, say)
     if plan.provider and plan.provider.backup and plan.provider.backup["append_only"]:
-        base.with_packages(suite, place.PACKAGES, say)
+        base.with_packages(suite, repository_server.PACKAGES, say)
     say(f"Starting {len(plan.cables)} hosts of {office.name}.")
     network.build(plan)
     _switch_on_printers(state)
@@ -142,7 +142,7 @@ def _make(machine: Machine, system: Path, state: State, shadow: str, start: Snap
         files = provider.files(plan.provider, kept, system)
         files["etc/shadow"] = File(shadow + provider.account(plan.provider), 0o640, gid=42)  # group shadow, base-passwd
         if plan.provider.backup and plan.provider.backup["append_only"]:
-            layers = [base.with_packages(state.suite, place.PACKAGES, _quiet), *layers]
+            layers = [base.with_packages(state.suite, repository_server.PACKAGES, _quiet), *layers]
     elif start and start.has(machine.name):
         files = {}
     else:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from provisioner import place
+from provisioner import repository_server
 from provisioner.inventory.models import Backup
 from provisioner.lab.machines import File, Machine, host_keys
 from provisioner.lab.network import Provider
@@ -108,12 +108,14 @@ def _account(backup: Mapping[str, Any], kept: Secrets, system: Path, home: str, 
 def _append_only(backup: Mapping[str, Any], kept: Secrets, system: Path) -> dict[str, File]:
     """The same files that `provisioner backup place` tells a keeper to write."""
     given = Backup.model_validate({**backup, "host_key": kept.lab["provider_host_key_public"]})
-    written = place.files(given, kept.backup["ssh_key_public"], kept.backup["keeper_key_public"])
+    written = repository_server.files(given, kept.backup["ssh_key_public"], kept.backup["keeper_key_public"])
     ports = f"HostKey /etc/ssh/provider_host_key\nPort 22\nPort {given.port}\n"
-    return _account(backup, kept, system, f"{place.DATA}/{given.user}", "/bin/sh") | {
+    return _account(backup, kept, system, f"{repository_server.DATA}/{given.user}", "/bin/sh") | {
         **{path.removeprefix("/"): File(content, mode) for path, (content, mode) in written.items()},
         "etc/ssh/sshd_config.d/00-provider.conf": File(ports),
-        "etc/tmpfiles.d/backup.conf": File(f"d {place.DATA} 0755\nd {place.DATA}/{given.user} 0700 {given.user} {given.user}\n"),
+        "etc/tmpfiles.d/backup.conf": File(
+            f"d {repository_server.DATA} 0755\nd {repository_server.DATA}/{given.user} 0700 {given.user} {given.user}\n"
+        ),
     }
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from provisioner.place import keeping
+from provisioner.repository_server import keeping
 
 DAY = 86400
 NOW = 20_000 * DAY
