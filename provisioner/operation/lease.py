@@ -14,7 +14,8 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -260,28 +261,26 @@ class Lease:
         return False
 
     def mark(self, applied: Mapping[str, Any], hosts: list[str]) -> list[str]:
-        """Leave on the hosts what was applied; returns those that could not be told."""
-        untold = []
-        for host in sorted(set(hosts) & set(self._taken)):
-            try:
-                told = self._ask(host, {"do": "mark", "token": self._token, "applied": dict(applied)}).ok
-            except (Unreachable, HostKeyChanged, HostFailed):
-                told = False
-            if not told:  # unreachable, or somebody else's by now
-                untold.append(host)
-        return untold
+        """Leave on the hosts what was applied; returns those that could not be told: unreachable, or somebody else's by now."""
+        return self._tell({"do": "mark", "applied": dict(applied)}, sorted(set(hosts) & set(self._taken)))
 
     def note(self, newest: Mapping[str, Any]) -> None:
         """Leave on the hosts which run was the newest; one that cannot be told remembers an earlier one."""
-        for host in list(self._taken):
-            with contextlib.suppress(Unreachable, HostKeyChanged, HostFailed):
-                self._ask(host, {"do": "note", "token": self._token, "newest": dict(newest)})
+        self._tell({"do": "note", "newest": dict(newest)}, self._taken)
 
     def release(self) -> None:
         """Give it back; a host that cannot be told will see it run out."""
-        for host in self._taken:
-            try:
-                self._ask(host, {"do": "release", "token": self._token})
-            except (Unreachable, HostKeyChanged, HostFailed):
-                continue
+        self._tell({"do": "release"}, self._taken)
         self._taken = []
+
+    def _tell(self, request: Mapping[str, Any], hosts: Sequence[str]) -> list[str]:
+        """Tell hosts something, all at once; those that could not be told. Only taking has an order: nobody waits for these."""
+
+        def told(host: str) -> bool:
+            try:
+                return self._ask(host, {**request, "token": self._token}).ok
+            except (Unreachable, HostKeyChanged, HostFailed):
+                return False
+
+        with ThreadPoolExecutor(max_workers=max(1, min(32, len(hosts)))) as pool:
+            return [host for host, ok in zip(hosts, pool.map(told, list(hosts)), strict=True) if not ok]
