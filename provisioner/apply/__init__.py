@@ -169,13 +169,13 @@ def _play(op: Operation, on: Listener, *, check: bool) -> None:
 def _interrupts(on_interrupt: Callable[[], object]) -> Iterator[None]:
     """Ctrl-C (and a closing terminal) becomes a request while the play runs; outside the main thread nothing is caught."""
     try:
-        former = {s: signal.signal(s, lambda *_: on_interrupt()) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        previous = {s: signal.signal(s, lambda *_: on_interrupt()) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     except ValueError:
-        former = {}
+        previous = {}
     try:
         yield
     finally:
-        for number, handler in former.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 
@@ -255,7 +255,9 @@ def _asked(selection: Selection, saved: Mapping[str, Any] | None, force: bool) -
     if saved is not None:
         plans.refuse_other_pack(saved, selection)
         asked["plan"] = saved["digest"]
-    if selection.reseller.former:  # role base shuts them out: who is still to be shut out where is read off the audit (access.py)
+    if (
+        selection.reseller.former
+    ):  # role base shuts them out: who is still to be shut out where is read off the audit (access.py)
         based = [
             host
             for host in selection.hosts

@@ -253,15 +253,15 @@ def replace_host(
 
     inventory, target = open_inventory(console.inventory), console.target(office, lab)
     about = {"model": model, "serial": serial, "purchased": purchased, "warranty_end": warranty_end}
-    former = replacement.replace(inventory, office, host, mac, {word: said for word, said in about.items() if said})
+    previous = replacement.replace(inventory, office, host, mac, {word: said for word, said in about.items() if said})
     pins.pin(target, host)
     forget(target, host)
     folder = inventory.root / "offices" / office
     commit = None if no_commit else git.commit(inventory.root, [folder], f"office replace-host: {office} {host}")
-    result = {"office": office, "host": host, "mac": mac, "former": former, "commit": commit}
+    result = {"office": office, "host": host, "mac": mac, "former": previous, "commit": commit}
 
     def human() -> None:
-        click.echo(shown(f"{host} of {office} is the machine {mac} now ({former['mac']} before)"))
+        click.echo(shown(f"{host} of {office} is the machine {mac} now ({previous['mac']} before)"))
         click.echo(f"next: provisioner adopt {office} {host}{' --lab' if lab else ''}")
 
     console.result(result, human)

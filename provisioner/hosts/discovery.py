@@ -57,7 +57,7 @@ def neighbours(network: str) -> dict[str, list[str]]:
 def answering(known: list[str], port: int = PORT) -> str:
     """The first of these addresses of one machine at which something listens; the first of all when nothing does.
 
-    A machine that was set up anew has another address, and the kernel goes on knowing the former for a while.
+    A machine that was set up anew has another address, and the kernel goes on knowing the previous one for a while.
     """
     import socket
 

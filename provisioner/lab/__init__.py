@@ -103,8 +103,8 @@ def _create(
     state = State(office.name, inventory, id_of(target), suite, login, plan, second, snapshot=str(start.folder) if start else "")
     state.folder.mkdir(mode=0o700)
     state.write()
-    for former in (target.known_hosts, target.state / "addresses.json"):  # what was known of machines that are no more
-        former.unlink(missing_ok=True)
+    for previous in (target.known_hosts, target.state / "addresses.json"):  # what was known of machines that are no more
+        previous.unlink(missing_ok=True)
     if start:
         start.recall(target)
     system = base.ensure(suite, say)

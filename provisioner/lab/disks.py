@@ -10,8 +10,8 @@ LABEL = "office-backup"
 SIZE_MIB = 1024
 
 
-def insert(machine: Machine, former: Path | None = None) -> None:
-    """Make the host's second disk, if it has one, as a copy of the image `former` if that is there, and mount it.
+def insert(machine: Machine, previous: Path | None = None) -> None:
+    """Make the host's second disk, if it has one, as a copy of the image `previous` if that is there, and mount it.
 
     The loop device frees itself at the last unmount (mount(8), autoclear), also when its maker was killed in between.
 
@@ -23,8 +23,8 @@ def insert(machine: Machine, former: Path | None = None) -> None:
     machine.disk.mkdir(exist_ok=True)
     if not machine.image.exists():
         new = machine.image.with_suffix(".new")
-        if former and former.exists():
-            run(["cp", "--sparse=always", "--reflink=auto", str(former), str(new)])
+        if previous and previous.exists():
+            run(["cp", "--sparse=always", "--reflink=auto", str(previous), str(new)])
         else:
             with new.open("wb") as file:
                 file.truncate(machine.disk_mib << 20)

@@ -38,10 +38,10 @@ def replace(inventory: "Inventory", name: str, host: str, mac: str, about: dict[
     for word in ("purchased", "warranty_end"):
         if word in about:
             validate(Day, about[word])
-    former = {"mac": draft.before.hosts[host].mac} | {
+    previous = {"mac": draft.before.hosts[host].mac} | {
         word: str(value) for word in ITS_OWN if (value := getattr(draft.before.hosts[host], word))
     }
-    if mac == former["mac"]:
+    if mac == previous["mac"]:
         raise BadInput(
             f"{mac} is the machine that {host} is already",
             hint=f"provisioner adopt {name} {host} --replace-key, if it was reinstalled",
@@ -55,4 +55,4 @@ def replace(inventory: "Inventory", name: str, host: str, mac: str, about: dict[
     for word, said in about.items():
         draft.put(place, word, date.fromisoformat(said) if word in ("purchased", "warranty_end") else said)
     draft.save()
-    return former
+    return previous

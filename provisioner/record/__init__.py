@@ -67,7 +67,7 @@ def new(
 
     Raises:
         Missing: nothing was verified yet, or this laptop cannot make PDFs.
-        Unverified: the audit the record would rest on, or a former record, was altered.
+        Unverified: the audit the record would rest on, or an earlier record, was altered.
     """
     inventory = open_inventory(target.inventory)
     office = inventory.office(target.office)
@@ -80,7 +80,7 @@ def new(
     remembered = {} if target.lab else git.remembered(target.inventory, where)
     chain.sweep(where, remembered)
     if problems := chain.check(where, target.summaries, remembered):
-        raise Unverified(f"a former record was altered: {problems[0]}", hint=f"provisioner record check {_named(target)}")
+        raise Unverified(f"an earlier record was altered: {problems[0]}", hint=f"provisioner record check {_named(target)}")
     verify, later = newest(target)
     moment = now or datetime.now(UTC)
     titles, expected = checks(reboot=bool(verify.get("reboot")))

@@ -1,4 +1,4 @@
-"""The records of an office on disk: three files each, each JSON with the hashes of its two others and of the former JSON.
+"""The records of an office on disk: three files each, each JSON with the hashes of its two others and of the JSON before it.
 
 A JSON is written last: a record killed half way is none, and the next one takes its place. Nothing is ever edited.
 """

@@ -2,7 +2,7 @@
 
 The journal (state folder) holds every event of a run, one JSON line each, numbered, written before the next thing
 happens: after a SIGKILL it says how far the run came. The summary (in the office's `runs/`, so in git) is one small file
-a run; each carries the hash of the former, so an edited, deleted or reordered one shows.
+a run; each carries the hash of the one before, so an edited, deleted or reordered one shows.
 """
 
 import os

@@ -68,7 +68,7 @@ def read(raw: bytes) -> dict[str, Any]:
 
 
 def keep(folder: Path, data: Mapping[str, Any]) -> Path:
-    """Add one summary to the audit: numbered, with the hash of the former; whole or not at all, one process at a time."""
+    """Add one summary to the audit: numbered, with the hash of the one before; whole or not at all, one process at a time."""
     import fcntl
 
     from provisioner.laptop.disk import make, write

@@ -251,11 +251,11 @@ def restart(session: VerifySession, recorder: Recorder) -> list[Finding]:
     """Restart every host at once, as after a power cut, and wait until each answers in a new boot and has settled."""
     selection, ask = session.selection, ["cat", "/proc/sys/kernel/random/boot_id"]
     session.op.check()
-    former: dict[str, str] = {}
+    previous: dict[str, str] = {}
     recorder(Event("task_started", task=N_("Restarting every machine")))
     for host, address in selection.met.items():
         with contextlib.suppress(Unreachable):  # it is said below: it did not come back
-            former[host] = selection.ssh.run(host, address, ask).stdout
+            previous[host] = selection.ssh.run(host, address, ask).stdout
             selection.ssh.run(host, address, ["sudo", "-n", "systemd-run", "--on-active=1", "systemctl", "reboot"])
     selection.ssh.close()
     began = time.time()
@@ -264,7 +264,7 @@ def restart(session: VerifySession, recorder: Recorder) -> list[Finding]:
         back, state = False, ""
         while not back and time.time() - began < RESTART_S:
             with contextlib.suppress(Unreachable):
-                back = selection.ssh.run(host, selection.met[host], ask, timeout_s=10).stdout not in ("", former.get(host, ""))
+                back = selection.ssh.run(host, selection.met[host], ask, timeout_s=10).stdout not in ("", previous.get(host, ""))
             time.sleep(0 if back else 0.5)
         with contextlib.suppress(Unreachable):
             if back:
@@ -273,7 +273,7 @@ def restart(session: VerifySession, recorder: Recorder) -> list[Finding]:
                 ).stdout.strip()
         took = time.time() - began
         yes, no = N_("{host} came back after a restart."), N_("{host} did not come back whole after a restart.")
-        good = back and host in former and state in ("running", "degraded")
+        good = back and host in previous and state in ("running", "degraded")
         return replace(judged(RESTARTED, good, yes, no, f"{took:.0f} s; {state}", host, host=host), at=began, took_s=took)
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:

@@ -169,7 +169,7 @@ def test_no_record_follows_an_altered_one(office: Target) -> None:
     page = sorted(record.folder(office).glob("*.html"))[0]
     page.write_text(page.read_text().replace("demo", "dem0"))
 
-    with pytest.raises(Unverified, match="a former record was altered") as refused:
+    with pytest.raises(Unverified, match="an earlier record was altered") as refused:
         record.new(office, by=handover.BY)
     assert refused.value.hint == "provisioner record check demo"
 

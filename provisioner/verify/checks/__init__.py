@@ -64,7 +64,7 @@ class VerifySession:
     token: str
     login: str = LOGIN
     # how long a person would try again to log in: whom a desktop was asked for too early it does not know for 15 s
-    # (sssd.conf(5), entry_negative_timeout), and somebody may have asked for the former witness
+    # (sssd.conf(5), entry_negative_timeout), and somebody may have asked for the witness before
     patience_s: float = 20
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     pictures: dict[str, bytes] = field(default_factory=dict)  # what screens showed: file name -> PNG
