@@ -255,9 +255,8 @@ def _asked(selection: Selection, saved: Mapping[str, Any] | None, force: bool) -
     if saved is not None:
         plans.refuse_other_pack(saved, selection)
         asked["plan"] = saved["digest"]
-    if (
-        selection.reseller.former
-    ):  # role base shuts them out: who is still to be shut out where is read off the audit (access.py)
+    # role base shuts them out: who is still to be shut out where is read off the audit (access.py)
+    if selection.reseller.former:
         based = [
             host
             for host in selection.hosts
