@@ -1,4 +1,4 @@
-# The two commands of the README are `make demo` and `make test`; each sets up all it needs by itself.
+# The commands of the README; each sets up all it needs by itself.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -67,11 +67,11 @@ lint: .venv/ready ## style, types, directions of imports, roles
 deep: tools ## what takes hours: every fault at every kind of task, second looks, graders, benches; goes on where it was stopped
 	@.venv/bin/python -m tests.deep $(ROWS)  # ROWS=F1,grade: these alone; ROWS=table: what is noted, and how old it is
 
-bench: .venv/ready ## the README's numbers, as ratios measured in one run
+bench: .venv/ready ## the numbers of docs/numbers.md, as ratios measured in one run
 	@$(RUN) doctor --repair
 	@.venv/bin/python tests/deep/bench.py
 
-grade: .venv/ready ## how hard the machines are, by lynis, OpenSCAP and ssh-audit; writes the README's table (SUITE=bookworm: only prints)
+grade: .venv/ready ## how hard the machines are, by lynis, OpenSCAP and ssh-audit; writes the table of docs/hardening.md (SUITE=bookworm: only prints)
 	@$(RUN) doctor --repair
 	@.venv/bin/python tests/deep/grades.py $(SUITE)
 

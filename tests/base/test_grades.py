@@ -1,4 +1,6 @@
-"""What `tests/deep/grades.yml` says of the rules that the pack does not follow, and how lynis' log is read."""
+"""What `tests/deep/grades.yml` says of the rules that the pack does not follow, how lynis' log is read, where the table goes."""
+
+from pathlib import Path
 
 from tests.deep import grades
 
@@ -37,3 +39,16 @@ def test_a_rule_without_a_reason_and_a_reason_without_a_rule_are_both_told() -> 
     every.lost.append("NEW-1")
     every.failed.remove("sudo_add_noexec")
     assert grades.unexplained([every]) == ["lynis without a reason: NEW-1", "openscap a reason too many: sudo_add_noexec"]
+
+
+def test_the_table_takes_the_place_of_the_former_one(tmp_path: Path) -> None:
+    """The page keeps all else, and its marks for the next time."""
+    page = tmp_path / "page.md"
+    page.write_text(grades.PAGE.read_text())
+    for text in ("| first |\n", "| second |\n"):
+        grades.write(text, page)
+
+    assert "<!-- grades -->\n| second |\n<!-- /grades -->\n" in page.read_text()
+    assert page.read_text().startswith("# Hardening\n")
+    assert "| first |" not in page.read_text()
+    assert "| lynis |" not in page.read_text()

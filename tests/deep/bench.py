@@ -1,4 +1,4 @@
-"""The README's numbers, as `make bench` measures them: ratios of two things measured in turn in the same run.
+"""The numbers of docs/numbers.md, as `make bench` measures them: ratios of two things measured in turn in the same run.
 
 `bench.py NAME …` measures only those. Exits 7 when a number is missed, 2 for a name it does not know.
 """

@@ -104,7 +104,7 @@ def at_most(what: str, limit_s: float, seen_s: float) -> Number:
 
 
 def table(numbers: Sequence[Number]) -> str:
-    """The README's table."""
+    """The table, as docs/numbers.md has it but for the last column."""
     lines = ["| number | to reach | seen | passed |", "| --- | --- | --- | --- |"]
     lines += [f"| {n.what} | at most {n.to_reach} | {n.seen} | {'yes' if n.passed else '**no**'} |" for n in numbers]
     return "\n".join(lines)

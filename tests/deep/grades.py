@@ -1,9 +1,10 @@
 """How hard the pack's machines are, said by programs nobody here wrote: lynis, OpenSCAP and ssh-audit, each by its own output.
 
-`make grade` grades a blank machine, then the applied office's server and desktop after a restart, and writes the table of the
-README. OpenSCAP is asked as on a machine of its own (`linux-base` is there, as with every kernel), not as in a container. Its
-score is also taken without the rules that no container can show, or that this content asks in another Debian's way: a tailoring
-file leaves out exactly those, for the blank machine too. Debian packages no content for Debian 13: that for 12 is asked.
+`make grade` grades a blank machine, then the applied office's server and desktop after a restart, and writes the table of
+docs/hardening.md. OpenSCAP is asked as on a machine of its own (`linux-base` is there, as with every kernel), not as in a
+container. Its score is also taken without the rules that no container can show, or that this content asks in another Debian's
+way: a tailoring file leaves out exactly those, for the blank machine too. Debian packages no content for Debian 13: that for 12
+is asked.
 """
 
 import base64
@@ -26,6 +27,7 @@ from tests import applied
 from tests.stage import Stage, make
 
 HERE = Path(__file__).parent
+PAGE = HERE.parents[1] / "docs/hardening.md"
 # Why a rule is not followed: `office`: an office is served better without; `container`: the lab cannot show it; `content`:
 # the grader asks it in another release's way; `disk`: it is decided when the disk is laid out, before us.
 UNSHOWN = ("container", "content")
@@ -194,7 +196,7 @@ def office(folder: Path, suite: str) -> tuple[list[Grade], dict[str, bool]]:
 
 
 def table(stock: Grade, grades: list[Grade], audits: dict[str, bool], suite: str) -> str:
-    """The README's table."""
+    """The table of docs/hardening.md."""
     server, desktop = grades
     passed = "passes" if all(audits.values()) else f"fails on {', '.join(name for name, good in audits.items() if not good)}"
     rows = [
@@ -209,12 +211,11 @@ def table(stock: Grade, grades: list[Grade], audits: dict[str, bool], suite: str
     return "\n".join(rows) + "\n"
 
 
-def write(text: str) -> None:
-    """Put the table into the README, between its marks."""
-    path = HERE.parent / "README.md"
-    before, rest = path.read_text().split("<!-- grades -->\n", 1)
+def write(text: str, page: Path = PAGE) -> None:
+    """Put the table into the page, between its marks."""
+    before, rest = page.read_text().split("<!-- grades -->\n", 1)
     _, after = rest.split("<!-- /grades -->\n", 1)
-    path.write_text(f"{before}<!-- grades -->\n{text}<!-- /grades -->\n{after}")
+    page.write_text(f"{before}<!-- grades -->\n{text}<!-- /grades -->\n{after}")
 
 
 def main(words: list[str]) -> int:

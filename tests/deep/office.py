@@ -1,4 +1,4 @@
-"""The matrix's office: a router and a server with small real roles, kept as adopted; what an uninterrupted run makes of it."""
+"""The deep suite's office: router and server with small real roles, kept as adopted; what an uninterrupted run makes of it."""
 
 import fcntl
 import hashlib

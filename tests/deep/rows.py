@@ -23,6 +23,7 @@ from provisioner.inventory.target import state_home
 
 ROOT = Path(__file__).parents[2]
 NOTES = ROOT / "tests/deep.json"
+WRITTEN = (NOTES, ROOT / "docs/faults.md", ROOT / "docs/hardening.md")  # by the suite itself
 
 FAULTS = {
     "F1": "SIGKILL: the tool alone, the tool with all its children; before each kind of task on each host, and at random moments",
@@ -39,7 +40,7 @@ FAULTS = {
     "F12": "garbage dossiers",
     "T1": "the audit edited, cut, reordered, back-dated, forged, with two heads",
     "T2": "client text that spells code, in every field, in every output",
-    "T3": "secrets searched wherever they must not be, after a good, a failed, a told-all and a killed run",
+    "T3": "secrets searched wherever they must not be, after a good, a failed, a verbose and a killed run",
     "T4": "a lost laptop's disk, locked",
     "T5": "impostors: another host key at adoption and after, on each way in",
 }
@@ -173,8 +174,9 @@ def room(path: str) -> str:
 
 
 def commit() -> str:
-    """The commit that runs, in short; with `+` where something is not committed."""
-    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", f":!{NOTES.relative_to(ROOT)}")
+    """The commit that runs, in short; with `+` where something is not committed, but for what the suite wrote."""
+    ours = [f":!{path.relative_to(ROOT)}" for path in WRITTEN]
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", *ours)
     return f"{_git('rev-parse', '--short=9', 'HEAD')}{'+' if changed else ''}"
 
 

@@ -79,3 +79,16 @@ def test_a_test_file_that_does_not_import_stops_the_suite(monkeypatch: pytest.Mo
 def test_what_was_touched_since_is_told_by_room(path: str, room: str) -> None:
     """A reader of the table judges by it whether a row is worth running again."""
     assert rows.room(path) == room
+
+
+def test_the_table_takes_the_place_of_the_former_one(tmp_path: Path) -> None:
+    """The page keeps all else, and its marks for the next time."""
+    page = tmp_path / "page.md"
+    page.write_text(deep.PAGE.read_text())
+    for line in ("| first |", "| second |"):
+        deep.write([line], page)
+
+    assert "<!-- deep -->\n\n| second |\n\n<!-- /deep -->\n" in page.read_text()
+    assert page.read_text().startswith("# The faults that are tried\n")
+    assert "| first |" not in page.read_text()
+    assert "| F1 |" not in page.read_text()
