@@ -97,16 +97,6 @@ def test_apply_asks_nothing_without_a_terminal(tmp_path: Path) -> None:
     assert "--yes" in json.loads(said.stdout)["hint"]
 
 
-def test_the_readmes_tell_every_verb_and_exit_code() -> None:
-    """Both READMEs name all verbs and all codes; the codes are those of the code."""
-    for name in ("README.md", "README.fr.md"):
-        text = (ROOT / name).read_text()
-        for verb in VERBS:
-            assert f"`{verb}" in text, f"{name}: {verb}"
-        table = re.findall(r"^\| (\d+) \|", text, re.MULTILINE)
-        assert table == ["0", "1", "2", "3", "4", "5", "6", "7", "130"], name
-
-
 def test_completion_knows_verbs_and_offices() -> None:
     """Tab after a verb offers the offices of the inventory."""
 
