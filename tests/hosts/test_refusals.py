@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.case("F8")]
 ME = "c.lefevre"
 KEYS = f"/home/{ME}/.ssh/authorized_keys"
 VERBS = [("plan", "demo"), ("apply", "demo", "--yes"), ("ssh", "demo", "server")]
-# In `make test` one verb, all in the matrix.
+# In `make test` one verb, all in `make deep`.
 EACH = [pytest.param(verb, id=verb[0], marks=[] if verb[0] == "apply" else [pytest.mark.deep]) for verb in VERBS]
 
 

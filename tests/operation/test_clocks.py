@@ -18,7 +18,7 @@ from tests.stage import CommandResult, Stage
 
 pytestmark = [pytest.mark.lab, pytest.mark.case("F7")]
 
-# In `make test` one of them, all in the matrix.
+# In `make test` one of them, all in `make deep`.
 EACH = [name if name == "a day behind" else pytest.param(name, marks=pytest.mark.deep) for name in WRONG]
 HOSTS = ("router", "server")
 
