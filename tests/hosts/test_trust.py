@@ -21,7 +21,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """Router and server, adopted, with a pack that asks little."""
     stage = light(tmp_path_factory.mktemp("plain"), {})
     try:
-        yield bring_up(stage)
+        yield bring_up(stage, blank=True)
     finally:
         stage.run("lab", "down", "demo")
 

@@ -107,7 +107,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     office = Office(stage)
     (stage.home / "tmp").mkdir(parents=True)
     try:
-        bring_up(stage)
+        bring_up(stage, blank=True)
         office.said.append(stage.evidence["adopt"])  # `lab up` prints the blank machines' password: they are for sale so
         assert office.selection("plan", "demo", "--lab").code == 3
         said = office.selection("apply", "demo", "--lab", "--yes")
