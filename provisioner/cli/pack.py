@@ -65,18 +65,18 @@ def list_(console: Console) -> None:
 @click.option("--variant", metavar="VARIANT", default="", help="Only what this variant holds.")
 def show(console: Console, name: str, variant: str) -> None:
     """What each kind of host gets by PACK, the hardware, the training, the prices, the systems and the end of their support."""
-    from provisioner import plays
     from provisioner.inventory import open_inventory
+    from provisioner.plays.roles import purposes
 
     inventory = open_inventory(console.inventory)
     found = inventory.pack(name)
     if variant and variant not in found.variants:
         raise Missing(f"the pack {name} has no variant {variant[:40]!r}", hint=f"one of {', '.join(found.variants)}")
-    purposes, offices = plays.purposes(), _offices(inventory)(name)
+    said, offices = purposes(), _offices(inventory)(name)
     kinds = {kind: found.roles(kind, variant) if variant else roles for kind, roles in found.kinds.items()}
     whole: dict[str, Any] = found.model_dump(mode="json") | {"offices": offices}
     whole["kinds"] = {
-        kind.value: {role: about.model_dump(mode="json") | {"purpose": purposes.get(role, "")} for role, about in roles.items()}
+        kind.value: {role: about.model_dump(mode="json") | {"purpose": said.get(role, "")} for role, about in roles.items()}
         for kind, roles in kinds.items()
     }
     if variant:
@@ -95,7 +95,7 @@ def show(console: Console, name: str, variant: str) -> None:
             rows = [
                 (
                     role,
-                    purposes.get(role, "(no such role here)"),
+                    said.get(role, "(no such role here)"),
                     ports(about.ports),
                     _settings(about),
                     "" if variant else _only(about),

@@ -32,17 +32,6 @@ HEARD = ("ANSIBLE_VERBOSITY", "ANSIBLE_LOG_PATH")
 SECRET = "********"  # noqa: S105 - what stands where a secret stood
 
 
-def purposes() -> dict[str, str]:
-    """What each role does, in the sentence its own specification begins with."""
-    import yaml
-
-    found = {}
-    for path in sorted((playbooks() / "roles").glob("*/meta/argument_specs.yml")):
-        spec = yaml.safe_load(path.read_text(encoding="utf-8"))
-        found[path.parents[1].name] = str(spec["argument_specs"]["main"]["short_description"])
-    return found
-
-
 class Play:
     """One playbook on some hosts of an office. Iterate over it for its events; `stop()` ends it in good order."""
 

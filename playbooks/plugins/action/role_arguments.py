@@ -6,15 +6,12 @@ before anything is changed anywhere, and every wrong argument is named at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
-ROLES = Path(__file__).resolve().parents[2] / "roles"
+from provisioner.plays import roles
 
 
 class ActionModule(ActionBase):  # type: ignore[misc] - Ansible's base classes have no types
@@ -39,14 +36,8 @@ class ActionModule(ActionBase):  # type: ignore[misc] - Ansible's base classes h
             return result | {"failed": True, "msg": "wrong arguments of roles:\n" + "\n".join(problems)}
         return result | {"changed": False}
 
-    def _problems(self, role: str, known: dict[str, Any]) -> Iterator[str]:
+    def _problems(self, role: str, known: dict[str, Any]) -> list[str]:
         """What is wrong with the arguments of one role on one host."""
-        folder = ROLES / role
-        spec = yaml.safe_load((folder / "meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]["main"][
-            "options"
-        ]
-        defaults = self._loader.load_from_file(str(folder / "defaults/main.yml"), trusted_as_template=True) or {}
-        variables = defaults | known | {"role_path": str(folder), "ansible_search_path": [str(folder)]}
-        templar = self._templar.copy_with_new_env(searchpath=[str(folder)], available_variables=variables)
-        arguments = templar.template({name: variables[name] for name in spec if name in variables})
-        yield from ArgumentSpecValidator(spec).validate(arguments, validate_role_argument_spec=True).error_messages
+        specified = roles.specification(role)["options"]
+        given = roles.arguments(role, set(specified), known, self._loader, self._templar)
+        return list(ArgumentSpecValidator(specified).validate(given, validate_role_argument_spec=True).error_messages)
