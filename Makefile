@@ -9,7 +9,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # the newest Python we support that this machine has; asked anew by each line, since one of them may install it
 PYTHON := $$(for v in 3.13 3.12 3.11; do p=$$(command -v python$$v) && $$p -c '' 2>/dev/null && { echo $$p; break; }; done || true)
 RUN := .venv/bin/provisioner
-TIMED := began=$$SECONDS; trap 'echo "$@ took $$(((SECONDS - began) / 60)) min $$(((SECONDS - began) % 60)) s"' EXIT;
+TIMED = began=$$SECONDS; trap 'echo "$@ took $$(((SECONDS - began) / 60)) min $$(((SECONDS - began) % 60)) s"' EXIT;
 # programs, each with the packages that bring it
 PACKAGES := smbclient=smbclient cc=gcc,libc6-dev pdftoppm=poppler-utils strace=strace gpg=gpg
 INSTALLED = for p in $(1); do command -v $$p >/dev/null || { for one in $(PACKAGES); do case $$one in $$p=*) \
@@ -44,12 +44,11 @@ demo: .venv/ready ## a virtual office of real Debian systems, from its dossier t
 	@echo "  $(RUN) runs show $(OFFICE) --lab"
 	@echo "  $(RUN) lab down $(OFFICE)        when you have seen enough"
 
-test: lint tools ## everything that lands, on real systems too: at most 30 minutes on 2 cores
-	@$(TIMED) .venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
+test: ## everything that lands, on real systems too: at most 30 minutes on 2 cores
+	@$(TIMED) $(MAKE) --no-print-directory lint tools; .venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
-unit: lint ## style, types, and everything that needs no lab: at most 4 minutes
-	@$(call INSTALLED,pdftoppm strace cc)
-	@$(TIMED) .venv/bin/pytest -q -n 2 -m "not lab and not deep" $(PYTEST)
+unit: ## style, types, and everything that needs no lab: at most 4 minutes
+	@$(TIMED) $(MAKE) --no-print-directory lint; $(call INSTALLED,pdftoppm strace cc); .venv/bin/pytest -q -n 2 -m "not lab and not deep" $(PYTEST)
 
 # What the tests look with, beside what labs need: a person's seat, a wrong clock, pages, a kill at a call, a mirror of one's own.
 tools: .venv/ready
