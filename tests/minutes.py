@@ -15,6 +15,7 @@ import pytest
 NOTES = Path(__file__).with_name("minutes.json")
 OVER = 1.5
 SHOWN_S = 30
+OFFICE = "applied_name"  # the fixture that makes the applied office, in minutes
 
 _seconds: defaultdict[str, float] = defaultdict(float)
 _collected: Counter[str] = Counter()
@@ -50,9 +51,19 @@ def _problems(config: pytest.Config) -> list[str]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest: two workers share the suite by files, and none should be left over at the end."""
+    """Two workers share the suite by files: one makes the applied office first, the other has what needs none meanwhile.
+
+    Of alike files those of the dearest capabilities come first, and what needs no lab at the end: none should be left over.
+    """
     longest = {name: note["minutes"] for name, note in noted().items()}
-    items.sort(key=lambda item: (not item.get_closest_marker("lab"), -longest.get(capability(item.nodeid), 0)))
+    labs = {item: item.get_closest_marker("lab") is not None for item in items}
+    needs = {item.path for item in items if labs[item] and OFFICE in getattr(item, "fixturenames", ())}
+    first = next((item.path for item in items if item.path in needs and item.path.name == "test_install.py"), None)
+    items.sort(
+        key=lambda item: (
+            not labs[item], item.path != first, item.path in needs, -longest.get(capability(item.nodeid), 0),
+        )
+    )  # fmt: skip
 
 
 @pytest.hookimpl(optionalhook=True)
