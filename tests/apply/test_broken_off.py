@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.deep.faults import Fault, case, cut_long, cut_short, in_dpkg, kill_all, kill_tool, power_cut
-from tests.deep.office import office, reference
-from tests.deep.rows import deep
+from tests.deep.office import KINDS, office, reference
 
 pytestmark = [pytest.mark.lab, pytest.mark.deep]
 
@@ -17,25 +16,13 @@ WAYS: dict[Fault, str] = {kill_tool: "F1", kill_all: "F1", cut_short: "F2", cut_
 KILLS = (kill_tool, kill_all)
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Each kind of the server's tasks."""
-    if "boundary" in metafunc.fixturenames:
-        found: list[tuple[Fault, int, str]] = [
-            (kill_tool, 1, "kill_tool")
-        ]  # counting the tasks takes a run: collecting must not, but for the deep suite
-        if deep(metafunc.config):
-            kinds = reference().boundaries["server"]
-            found = [(way, number, f"{way.__name__}-{kind}") for kind, number in kinds.items() for way in WAYS]
-        params = [pytest.param(way, number, id=name, marks=pytest.mark.case(WAYS[way])) for way, number, name in found]
-        metafunc.parametrize(("way", "boundary"), params)
+@pytest.mark.parametrize("kind", (*KINDS, "own"))
+@pytest.mark.parametrize("way", [pytest.param(way, id=way.__name__, marks=pytest.mark.case(row)) for way, row in WAYS.items()])
+def test_a_run_broken_off_before_a_kind_of_task_is_taken_up_again(way: Fault, kind: str) -> None:
+    """Of the server's: the next plain apply is done, one more changes nothing, each machine is as if uninterrupted."""
+    case(way, reference().boundaries["server"][kind])
 
 
-def test_a_run_broken_off_at_a_boundary_is_taken_up_again(way: Fault, boundary: int) -> None:
-    """The next plain apply is done, one more changes nothing, each machine is what an uninterrupted run makes of it."""
-    case(way, boundary)
-
-
-@pytest.mark.deep
 @pytest.mark.case("F1")
 @pytest.mark.parametrize("seed", range(15))
 def test_a_run_killed_at_a_random_moment_is_taken_up_again(seed: int) -> None:

@@ -13,8 +13,7 @@ from provisioner import lab
 from provisioner.explain import FELL_SILENT
 from provisioner.inventory.target import Target
 from tests.deep.faults import SHORT_S, Fault, Waiting, case, kill_all, kill_tool
-from tests.deep.office import reference
-from tests.deep.rows import deep
+from tests.deep.office import KINDS, reference
 
 pytestmark = [pytest.mark.lab, pytest.mark.deep]
 
@@ -62,16 +61,8 @@ WAYS: dict[Fault, str] = {
 }  # fmt: skip
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Each kind of the router's tasks."""
-    found: list[tuple[Fault, int, str]] = [(router_power_cut, 1, "router_power_cut")]  # counting its tasks takes a run
-    if deep(metafunc.config):
-        kinds = reference(whole=True).boundaries["router"]
-        found = [(way, number, f"{way.__name__}-{kind}") for kind, number in kinds.items() for way in WAYS]
-    params = [pytest.param(way, number, id=name, marks=pytest.mark.case(WAYS[way])) for way, number, name in found]
-    metafunc.parametrize(("way", "boundary"), params)
-
-
-def test_a_router_that_goes_at_a_boundary_is_taken_up_again(way: Fault, boundary: int) -> None:
+@pytest.mark.parametrize("kind", (*KINDS, "own"))
+@pytest.mark.parametrize("way", [pytest.param(way, id=way.__name__, marks=pytest.mark.case(row)) for way, row in WAYS.items()])
+def test_a_router_that_goes_before_a_kind_of_task_is_taken_up_again(way: Fault, kind: str) -> None:
     """The next plain apply is done, one more changes nothing, each machine is what an uninterrupted run makes of it."""
-    case(way, boundary, whole=True)
+    case(way, reference(whole=True).boundaries["router"][kind], whole=True)

@@ -17,8 +17,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
-
 from provisioner.inventory.target import state_home
 
 ROOT = Path(__file__).parents[2]
@@ -59,11 +57,6 @@ class Note:
     failed: int
     commit: str
     date: str
-
-
-def deep(config: pytest.Config) -> bool:
-    """Whether `make deep` runs: then all cases are made, which may take a run to count them."""
-    return any(config.getoption(option, default="") for option in ("--deep", "--list-cases"))
 
 
 def home() -> Path:
@@ -148,7 +141,7 @@ def table(cases: Cases) -> list[str]:
         about = FAULTS.get(row) or PROGRAMS.get(row) or "second looks"
         one = noted.get(row)
         seen = f"{one.cases} | {one.passed} | {one.failed} | {one.commit} | {one.date} | {since(one.commit)}" if one else ""
-        lines.append(f"| {row} | {about} | {seen or f'{len(cases[row])} | | | | never whole |'} |")
+        lines.append(f"| {row} | {about} | {seen or f'{len(cases[row])} | | | | | never whole'} |")
     return lines
 
 
