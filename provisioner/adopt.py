@@ -17,7 +17,7 @@ from provisioner.hosts.pins import fingerprint, pin, pinned
 from provisioner.inventory.target import Target
 
 if TYPE_CHECKING:
-    from provisioner.inventory.models import Office
+    from provisioner.inventory.dossier import Office
 
 # One round trip; `key value` lines, because a blank machine may lack python3. Run as root: it only reads.
 _LOOK = r"""

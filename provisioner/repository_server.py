@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from provisioner.inventory.models import Backup
+from provisioner.inventory.dossier import Backup
 from provisioner.laptop.installed import playbooks
 
 DATA = "/srv/office-backups"

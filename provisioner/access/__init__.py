@@ -30,7 +30,7 @@ from provisioner.operation.selection import Selection, prepare, refuse_lockout, 
 from provisioner.runs import Event, audit
 
 if TYPE_CHECKING:
-    from provisioner.inventory.models import Reseller
+    from provisioner.inventory.resellers import Reseller
 
 
 SHUTS = "base: Technicians who left are shut out, with all that was theirs"  # what an apply proves it by

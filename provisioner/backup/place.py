@@ -16,7 +16,7 @@ from provisioner.errors import BadInput, HostFailed, HostKeyChanged, Missing, Un
 from provisioner.hosts import answers
 from provisioner.hosts.answers import Answer, Line
 from provisioner.inventory import open_inventory
-from provisioner.inventory.models import Backup
+from provisioner.inventory.dossier import Backup
 from provisioner.inventory.placement import LAB_INTERNET
 from provisioner.inventory.target import Target, runtime_home
 from provisioner.operation import Listener, operation

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from provisioner.access.hosts import HostAnswer
     from provisioner.access.secrets import Secret
     from provisioner.inventory import Inventory
-    from provisioner.inventory.models import Reseller
+    from provisioner.inventory.resellers import Reseller
 
 access = click.Group("access", help="Who may log in where; a technician leaves: list, revoke, admit, rotate.")
 no_commit_option = click.option("--no-commit", is_flag=True, help="Leave the commits to you.")

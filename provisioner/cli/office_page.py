@@ -11,7 +11,7 @@ from provisioner.cli.common import shown
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from provisioner.inventory.models import Host, Office, Printer
+    from provisioner.inventory.dossier import Host, Office, Printer
 
 _SOON_DAYS = 90
 

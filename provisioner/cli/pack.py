@@ -12,7 +12,7 @@ from provisioner.errors import Missing
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory
-    from provisioner.inventory.models import PackRole, Port
+    from provisioner.inventory.packs import PackRole, Port
 
 
 def complete_pack(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - click's signature

@@ -11,7 +11,7 @@ from provisioner.cli.common import Console, ask, confirm, lab_option, office_arg
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory
-    from provisioner.inventory.models import Office
+    from provisioner.inventory.dossier import Office
     from provisioner.inventory.target import Target
 
 

@@ -9,7 +9,7 @@ from provisioner.cli.common import Console, shown, verb
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory
-    from provisioner.inventory.models import Reseller
+    from provisioner.inventory.resellers import Reseller
 
 
 @click.group("reseller")

@@ -17,8 +17,10 @@ from provisioner.errors import BadInput, Missing
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from provisioner.inventory.dossier import Office
     from provisioner.inventory.listing import OfficeLine
-    from provisioner.inventory.models import Office, Pack, Reseller
+    from provisioner.inventory.packs import Pack
+    from provisioner.inventory.resellers import Reseller
     from provisioner.inventory.strict_yaml import Document, Problem
 
     N = TypeVar("N", bound=BaseModel)
@@ -85,7 +87,7 @@ class Inventory:
 
     def reseller(self, name: str) -> "Reseller":
         """Read one member of the network."""
-        from provisioner.inventory.models import Reseller
+        from provisioner.inventory.resellers import Reseller
 
         return self._whole(Reseller, "resellers", name)
 
@@ -95,7 +97,7 @@ class Inventory:
 
     def pack(self, name: str) -> "Pack":
         """Read one pack."""
-        from provisioner.inventory.models import Pack
+        from provisioner.inventory.packs import Pack
 
         return self._whole(Pack, "packs", name)
 
@@ -105,7 +107,8 @@ class Inventory:
 
     def check(self) -> "list[Problem]":
         """Every problem of every file, in the order of files and lines; two offices with one ULA prefix are one too."""
-        from provisioner.inventory.models import Pack, Reseller
+        from provisioner.inventory.packs import Pack
+        from provisioner.inventory.resellers import Reseller
         from provisioner.inventory.strict_yaml import Problem
 
         sweep = Inventory(self.root, {})
@@ -133,7 +136,7 @@ class Inventory:
         """Who stands in a reseller's file though an audit, or another member's file, says that they were shut out."""
         from provisioner.inventory import revocations
         from provisioner.inventory.files import read
-        from provisioner.inventory.models import Reseller
+        from provisioner.inventory.resellers import Reseller
 
         found: set[Problem] = set()
         try:
@@ -158,8 +161,8 @@ class Inventory:
 
     def _office(self, name: str) -> "tuple[Office | None, Document, list[Problem]]":
         """The office, its dossier with every problem of it, and the problems of its reseller's and pack's files."""
+        from provisioner.inventory.dossier import Office
         from provisioner.inventory.files import read
-        from provisioner.inventory.models import Office
 
         path = self.root / "offices" / name / "dossier.yml"
         if not _NAME.fullmatch(name) or not path.is_file():
@@ -174,7 +177,8 @@ class Inventory:
 
         Those of the dossier itself are added to the document's.
         """
-        from provisioner.inventory.models import Pack, Reseller
+        from provisioner.inventory.packs import Pack
+        from provisioner.inventory.resellers import Reseller
         from provisioner.inventory.rules import judge
 
         dossier = document.value if isinstance(document.value, dict) else {}

@@ -17,7 +17,8 @@ from provisioner.laptop import disk
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory
-    from provisioner.inventory.models import Office, Reseller
+    from provisioner.inventory.dossier import Office
+    from provisioner.inventory.resellers import Reseller
 
 
 class _Page:
@@ -72,7 +73,7 @@ class Draft(_Page):
             BadInput: it has problems as it stands: they are mended by hand first.
             Missing: there is no such office.
         """
-        from provisioner.inventory.models import Office
+        from provisioner.inventory.dossier import Office
 
         self.inventory = inventory
         self.before = inventory.office(name)
@@ -84,8 +85,8 @@ class Draft(_Page):
         Raises:
             BadInput: every problem of the result, by field; nothing was written.
         """
+        from provisioner.inventory.dossier import Office
         from provisioner.inventory.files import build
-        from provisioner.inventory.models import Office
 
         document = parse(self.text.encode("utf-8", "backslashreplace"))
         office, document = build(Office, document, self.before.name)
@@ -115,7 +116,7 @@ class Roster(_Page):
             BadInput: it has problems as it stands: they are mended by hand first.
             Missing: there is no such reseller.
         """
-        from provisioner.inventory.models import Reseller
+        from provisioner.inventory.resellers import Reseller
 
         self.before = inventory.reseller(name)
         super().__init__(inventory.root / "resellers" / f"{name}.yml", list(Reseller.model_fields))
@@ -128,7 +129,7 @@ class Roster(_Page):
             Busy: somebody wrote it meanwhile.
         """
         from provisioner.inventory.files import build
-        from provisioner.inventory.models import Reseller
+        from provisioner.inventory.resellers import Reseller
         from provisioner.inventory.rules import check_reseller
 
         reseller, document = build(Reseller, parse(self.text.encode("utf-8", "backslashreplace")), self.before.name)

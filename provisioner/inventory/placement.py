@@ -8,7 +8,9 @@ secrets, and the pinned keys.
 from ipaddress import IPv4Address
 from typing import Any
 
-from provisioner.inventory.models import Host, Kind, Office, Pack
+from provisioner.inventory.dossier import Host, Office
+from provisioner.inventory.models import Kind
+from provisioner.inventory.packs import Pack
 
 # The lab's Internet: TEST-NET-2 (RFC 5737), in the lab's own namespaces only. One machine stands there for all providers.
 LAB_INTERNET = IPv4Address("198.51.100.1")

@@ -20,7 +20,7 @@ from provisioner.laptop.disk import write as disk_write
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory
-    from provisioner.inventory.models import Reseller
+    from provisioner.inventory.resellers import Reseller
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 from provisioner.errors import BadInput
 from provisioner.inventory.fields import network_of
-from provisioner.inventory.models import Kind, Pack, Reseller
+from provisioner.inventory.models import Kind
+from provisioner.inventory.packs import Pack
+from provisioner.inventory.resellers import Reseller
 from provisioner.inventory.strict_yaml import Document, Place, quoted
 
 

@@ -9,7 +9,9 @@ from provisioner.laptop import disk
 
 def schemas() -> dict[str, dict[str, Any]]:
     """The schema of each kind of file: `dossier`, `pack`, `reseller`. `name` is not in them: it is the file's own."""
-    from provisioner.inventory.models import Office, Pack, Reseller
+    from provisioner.inventory.dossier import Office
+    from provisioner.inventory.packs import Pack
+    from provisioner.inventory.resellers import Reseller
 
     found = {}
     for word, model in (("dossier", Office), ("pack", Pack), ("reseller", Reseller)):

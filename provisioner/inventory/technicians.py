@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from provisioner.inventory import Inventory
-    from provisioner.inventory.models import Reseller
+    from provisioner.inventory.resellers import Reseller
 
 
 def leaver(reseller: "Reseller", login: str, me: str) -> bool:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from provisioner import package_cache, repository_server
 from provisioner.errors import BadInput, HostFailed, Missing
-from provisioner.inventory.models import Kind, Office
+from provisioner.inventory.dossier import Office
+from provisioner.inventory.models import Kind
 from provisioner.inventory.target import Target
 from provisioner.lab import base, disks, machines, network, printers, provider, requirements, snapshot
 from provisioner.lab.machines import File, Machine

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from provisioner.errors import BadInput
-from provisioner.inventory.models import Backup, Host, Kind, Mail, Office
+from provisioner.inventory.dossier import Backup, Host, Mail, Office
+from provisioner.inventory.models import Kind
 from provisioner.inventory.placement import LAB_INTERNET
 from provisioner.lab.remove import mounts_below
 from provisioner.laptop.processes import run

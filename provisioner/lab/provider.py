@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from provisioner import repository_server
-from provisioner.inventory.models import Backup
+from provisioner.inventory.dossier import Backup
 from provisioner.lab.machines import File, Machine, host_keys
 from provisioner.lab.network import Provider
 from provisioner.laptop.processes import run

@@ -10,8 +10,9 @@ from typing import Any
 from provisioner.errors import BadInput, Missing
 from provisioner.inventory import Inventory, open_inventory, schema
 from provisioner.inventory.files import build, read, report
-from provisioner.inventory.models import Pack, Reseller
+from provisioner.inventory.packs import Pack
 from provisioner.inventory.rendering import SCHEMA, render
+from provisioner.inventory.resellers import Reseller
 from provisioner.inventory.strict_yaml import Problem, parse
 from provisioner.laptop import disk, git
 from provisioner.laptop.installed import example

@@ -17,7 +17,7 @@ from provisioner.laptop import disk
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory
-    from provisioner.inventory.models import Office
+    from provisioner.inventory.dossier import Office
 from provisioner.inventory.rendering import DOSSIER_COMMENTS, SCHEMA, render
 
 # What a new dossier does not say yet and could: its comments are taken away when it is known.
@@ -100,9 +100,9 @@ def create_office(inventory: "Inventory", name: str, data: Mapping[str, Any], co
         BadInput: what is wrong with `data`, all at once, by field; or the office exists.
         Locked: nobody has unlocked the inventory.
     """
+    from provisioner.inventory.dossier import Office
     from provisioner.inventory.fields import NAME
     from provisioner.inventory.files import build
-    from provisioner.inventory.models import Office
     from provisioner.secrets import vault
 
     folder = inventory.root / "offices" / name

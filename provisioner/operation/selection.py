@@ -17,7 +17,9 @@ from provisioner.inventory.target import Target
 from provisioner.secrets import vault
 
 if TYPE_CHECKING:
-    from provisioner.inventory.models import Office, Pack, Reseller
+    from provisioner.inventory.dossier import Office
+    from provisioner.inventory.packs import Pack
+    from provisioner.inventory.resellers import Reseller
 
 
 @dataclass

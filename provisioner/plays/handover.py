@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from provisioner.inventory import open_inventory
-from provisioner.inventory.models import Office, Pack, Reseller, outside
+from provisioner.inventory.dossier import Office, outside
+from provisioner.inventory.packs import Pack
 from provisioner.inventory.placement import LAB_INTERNET, common_share, ports, roles, services
+from provisioner.inventory.resellers import Reseller
 from provisioner.inventory.target import Target
 from provisioner.laptop import disk
 

@@ -12,7 +12,10 @@ from provisioner.language import N_
 from provisioner.record.judgement import Judgement
 
 if TYPE_CHECKING:
-    from provisioner.inventory.models import Office, Organisation, Pack, Reseller
+    from provisioner.inventory.dossier import Office
+    from provisioner.inventory.models import Organisation
+    from provisioner.inventory.packs import Pack
+    from provisioner.inventory.resellers import Reseller
 
 KINDS = {"desktop": N_("Desktop"), "server": N_("Server"), "router": N_("Router")}
 

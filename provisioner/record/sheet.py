@@ -16,7 +16,9 @@ from provisioner.record.contents import services
 from provisioner.secrets import vault
 
 if TYPE_CHECKING:
-    from provisioner.inventory.models import Office, Pack, Person, Reseller
+    from provisioner.inventory.dossier import Office, Person
+    from provisioner.inventory.packs import Pack
+    from provisioner.inventory.resellers import Reseller
     from provisioner.inventory.target import Target
 
 _CALLED = 4  # people to call

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from provisioner.inventory.dossier import Office, outside
 from provisioner.inventory.fields import Login, Name
-from provisioner.inventory.models import Noun, Office, outside
+from provisioner.inventory.models import Noun
 
 if TYPE_CHECKING:
     pass

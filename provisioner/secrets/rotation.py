@@ -4,7 +4,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from provisioner.errors import Missing
-from provisioner.inventory.models import Office
+from provisioner.inventory.dossier import Office
 from provisioner.laptop import disk
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner.errors import BadInput, Locked, Missing
-from provisioner.inventory.models import Office
+from provisioner.inventory.dossier import Office
 from provisioner.inventory.rendering import render
 from provisioner.inventory.strict_yaml import parse
 from provisioner.laptop import disk, git

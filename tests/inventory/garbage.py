@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from provisioner.cli.__main__ import main
-from provisioner.inventory.models import Office
+from provisioner.inventory.dossier import Office
 from tests import network
 
 CPU_S, PEAK_MB = 2, 300  # at most, each

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from provisioner.errors import BadInput
 from provisioner.inventory import open_inventory, rendering
+from provisioner.inventory.dossier import Office
 from provisioner.inventory.files import build, report
-from provisioner.inventory.models import Office
 from provisioner.inventory.rules import judge
 from provisioner.inventory.strict_yaml import parse
 from tests import network

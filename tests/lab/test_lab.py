@@ -9,7 +9,7 @@ import pytest
 from provisioner import lab
 from provisioner.errors import BadInput, HostFailed, Missing
 from provisioner.inventory import open_inventory
-from provisioner.inventory.models import Office
+from provisioner.inventory.dossier import Office
 from provisioner.lab import base, machines, network, remove, requirements
 from provisioner.laptop.processes import run
 from tests.lab.light import soon

@@ -19,7 +19,8 @@ from provisioner.language import N_
 from provisioner.laptop.text import visible
 
 if TYPE_CHECKING:
-    from provisioner.inventory.models import Office, Pack
+    from provisioner.inventory.dossier import Office
+    from provisioner.inventory.packs import Pack
     from provisioner.operation import Operation
     from provisioner.operation.selection import Selection
 

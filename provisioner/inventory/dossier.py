@@ -1,0 +1,148 @@
+"""An office as its dossier has it: each section a noun of its own. Only data; what must fit together is `rules.py`."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from provisioner.inventory.fields import (
+    Address4,
+    BackupPath,
+    Day,
+    Domain,
+    Email,
+    Filled,
+    Group,
+    Locale,
+    Login,
+    Mac,
+    MailUser,
+    Name,
+    Network4,
+    PackName,
+    PublicKey,
+    ResourcePath,
+    Text,
+    Timezone,
+    Ula,
+)
+from provisioner.inventory.models import Address, AnyKind, Noun, Organisation
+
+
+class Person(Noun):
+    """Somebody who works in the office. `name` is shown, the login is the key in the dossier."""
+
+    name: Filled
+    groups: list[Group] = []
+    email: Text = ""
+    phone: Text = ""
+    accessibility: list[Literal["large_text", "screen_reader"]] = []  # what their session has at every desktop
+
+
+class Host(Noun):
+    """A machine or router of the office; its name is the key in the dossier."""
+
+    kind: AnyKind
+    platform: Literal["debian"] = "debian"
+    address: Address4
+    mac: Mac
+    person: Text = ""
+    model: Text = ""
+    serial: Text = ""
+    purchased: Day | None = None
+    warranty_end: Day | None = None
+
+
+class Lan(Noun):
+    """The office's network. `dhcp_first` to `dhcp_last` is the router's pool; `gateway` only where no host is the router."""
+
+    network: Network4
+    dhcp_first: Address4
+    dhcp_last: Address4
+    gateway: Address4 | None = None
+    domain: Domain = "office.internal"
+
+
+class Former(Noun):
+    """Somebody who left: the account is closed, never deleted; `successor` has the files from then on."""
+
+    name: Filled
+    successor: Text = ""
+    left: Day | None = None
+
+
+class Printer(Noun):
+    """A printer on the LAN that speaks IPP Everywhere; its name is the key in the dossier and that of its queue."""
+
+    address: Address4
+    port: int = Field(default=631, ge=1, le=65535)
+    path: ResourcePath = "/ipp/print"
+    model: Text = ""
+    serial: Text = ""
+    location: Text = ""
+    purchased: Day | None = None
+    warranty_end: Day | None = None
+
+
+class Mail(Noun):
+    """The provider that takes the machines' outgoing mail (submission over TLS); its password is `mail.password` in the vault.
+
+    `imap` is where people's own mailboxes are (over TLS), when they are at this provider: their programs are set up for it.
+    """
+
+    host: Domain
+    port: int = Field(default=587, ge=1, le=65535)
+    imap: Domain | None = None
+    imap_port: int = Field(default=993, ge=1, le=65535)
+    user: MailUser
+    sender: Email
+
+
+class Backup(Noun):
+    """The backup's second place, away from the office: an account there, its folder, and the key it must show.
+
+    `append_only`: the office can only add there (`provisioner backup place` says how that is set up). Without it the account
+    speaks SFTP, and whoever has the office's server can delete what it kept.
+    """
+
+    host: Domain
+    port: int = Field(default=22, ge=1, le=65535)
+    user: Login
+    path: BackupPath = "office"
+    host_key: PublicKey
+    append_only: bool = False
+
+
+class Website(Noun):
+    """The office's public site."""
+
+    domain: Domain
+    title: Filled
+    motto: Text = ""
+
+
+class Office(Noun):
+    """One place of an organisation: what `dossier.yml` says. `name` is the folder's."""
+
+    name: Name
+    organisation: Organisation
+    reseller: Name
+    pack: PackName
+    variant: Name = "full"
+    address: Address
+    language: Locale = "fr_FR.UTF-8"
+    timezone: Timezone = "Europe/Paris"
+    lan: Lan
+    ula: Ula
+    hosts: dict[Name, Host]
+    groups: dict[Group, Text] = {}
+    people: dict[Login, Person] = {}
+    former: dict[Login, Former] = {}
+    printers: dict[Name, Printer] = {}
+    mail: Mail | None = None
+    backup: Backup | None = None
+    website: Website | None = None
+
+
+def outside(office: Office) -> list[str]:
+    """The names of the providers the office's machines speak to; in a lab one machine answers to all of them."""
+    return sorted({provider.host for provider in (office.mail, office.backup) if provider})

@@ -1,0 +1,46 @@
+"""A member of the network and its technicians, those who left too."""
+
+from provisioner.inventory.fields import (
+    Filled,
+    Login,
+    Moment,
+    Name,
+    PublicKey,
+    Text,
+)
+from provisioner.inventory.models import Noun, Organisation
+
+
+class Technician(Noun):
+    """Somebody who works for a reseller; has an account of their own on every host they may serve.
+
+    `readmitted`: when somebody who had left was let in again, by name (`access admit`).
+    """
+
+    name: Filled
+    email: Text = ""
+    phone: Text = ""
+    keys: list[PublicKey] = []
+    readmitted: Moment | None = None
+
+
+class FormerTechnician(Noun):
+    """A technician who left: no host of an office of the reseller's lets this login or one of these keys in again.
+
+    `left` to the second, because who comes back and leaves again the same day is to be shut out again.
+    """
+
+    name: Filled
+    left: Moment
+    keys: list[PublicKey] = []
+
+
+class Reseller(Noun):
+    """A member of the network. `name` is the file's."""
+
+    name: Name
+    organisation: Organisation
+    territory: list[Text] = []
+    skills: list[Text] = []
+    technicians: dict[Login, Technician]
+    former: dict[Login, FormerTechnician] = {}
