@@ -103,6 +103,14 @@ def test_client_text_reaches_ansible_only_through_our_plugin() -> None:
         assert not re.search(r"include_vars|vars_files|vars_prompt|extravars|--extra-vars", text), path
 
 
+def test_nothing_is_put_in_a_random_order() -> None:
+    """Ansible's filters for sets lose the order of a list: roles would be played in another one each time."""
+    words = re.compile(r"\| *(difference|union|intersect|symmetric_difference)\b")
+    files = [ROOT / "playbooks/apply.yml", *(ROOT / "playbooks/roles").rglob("*.yml"), *(ROOT / "playbooks/roles").rglob("*.j2")]
+
+    assert [str(path) for path in files if words.search(path.read_text())] == []
+
+
 def test_wrong_arguments_are_named_at_once_for_every_host_and_role(tmp_path: Path) -> None:
     """One task of a play holds what each host's roles are given against their specifications; all that is wrong is said."""
     program = Path(sys.executable).with_name("ansible-playbook")
