@@ -7,37 +7,29 @@ unchanged. What a lab has made is written down before it is made; `down` removes
 import concurrent.futures
 import os
 import secrets
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from provisioner import package_cache, repository_server
+from provisioner import package_cache
 from provisioner.errors import BadInput, HostFailed, Missing
 from provisioner.inventory.dossier import Office
 from provisioner.inventory.models import Kind
 from provisioner.inventory.target import Target
-from provisioner.lab import base, disks, machines, network, printers, provider, requirements, snapshot
-from provisioner.lab.machines import File, Machine
+from provisioner.lab import base, blank, devices, disks, machines, network, requirements, snapshot
+from provisioner.lab.devices import Device, printers, provider
+from provisioner.lab.power import console, cut, mend, power_off, power_on, replace
 from provisioner.lab.remove import mounts_below, remove_tree
 from provisioner.lab.snapshot import Snapshot
-from provisioner.lab.state import Lab, State, folder_of, id_of, locked, read
-from provisioner.laptop.processes import as_root, last_lines, run
-from provisioner.secrets import vault
-from provisioner.secrets.models import Secrets
+from provisioner.lab.state import Lab, State, folder_of, id_of, locked, read, ready
+from provisioner.laptop.processes import as_root
 
-__all__ = ["Lab"]
-
-BOOT_TIMEOUT_S = 120
-
-
-def _quiet(line: str) -> None:
-    """Say nothing."""
+__all__ = ["Lab", "console", "cut", "mend", "power_off", "power_on", "replace"]
 
 
 def up(
     office: Office, target: Target, *, suite: str = "trixie", start: str = "", disk_mib: int = disks.SIZE_MIB,
-    say: Callable[[str], None] = _quiet,
+    say: Callable[[str], None] = base.quiet,
 ) -> Lab:  # fmt: skip
     """Bring the office's lab up and wait until the sshd of every host answers; a server has a second disk of `disk_mib`.
 
@@ -72,7 +64,8 @@ def up(
 def _stands(state: State) -> bool:
     """Whether the lab's namespaces and disks are still there: after the laptop's reboot they are not."""
     return all((network.NAMESPACES / name).exists() for name in state.network.namespaces) and all(
-        machine.root.is_mount() and (not machine.disk_mib or machine.disk.is_mount()) for machine in state.machines.values()
+        machine.root.is_mount() and (not machine.disk_mib or machine.disk.is_mount())
+        for machine in devices.systems(state).values()
     )
 
 
@@ -84,14 +77,17 @@ def _again(state: State, plan: network.Network, suite: str, say: Callable[[str],
         raise BadInput(f"the lab of {state.office} is up {what}", hint=f"provisioner lab down {state.office}")
     say(f"The lab of {state.office} is up.")
     _ensure_forward(state)
-    _switch_on_printers(state)
-    dead = {name: machine for name, machine in state.machines.items() if machine.process is None}
-    for name, machine in dead.items():
+    dead = {name: machine for name, machine in devices.systems(state).items() if machine.process is None}
+    for name in dead:
         say(f"Starting {name} again.")
-        machines.power_on(machine)
+    for device in devices.of(state):
+        device.start()
+    for name, machine in state.machines.items():
+        if name in dead:
+            machines.power_on(machine)
     if dead:
-        machines.wait(dead, state.network, say, BOOT_TIMEOUT_S, before=len(state.machines) - len(dead))
-    return state.lab
+        machines.wait(dead, state.network, say, machines.BOOT_TIMEOUT_S, before=plan.machines - len(dead))
+    return _describe(state)
 
 
 def _create(
@@ -108,61 +104,41 @@ def _create(
         previous.unlink(missing_ok=True)
     if start:
         start.recall(target)
-    system = base.ensure(suite, say)
-    if plan.provider and plan.provider.backup and plan.provider.backup["append_only"]:
-        base.with_packages(suite, repository_server.PACKAGES, say)
+    base.ensure(suite, say)
+    around = devices.of(state)
+    for device in around:
+        if device.packages:
+            base.with_packages(suite, device.packages, say)
     say(f"Starting {len(plan.cables)} hosts of {office.name}.")
     network.build(plan)
-    _switch_on_printers(state)
     _write_resolver(state, office)
-    shadow, kept = _shadow(system, login), vault.read(target)
+    origin = blank.origin(suite, login, target, start)
     hosts = state.machines
     gateway = {plan.router: hosts.pop(plan.router)}
     with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
         # The gateway boots while the others are made: a host that asks DHCP in vain asks again only seconds later.
-        first = pool.submit(_make, gateway[plan.router], system, state, shadow, start, kept)
-        rest = [pool.submit(_make, machine, system, state, shadow, start, kept) for machine in hosts.values()]
+        first = pool.submit(blank.make, gateway[plan.router], plan, origin)
+        rest = [pool.submit(_begin, device, origin) for device in around]
+        rest += [pool.submit(blank.make, machine, plan, origin) for machine in hosts.values()]
         first.result()
         machines.power_on(gateway[plan.router])
         _ensure_forward(state)
-        machines.wait(gateway, plan, say, BOOT_TIMEOUT_S)
+        machines.wait(gateway, plan, say, machines.BOOT_TIMEOUT_S)
         for made in rest:
             made.result()
         for _ in pool.map(machines.power_on, hosts.values()):
             pass
-    machines.wait(hosts, plan, say, BOOT_TIMEOUT_S, before=1)
+    waiting = {name: machine for name, machine in devices.systems(state).items() if name not in gateway}
+    machines.wait(waiting, plan, say, machines.BOOT_TIMEOUT_S, before=1)
     state.ready, state.started_s = True, round(time.monotonic() - began, 1)
     state.write()
     say(f"The lab of {office.name} is up: {len(plan.cables)} hosts in {state.started_s} s.")
-    return state.lab
+    return _describe(state)
 
 
-def _make(machine: Machine, system: Path, state: State, shadow: str, start: Snapshot | None, kept: Secrets) -> None:
-    plan, layers = state.network, start.layers(machine.name, system) if start else [system]
-    if plan.provider and machine.name == plan.provider.name:
-        files = provider.files(plan.provider, kept, system)
-        files["etc/shadow"] = File(shadow + provider.account(plan.provider), 0o640, gid=42)  # group shadow, base-passwd
-        if plan.provider.backup and plan.provider.backup["append_only"]:
-            layers = [base.with_packages(state.suite, repository_server.PACKAGES, _quiet), *layers]
-    elif start and start.has(machine.name):
-        files = {}
-    else:
-        files = {path: File(content) for path, content in network.files(plan, machine.name).items()}
-        files |= machines.host_keys()
-        files["etc/machine-id"] = File(f"{secrets.token_hex(16)}\n", 0o444)
-        files["etc/shadow"] = File(shadow, 0o640, gid=42)
-    machines.create(machine, layers, files)
-    disks.insert(machine, start.disk(machine.name) if start else None)
-
-
-def _shadow(system: Path, login: tuple[str, str]) -> str:
-    """The base's /etc/shadow with the lab's password, hashed as Debian does (crypt(5); perl is everywhere, crypt not in 3.13)."""
-    code = 'my ($p, $s) = map { chomp; $_ } <STDIN>; print crypt($p, "\\$y\\$j9T\\$$s")'
-    salted = f"{login[1]}\n{secrets.token_hex(8)}\n"
-    made = subprocess.run(["perl", "-e", code], input=salted, capture_output=True, text=True, check=True).stdout
-    lines = run(["cat", str(system / "etc/shadow")]).splitlines()
-    user, day = login[0], int(time.time() // 86400)
-    return "".join(f"{user}:{made}:{day}:0:99999:7:::\n" if line.startswith(f"{user}:") else f"{line}\n" for line in lines)
+def _begin(device: Device, origin: blank.Origin) -> None:
+    device.create(origin)
+    device.start()
 
 
 def _write_resolver(state: State, office: Office) -> None:
@@ -172,11 +148,6 @@ def _write_resolver(state: State, office: Office) -> None:
     lines = [f"nameserver {address}" for _, address in found[:3]]
     lines += [f"search {office.lan.domain}", "options timeout:1 attempts:1"]
     (state.folder / "resolv.conf").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _switch_on_printers(state: State) -> None:
-    for printer in state.printers.values():
-        printers.switch_on(printer, state.network)
 
 
 def _ensure_forward(state: State) -> None:
@@ -195,7 +166,7 @@ def _ensure_forward(state: State) -> None:
         package_cache.start_forward(state.forward)
 
 
-def down(target: Target, *, say: Callable[[str], None] = _quiet) -> bool:
+def down(target: Target, *, say: Callable[[str], None] = base.quiet) -> bool:
     """Remove the office's lab and all it made, whatever state it is in; False when there was nothing."""
     lab_id = id_of(target)
     with locked(lab_id):
@@ -212,9 +183,10 @@ def _remove(lab_id: str, state: State | None) -> None:
     if state:
         if state.forward:
             package_cache.stop_forward(state.forward)
-        printers.switch_off(state.printers.values(), state.network)
+        for device in devices.of(state):
+            device.stop()
         machines.power_off(state.machines.values())
-        for machine in state.machines.values():
+        for machine in devices.systems(state).values():
             machines.unmount(machine)
         network.remove(state.network.namespaces)
     base.sweep()
@@ -224,7 +196,7 @@ def _remove(lab_id: str, state: State | None) -> None:
     package_cache.stop_cache()
 
 
-def save(target: Target, name: str, *, say: Callable[[str], None] = _quiet) -> None:
+def save(target: Target, name: str, *, say: Callable[[str], None] = base.quiet) -> None:
     """Shut the office's lab down in good order and keep its disks as the snapshot `name`; the lab is gone then.
 
     Raises:
@@ -234,12 +206,13 @@ def save(target: Target, name: str, *, say: Callable[[str], None] = _quiet) -> N
     """
     lab_id = id_of(target)
     with locked(lab_id):
-        state = _up(target)
+        state = ready(target)
+        systems = devices.systems(state)
         say("Shutting the hosts down.")
-        machines.shut_down(state.machines.values())
-        for machine in state.machines.values():
+        machines.shut_down(systems.values())
+        for machine in systems.values():
             machines.unmount(machine)
-        snapshot.keep(name, state, target)
+        snapshot.keep(name, state, systems, target)
         _remove(lab_id, state)
         say(f"The snapshot {name} is kept.")
 
@@ -247,20 +220,26 @@ def save(target: Target, name: str, *, say: Callable[[str], None] = _quiet) -> N
 def find(target: Target) -> Lab | None:
     """The office's lab; None when it is not up."""
     state = read(id_of(target))
-    return state.lab if state else None
+    return _describe(state) if state else None
 
 
 def every() -> list[Lab]:
     """All labs of this user, by office."""
     states = (read(path.parent.name) for path in base.lab_home().glob("*/lab.json"))
-    return sorted((state.lab for state in states if state), key=lambda lab: lab.office)
+    return sorted((_describe(state) for state in states if state), key=lambda lab: lab.office)
 
 
-def _up(target: Target) -> State:
-    state = read(id_of(target))
-    if state is None or not state.ready:
-        raise Missing(f"the lab of {target.office} is not up", hint=f"provisioner lab up {target.office}")
-    return state
+def _describe(state: State) -> Lab:
+    """What others may know of a lab; a mere program is up once it runs, a system when the whole lab is."""
+    up = "up" if state.ready else "starting"
+    hosts = [(cable.host, up if state.machines[cable.host].process else "off", cable.mac) for cable in state.network.cables]
+    around = [
+        (device.name, "off" if not device.running else up if device.machine else "up", device.address)
+        for device in devices.of(state)
+    ]
+    proxy = f"http://{network.INTERNET.ip}:{network.PROXY_PORT}"
+    home = Path(state.inventory)
+    return Lab(state.office, state.suite, state.login, proxy, hosts, around, state.started_s, home, state.snapshot)
 
 
 # /etc/resolv.conf may be a link into /run (systemd-resolved): mount(8) follows it. Where nss-resolve asks the laptop's
@@ -284,7 +263,7 @@ def plugged(target: Target, command: list[str]) -> list[str]:
     Raises:
         Missing: the lab is not up; the hint says how to bring it up.
     """
-    state = _up(target)
+    state = ready(target)
     enter = ["nsenter", f"--net={network.NAMESPACES / state.network.lan}", "--"]
     enter += ["unshare", "--mount", "--propagation", "private", "--"]
     enter += ["sh", "-c", _PLUG, "plug", str(state.folder / "resolv.conf")]
@@ -297,59 +276,17 @@ def plugged(target: Target, command: list[str]) -> list[str]:
     return as_root([*enter, *back, "env", *own, *command], keep=kept)
 
 
-def _machine(target: Target, host: str) -> tuple[State, Machine]:
-    state = _up(target)
-    if host not in state.machines:
-        there = ", ".join([*state.machines, *state.printers])
-        raise Missing(f"the lab of {target.office} has no machine {host}", hint=f"one of {there}")
-    return state, state.machines[host]
-
-
-def power_off(target: Target, name: str) -> None:
-    """Cut the power of a host, of a printer, or of what stands for the providers: SIGKILL to its whole system."""
-    state = _up(target)
-    if name in state.printers:
-        printers.switch_off([state.printers[name]], state.network)
-    else:
-        machines.power_off([_machine(target, name)[1]])
-
-
-def power_on(target: Target, name: str) -> None:
-    """Boot what is off and wait until its sshd answers (a printer has none); what runs stays as it is."""
-    state = _up(target)
-    if name in state.printers:
-        printers.switch_on(state.printers[name], state.network)
-        return
-    machine = _machine(target, name)[1]
-    if machine.process is None:
-        machines.power_on(machine)
-        machines.wait({name: machine}, state.network, _quiet, BOOT_TIMEOUT_S)
-
-
-def replace(target: Target, host: str) -> None:
-    """Put a blank machine in the host's place, as after a theft or a fire: new disks, the second one too, and new host keys."""
-    state, machine = _machine(target, host)
-    machines.power_off([machine])
-    machines.unmount(machine)
-    remove_tree(machine.folder)
-    system = base.path_of(state.suite)
-    _make(machine, system, state, _shadow(system, state.login), None, vault.read(target))
-    power_on(target, host)
-
-
 def printed(target: Target, printer: str) -> list[Path]:
     """What came out of a printer, oldest first, one file a job."""
-    state = _up(target)
-    if printer not in state.printers:
-        raise Missing(f"the lab of {target.office} has no printer {printer}", hint=f"one of {', '.join(state.printers)}")
-    return printers.printed(state.printers[printer])
+    found = {one.name: one for one in printers.of(ready(target))}
+    if printer not in found:
+        raise Missing(f"the lab of {target.office} has no printer {printer}", hint=f"one of {', '.join(found)}")
+    return found[printer].printed
 
 
 def mails(target: Target) -> list[str]:
     """The messages that arrived at the provider, oldest first, each with `X-Envelope-From` and `X-Envelope-To` on top."""
-    state = _up(target)
-    plan = state.network.provider
-    return provider.mails(state.machines[plan.name]) if plan else []
+    return [mail for one in provider.of(ready(target)) for mail in one.mails]
 
 
 def beyond(target: Target, addresses: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -359,22 +296,7 @@ def beyond(target: Target, addresses: Sequence[str]) -> tuple[list[str], list[st
         The words that run a command there as root, and what to look at: the gateway's outside, and `addresses` of the LAN,
         which whoever sits next to it on the line can send to.
     """
-    state = _up(target)
+    state = ready(target)
     network.route_beyond(state.network)
     there = as_root(["nsenter", f"--net={network.NAMESPACES / state.network.internet}", "--"])
     return there, [str(network.OUTSIDE.ip), *addresses]
-
-
-def cut(target: Target, host: str) -> None:
-    """Pull the host's cable."""
-    network.unplug(_machine(target, host)[0].network, host, plugged=False)
-
-
-def mend(target: Target, host: str) -> None:
-    """Plug the host's cable in again."""
-    network.unplug(_machine(target, host)[0].network, host, plugged=True)
-
-
-def console(target: Target, host: str, count: int = 20) -> list[str]:
-    """The last lines of a host's console."""
-    return last_lines(_machine(target, host)[1].console, count)

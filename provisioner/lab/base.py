@@ -77,6 +77,10 @@ _STEPS = {
 }
 
 
+def quiet(line: str) -> None:
+    """Say nothing: for callers that nobody reads."""
+
+
 def lab_home() -> Path:
     """The folder of all labs and bases: `$PROVISIONER_LAB_DIR`, else `lab-hosts` in our state folder; made 0700.
 

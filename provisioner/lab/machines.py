@@ -24,6 +24,7 @@ from provisioner.laptop.processes import Process, as_root, last_lines, recorded,
 
 CGROUPS = Path("/sys/fs/cgroup")
 NSPAWN = Path("/run/systemd/nspawn")
+BOOT_TIMEOUT_S = 120
 SECOND_DISK = "/srv/backup"  # where role `backup` looks for it
 
 # A reboot inside ends nspawn with 133 (systemd-nspawn(1), --keep-unit): start it again, as long as the lab is there.

@@ -9,13 +9,14 @@ import json
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.errors import BadInput, Missing
 from provisioner.inventory.target import Target
 from provisioner.lab import base
+from provisioner.lab.machines import Machine
 from provisioner.lab.remove import remove_tree
 from provisioner.lab.state import State
 from provisioner.laptop.processes import run
@@ -99,13 +100,13 @@ def get(name: str, suite: str) -> Snapshot:
     return found
 
 
-def keep(name: str, state: State, target: Target) -> Snapshot:
-    """Make a snapshot of a lab whose hosts are off and unmounted; their upper layers move into it."""
+def keep(name: str, state: State, systems: Mapping[str, Machine], target: Target) -> Snapshot:
+    """Make a snapshot of a lab whose `systems` are off and unmounted; their upper layers move into it."""
     folder = folder_of(name)
     beside = folder.with_name(f"{name}.{secrets.token_hex(4)}.partial")
     (beside / "hosts").mkdir(mode=0o700, parents=True)
     (beside / "state").mkdir(mode=0o700)
-    for word, machine in state.machines.items():
+    for word, machine in systems.items():
         if state.snapshot and find_layer(state, word):
             raise BadInput("a snapshot of a lab that started from one is not kept", hint="from blank machines: lab down, lab up")
         run(["mv", str(machine.folder / "upper"), str(beside / "hosts" / word)])

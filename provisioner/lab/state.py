@@ -9,11 +9,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from provisioner import package_cache
-from provisioner.errors import BadInput
+from provisioner.errors import BadInput, Missing
 from provisioner.inventory.target import Target, runtime_home
 from provisioner.lab import base, network
 from provisioner.lab.machines import Machine
-from provisioner.lab.printers import Printer
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +64,14 @@ class State:
 
     @property
     def machines(self) -> dict[str, Machine]:
-        """Its systems by name: the hosts, and last what stands for the providers."""
-        plan, hosts = self.network, self.folder / "hosts"
-        places = {cable.host: (cable.namespace, cable.link) for cable in plan.cables}
-        if plan.provider:
-            places[plan.provider.name] = (plan.internet, network.INTERNET_LINK)
-        return {name: Machine(name, self.id, hosts / name, *place, self.disks.get(name, 0)) for name, place in places.items()}
-
-    @property
-    def printers(self) -> dict[str, Printer]:
-        """Its printers by name."""
-        folder = self.folder / "printers"
-        return {place.cable.host: Printer(place, folder / place.cable.host) for place in self.network.printers}
+        """The systems of its hosts, by name."""
+        hosts = self.folder / "hosts"
+        return {
+            cable.host: Machine(
+                cable.host, self.id, hosts / cable.host, cable.namespace, cable.link, self.disks.get(cable.host, 0)
+            )
+            for cable in self.network.cables
+        }
 
     def write(self) -> None:
         """Keep it, whole or not at all."""
@@ -85,18 +80,6 @@ class State:
         new.touch(mode=0o600)
         new.write_text(json.dumps(asdict(self), default=str, indent=1), encoding="utf-8")
         new.replace(path)
-
-    @property
-    def lab(self) -> Lab:
-        """What others may know of it."""
-        up = "up" if self.ready else "starting"
-        states = {name: up if machine.process else "off" for name, machine in self.machines.items()}
-        hosts = [(cable.host, states[cable.host], cable.mac) for cable in self.network.cables]
-        around = [(name, "up" if one.process else "off", one.place.address.split("/")[0]) for name, one in self.printers.items()]
-        around += [(plan.name, states[plan.name], str(network.INTERNET.ip)) for plan in [self.network.provider] if plan]
-        proxy = f"http://{network.INTERNET.ip}:{network.PROXY_PORT}"
-        home = Path(self.inventory)
-        return Lab(self.office, self.suite, self.login, proxy, hosts, around, self.started_s, home, self.snapshot)
 
 
 def folder_of(lab_id: str) -> Path:
@@ -128,6 +111,18 @@ def read(lab_id: str) -> State | None:
         )
     except (KeyError, TypeError):
         raise BadInput(f"{path} is of another version of this tool", hint="provisioner lab down, with that one") from None
+
+
+def ready(target: Target) -> State:
+    """The state of the office's lab, which must be up.
+
+    Raises:
+        Missing: it is not; the hint says how to bring it up.
+    """
+    state = read(id_of(target))
+    if state is None or not state.ready:
+        raise Missing(f"the lab of {target.office} is not up", hint=f"provisioner lab up {target.office}")
+    return state
 
 
 @contextlib.contextmanager

@@ -8,13 +8,17 @@ import importlib.util
 import json
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from provisioner import repository_server
 from provisioner.inventory.dossier import Backup
+from provisioner.lab import machines
+from provisioner.lab import network as net
+from provisioner.lab.blank import Origin
 from provisioner.lab.machines import File, Machine, host_keys
-from provisioner.lab.network import Provider
+from provisioner.lab.state import State
 from provisioner.laptop.processes import run
 from provisioner.secrets.models import Secrets
 
@@ -47,25 +51,92 @@ Match User {user}
 """
 
 
-def files(provider: Provider, kept: Secrets, system: Path) -> dict[str, File]:
-    """What it needs on its disk: path below / -> content. `/etc/shadow` is the caller's, with `account` added."""
-    found = {
-        # an empty unit file is a masked one (systemd.unit(5))
-        "etc/systemd/system/systemd-networkd.service": File(""),
-        "etc/systemd/system/systemd-networkd.socket": File(""),
-        "etc/machine-id": File(f"{secrets.token_hex(16)}\n", 0o444),
-        "etc/hostname": File(f"{provider.name}\n"),
-    }
-    if provider.mail:
-        found |= _mail(provider.mail, kept)
-    if not provider.backup:
-        return found | host_keys()
-    return found | (_append_only if provider.backup["append_only"] else _sftp)(provider.backup, kept, system)
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """What stands for the providers of one office: their plan, and the system that boots for all of them."""
+
+    plan: net.Provider
+    machine: Machine
+    address: str = str(net.INTERNET.ip)
+
+    @property
+    def name(self) -> str:
+        """A name that neither a host nor a printer has."""
+        return self.plan.name
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """What keeps backups that can only grow, where the office has such a place."""
+        return tuple(repository_server.PACKAGES) if self._append_only else ()
+
+    @property
+    def _append_only(self) -> bool:
+        return bool(self.plan.backup and self.plan.backup["append_only"])
+
+    @property
+    def running(self) -> bool:
+        """Whether its system is on."""
+        return self.machine.process is not None
+
+    def create(self, origin: Origin) -> None:
+        """Make its disk.
+
+        Raises:
+            HostFailed: it cannot be mounted or written.
+        """
+        given = self._files(origin.kept, origin.system)
+        # no password opens the account: group shadow, base-passwd
+        account = f"{self.plan.backup['user']}:*:20000:0:99999:7:::\n" if self.plan.backup else ""
+        given["etc/shadow"] = File(origin.shadow + account, 0o640, gid=42)
+        machines.create(self.machine, origin.layers(self.name, self.packages), given)
+
+    def start(self) -> None:
+        """Boot it; it answers a second or two later.
+
+        Raises:
+            HostFailed: it did not start.
+        """
+        if not self.running:
+            machines.power_on(self.machine)
+
+    def stop(self) -> None:
+        """Cut its power.
+
+        Raises:
+            HostFailed: something of it survived.
+        """
+        machines.power_off([self.machine])
+
+    def _files(self, kept: Secrets, system: Path) -> dict[str, File]:
+        """What it needs on its disk: path below / -> content."""
+        found = {
+            # an empty unit file is a masked one (systemd.unit(5))
+            "etc/systemd/system/systemd-networkd.service": File(""),
+            "etc/systemd/system/systemd-networkd.socket": File(""),
+            "etc/machine-id": File(f"{secrets.token_hex(16)}\n", 0o444),
+            "etc/hostname": File(f"{self.name}\n"),
+        }
+        if self.plan.mail:
+            found |= _mail(self.plan.mail, kept)
+        if not self.plan.backup:
+            return found | host_keys()
+        return found | (_append_only if self._append_only else _sftp)(self.plan.backup, kept, system)
+
+    @property
+    def mails(self) -> list[str]:
+        """The messages it took, oldest first, each with `X-Envelope-From` and `X-Envelope-To` before its own header."""
+        folder = self.machine.root / MAILBOX
+        names = sorted(run(["find", str(folder), "-type", "f", "-printf", "%f\\n"], check=False).splitlines(), key=_when)
+        return [run(["cat", str(folder / name)]) for name in names]
 
 
-def account(provider: Provider) -> str:
-    """The line for `/etc/shadow`: no password opens it."""
-    return f"{provider.backup['user']}:*:20000:0:99999:7:::\n" if provider.backup else ""
+def of(state: State) -> list[Provider]:
+    """What stands for the providers of a lab's office: one machine, or none."""
+    plan = state.network.provider
+    if plan is None:
+        return []
+    folder = state.folder / "hosts" / plan.name
+    return [Provider(plan, Machine(plan.name, state.id, folder, state.network.internet, net.INTERNET_LINK))]
 
 
 def _mail(mail: Mapping[str, Any], kept: Secrets) -> dict[str, File]:
@@ -126,13 +197,6 @@ def _sftp(backup: Mapping[str, Any], kept: Secrets, system: Path) -> dict[str, F
         "etc/ssh/sshd_config.d/provider.conf": File(_SSHD.format(user=user, port=backup["port"])),
         "etc/tmpfiles.d/backup.conf": File(f"d /srv/sftp 0755\nd /srv/sftp/{user} 0700 {user} {user}\n"),
     }
-
-
-def mails(machine: Machine) -> list[str]:
-    """The messages it took, oldest first, each with `X-Envelope-From` and `X-Envelope-To` before its own header."""
-    folder = machine.root / MAILBOX
-    names = sorted(run(["find", str(folder), "-type", "f", "-printf", "%f\\n"], check=False).splitlines(), key=_when)
-    return [run(["cat", str(folder / name)]) for name in names]
 
 
 def _when(name: str) -> tuple[int, int]:
