@@ -24,6 +24,7 @@ def _data(found: "Lab") -> dict[str, Any]:
         "around": [{"name": name, "state": state, "address": address} for name, state, address in found.around],
         "started_s": found.started_s,
         "inventory": str(found.inventory),
+        "internet": {"name": found.line.internet, "outside": str(found.line.outside.ip)} if found.line else None,
     }
 
 
@@ -31,17 +32,26 @@ def _data(found: "Lab") -> dict[str, Any]:
 @office_argument
 @click.option("--suite", type=click.Choice(["trixie", "bookworm"]), default="trixie", help="Debian 13 or Debian 12.")
 @click.option("--from", "start", metavar="SNAPSHOT", default="", help="Not blank, but as `lab save` kept it.")
-def up(console: Console, office: str, suite: str, start: str) -> None:
+@click.option(
+    "--internet",
+    metavar="NAME",
+    default="",
+    help="Share the Internet NAME with every lab that says so too: their gateways meet there by their outer addresses, their LANs"
+    " do not; each keeps providers of its own. It goes with the last of them. Without, the lab is alone.",
+)
+def up(console: Console, office: str, suite: str, start: str, internet: str) -> None:
     """Bring a lab up."""
     from provisioner import lab as labs
     from provisioner.inventory import open_inventory
 
     dossier = open_inventory(console.inventory).office(office)
-    found = labs.up(dossier, console.target(office, lab=True), suite=suite, start=start, say=console.say)
+    found = labs.up(dossier, console.target(office, lab=True), suite=suite, start=start, internet=internet, say=console.say)
 
     def human() -> None:
         user, password = found.login
         console.out.print(f"Login of the blank machines: {user}, password {password}", soft_wrap=True)
+        if found.line:
+            console.out.print(f"Its gateway on the Internet {found.line.internet}: {found.line.outside.ip}", soft_wrap=True)
         console.out.print(f"Go in:  provisioner lab exec {office} -- bash", soft_wrap=True)
         console.out.print(f"End it: provisioner lab down {office}", soft_wrap=True)
 
@@ -93,9 +103,10 @@ def listing(console: Console) -> None:
         if not found:
             console.out.print("No lab is up.")
         for one in found:
-            console.out.print(f"{one.office} ({one.suite}), of {one.inventory}", soft_wrap=True)
-            for name, state, where in (*one.hosts, *one.around):
-                console.out.print(f"  {name:<20} {state:<9} {where}", soft_wrap=True)
+            where = f", on the Internet {one.line.internet} as {one.line.outside.ip}" if one.line else ""
+            console.out.print(f"{one.office} ({one.suite}), of {one.inventory}{where}", soft_wrap=True)
+            for name, state, address in (*one.hosts, *one.around):
+                console.out.print(f"  {name:<20} {state:<9} {address}", soft_wrap=True)
 
     console.result({"labs": [_data(one) for one in found]}, human)
 

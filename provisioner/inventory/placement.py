@@ -12,7 +12,8 @@ from provisioner.inventory.dossier import Host, Office
 from provisioner.inventory.models import Kind
 from provisioner.inventory.packs import Pack
 
-# The lab's Internet: TEST-NET-2 (RFC 5737), in the lab's own namespaces only. One machine stands there for all providers.
+# The lab's Internet: TEST-NET-2 (RFC 5737), in the lab's own namespaces only. One machine stands there for all providers, at
+# this address too where labs share an Internet: each keeps its own.
 LAB_INTERNET = IPv4Address("198.51.100.1")
 
 

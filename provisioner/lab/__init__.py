@@ -5,6 +5,7 @@ unchanged. What a lab has made is written down before it is made; `down` removes
 """
 
 import concurrent.futures
+import dataclasses
 import os
 import secrets
 import time
@@ -18,6 +19,7 @@ from provisioner.inventory.models import Kind
 from provisioner.inventory.target import Target
 from provisioner.lab import base, blank, devices, disks, machines, network, requirements, snapshot
 from provisioner.lab.devices import Device, printers, provider
+from provisioner.lab.internet import Internet
 from provisioner.lab.power import console, cut, mend, power_off, power_on, replace
 from provisioner.lab.remove import mounts_below, remove_tree
 from provisioner.lab.snapshot import Snapshot
@@ -28,26 +30,28 @@ __all__ = ["Lab", "console", "cut", "mend", "power_off", "power_on", "replace"]
 
 
 def up(
-    office: Office, target: Target, *, suite: str = "trixie", start: str = "", disk_mib: int = disks.SIZE_MIB,
-    say: Callable[[str], None] = base.quiet,
+    office: Office, target: Target, *, suite: str = "trixie", start: str = "", internet: str = "",
+    disk_mib: int = disks.SIZE_MIB, say: Callable[[str], None] = base.quiet,
 ) -> Lab:  # fmt: skip
     """Bring the office's lab up and wait until the sshd of every host answers; a server has a second disk of `disk_mib`.
 
     A lab that is up stays as it is; hosts that died in it are started again. What a killed `up` left is removed first.
-    With `start`, its machines are not blank but as the snapshot of that name has them.
+    With `start`, its machines are not blank but as the snapshot of that name has them. With `internet`, the lab is on the
+    Internet of that name with others that say the same, and alone on one of its own without.
 
     Raises:
         Missing: this laptop lacks something; nothing was touched.
-        BadInput: the lab is up with another suite or other hosts.
+        BadInput: the lab is up with another suite, other hosts or on another Internet.
         HostFailed, Unreachable: a host did not come up; the message shows its console, the lab has been removed.
     """
     lab_id = id_of(target)
     base.path_of(suite)
+    shared = Internet(internet) if internet else None
     with locked(lab_id):
         state = read(lab_id)
         plan = network.plan(office, lab_id)
         if state and state.ready and _stands(state):
-            return _again(state, plan, suite, say)
+            return _again(state, plan, suite, shared, say)
         beside = sum(up != "off" for lab in every() if id_of(lab.target) != lab_id for _, up, _ in lab.hosts)
         requirements.check(plan.machines, base.lab_home(), beside)
         if state or folder_of(lab_id).exists():
@@ -55,7 +59,7 @@ def up(
             _remove(lab_id, state)
         try:
             second = {name: disk_mib for name, host in office.hosts.items() if host.kind is Kind.SERVER}
-            return _create(office, target, plan, suite, second, snapshot.get(start, suite) if start else None, say)
+            return _create(office, target, plan, suite, second, snapshot.get(start, suite) if start else None, shared, say)
         except BaseException:
             _remove(lab_id, read(lab_id))
             raise
@@ -63,13 +67,21 @@ def up(
 
 def _stands(state: State) -> bool:
     """Whether the lab's namespaces and disks are still there: after the laptop's reboot they are not."""
+    line = state.network.line
+    if line and not Internet(line.internet).stands:
+        return False
     return all((network.NAMESPACES / name).exists() for name in state.network.namespaces) and all(
         machine.root.is_mount() and (not machine.disk_mib or machine.disk.is_mount())
         for machine in devices.systems(state).values()
     )
 
 
-def _again(state: State, plan: network.Network, suite: str, say: Callable[[str], None]) -> Lab:
+def _again(state: State, plan: network.Network, suite: str, shared: Internet | None, say: Callable[[str], None]) -> Lab:
+    line = state.network.line
+    if line != (shared and shared.lines.get(state.id)):
+        where = f"the Internet {line.internet}" if line else "an Internet of its own"
+        raise BadInput(f"the lab of {state.office} is up on {where}", hint=f"provisioner lab down {state.office}")
+    plan = dataclasses.replace(plan, line=line)
     if (state.suite, state.network) != (suite, plan):
         what = (
             f"with {state.suite}" if state.suite != suite else "with other hosts, printers or providers than the dossier has now"
@@ -92,7 +104,7 @@ def _again(state: State, plan: network.Network, suite: str, say: Callable[[str],
 
 def _create(
     office: Office, target: Target, plan: network.Network, suite: str, second: dict[str, int], start: Snapshot | None,
-    say: Callable[[str], None],
+    shared: Internet | None, say: Callable[[str], None],
 ) -> Lab:  # fmt: skip
     began = time.monotonic()
     login = start.login if start else (base.USER, "-".join(secrets.token_hex(2) for _ in range(3)))
@@ -100,6 +112,8 @@ def _create(
     state = State(office.name, inventory, id_of(target), suite, login, plan, second, snapshot=str(start.folder) if start else "")
     state.folder.mkdir(mode=0o700)
     state.write()
+    if shared:
+        state.network = plan = dataclasses.replace(plan, line=shared.join(state.id))
     for previous in (target.known_hosts, target.state / "addresses.json"):  # what was known of machines that are no more
         previous.unlink(missing_ok=True)
     if start:
@@ -111,6 +125,8 @@ def _create(
             base.with_packages(suite, device.packages, say)
     say(f"Starting {len(plan.cables)} hosts of {office.name}.")
     network.build(plan)
+    if shared and plan.line:
+        shared.connect(plan, plan.line)
     _write_resolver(state, office)
     origin = blank.origin(suite, login, target, start)
     hosts = state.machines
@@ -188,6 +204,8 @@ def _remove(lab_id: str, state: State | None) -> None:
         machines.power_off(state.machines.values())
         for machine in devices.systems(state).values():
             machines.unmount(machine)
+        if state.network.line:
+            Internet(state.network.line.internet).leave(lab_id)
         network.remove(state.network.namespaces)
     base.sweep()
     if mounts_below(folder):
@@ -238,8 +256,8 @@ def _describe(state: State) -> Lab:
         for device in devices.of(state)
     ]
     proxy = f"http://{network.INTERNET.ip}:{network.PROXY_PORT}"
-    home = Path(state.inventory)
-    return Lab(state.office, state.suite, state.login, proxy, hosts, around, state.started_s, home, state.snapshot)
+    home, line = Path(state.inventory), state.network.line
+    return Lab(state.office, state.suite, state.login, proxy, hosts, around, state.started_s, home, state.snapshot, line)
 
 
 # /etc/resolv.conf may be a link into /run (systemd-resolved): mount(8) follows it. Where nss-resolve asks the laptop's
@@ -299,4 +317,4 @@ def beyond(target: Target, addresses: Sequence[str]) -> tuple[list[str], list[st
     state = ready(target)
     network.route_beyond(state.network)
     there = as_root(["nsenter", f"--net={network.NAMESPACES / state.network.internet}", "--"])
-    return there, [str(network.OUTSIDE.ip), *addresses]
+    return there, [str(state.network.outside.ip), *addresses]

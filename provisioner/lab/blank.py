@@ -6,7 +6,7 @@ A host that the lab's snapshot holds is not blank: it goes on from there.
 import secrets
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,14 +44,18 @@ def origin(suite: str, login: tuple[str, str], target: Target, snapshot: Snapsho
 def make(machine: Machine, plan: network.Network, start: Origin) -> None:
     """Make the disks of a host, from the snapshot or blank."""
     if start.snapshot and start.snapshot.has(machine.name):
-        files = {}
+        # it was made for another line, maybe
+        files = _plain(network.outer_files(plan)) if machine.name == plan.router else {}
     else:
-        files = {path: File(content) for path, content in network.files(plan, machine.name).items()}
-        files |= machines.host_keys()
+        files = _plain(network.files(plan, machine.name)) | machines.host_keys()
         files["etc/machine-id"] = File(f"{secrets.token_hex(16)}\n", 0o444)
         files["etc/shadow"] = File(start.shadow, 0o640, gid=42)  # group shadow, base-passwd
     machines.create(machine, start.layers(machine.name), files)
     disks.insert(machine, start.snapshot.disk(machine.name) if start.snapshot else None)
+
+
+def _plain(contents: Mapping[str, str]) -> dict[str, File]:
+    return {path: File(content) for path, content in contents.items()}
 
 
 def _shadow(system: Path, login: tuple[str, str]) -> str:

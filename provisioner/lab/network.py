@@ -20,11 +20,13 @@ from provisioner.laptop.processes import run
 
 NAMESPACES = Path("/run/netns")
 
-# TEST-NET-2 (RFC 5737) stands for the Internet; it exists inside the lab's namespaces only.
+# TEST-NET-2 (RFC 5737) stands for the Internet, or for the near end of the line to one that labs share; it exists inside the
+# lab's namespaces only.
 INTERNET = IPv4Interface(f"{LAB_INTERNET}/24")
 OUTSIDE = IPv4Interface("198.51.100.2/24")
 PROXY_PORT = 3142
 INTERNET_LINK = "internet"
+SHARED = IPv4Network("203.0.113.0/24")  # TEST-NET-3: the outer addresses of gateways on an Internet that labs share
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,21 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """A lab's line to an Internet that it shares: the name of that one, and the number there that its addresses end in."""
+
+    internet: str
+    number: int
+
+    @property
+    def outside(self) -> IPv4Interface:
+        """The outer address of the lab's gateway, alone on its wire as at a provider's."""
+        return IPv4Interface(f"{SHARED[self.number]}/32")
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
-    """The plan of one lab's network; pure, nothing is made yet."""
+    """The plan of one lab's network; pure, nothing is made yet. `internet` is the namespace of the lab's own end of its line."""
 
     lan: str
     internet: str
@@ -72,6 +87,7 @@ class Network:
     cables: tuple[Cable, ...]
     printers: tuple[Printer, ...] = ()
     provider: Provider | None = None
+    line: Line | None = None
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> "Network":
@@ -90,6 +106,11 @@ class Network:
     def wired(self) -> list[Cable]:
         """Every cable into the LAN, of hosts and of printers."""
         return [*self.cables, *(printer.cable for printer in self.printers)]
+
+    @property
+    def outside(self) -> IPv4Interface:
+        """The outer address of its gateway."""
+        return self.line.outside if self.line else OUTSIDE
 
     @property
     def machines(self) -> int:
@@ -185,7 +206,12 @@ def _provider(office: Office) -> Provider | None:
     return Provider(free, plain(office.mail), plain(office.backup))
 
 
-def _ip(namespace: str | None, *lines: str) -> None:
+def ip(namespace: str | None, *lines: str) -> None:
+    """Do these lines of ip(8) in a namespace, None for the laptop's own.
+
+    Raises:
+        HostFailed: it refused one; the message says what.
+    """
     inside = ["-netns", namespace] if namespace else []
     run(["ip", *inside, "-batch", "-"], stdin="\n".join(lines).encode())
 
@@ -196,7 +222,7 @@ def build(network: Network) -> None:
     Raises:
         HostFailed: iproute2 refused; the message says what.
     """
-    _ip(None, *(f"netns add {name}" for name in network.namespaces))
+    ip(None, *(f"netns add {name}" for name in network.namespaces))
     lines = [
         "link set lo up",
         f"link add lan address {_mac(network.lan)} type bridge",
@@ -207,9 +233,9 @@ def build(network: Network) -> None:
         peer = f"peer name {cable.link} address {cable.mac} netns {cable.namespace}"
         lines += [f"link add {cable.port} type veth {peer}", f"link set {cable.port} master lan up alias {cable.host}"]
     lines.append(f"route add default via {network.gateway.split('/')[0]}")
-    _ip(network.lan, *lines)
+    ip(network.lan, *lines)
     for printer in network.printers:
-        _ip(
+        ip(
             printer.cable.namespace,
             "link set lo up",
             f"address add {printer.address} dev {printer.cable.link}",
@@ -217,7 +243,7 @@ def build(network: Network) -> None:
             f"route add default via {network.gateway.split('/')[0]}",
         )
     out = f"peer name wan0 address {_mac(network.internet)} netns {network.cable(network.router).namespace}"
-    _ip(
+    ip(
         network.internet,
         "link set lo up",
         f"link add {INTERNET_LINK} type veth {out}",
@@ -228,12 +254,12 @@ def build(network: Network) -> None:
 
 def unplug(network: Network, host: str, *, plugged: bool) -> None:
     """Take the port of a host or printer on the bridge down, or up again."""
-    _ip(network.lan, f"link set {network.cable(host).port} {'up' if plugged else 'down'}")
+    ip(network.lan, f"link set {network.cable(host).port} {'up' if plugged else 'down'}")
 
 
 def route_beyond(network: Network) -> None:
     """Let the Internet's side send to the LAN's addresses too, as a neighbour on the line could."""
-    _ip(network.internet, f"route replace {IPv4Interface(network.gateway).network} via {OUTSIDE.ip}")
+    ip(network.internet, f"route replace {IPv4Interface(network.gateway).network} via {network.outside.ip}")
 
 
 def remove(namespaces: list[str]) -> None:
@@ -260,6 +286,13 @@ def files(network: Network, host: str) -> dict[str, str]:
         "etc/systemd/network/50-lan0.network": f"[Match]\nName=lan0\n\n[Network]\nAddress={network.gateway}\n"
         "DHCPServer=yes\nIPMasquerade=ipv4\n\n"
         f"[DHCPServer]\nPoolOffset={network.pool_offset}\nPoolSize={network.pool_size}\nEmitDNS=no\nEmitNTP=no\n",
-        "etc/systemd/network/50-wan0.network": f"[Match]\nName=wan0\n\n[Network]\nAddress={OUTSIDE}\nGateway={INTERNET.ip}\n",
         "etc/sysctl.d/50-gateway.conf": "net.ipv4.ip_forward=1\n",
+        **outer_files(network),
     }
+
+
+def outer_files(network: Network) -> dict[str, str]:
+    """What of the gateway's `files` tells of its line: another one for a gateway that comes from a snapshot."""
+    way = "[Route]\nGateway={}\nGatewayOnLink=yes\n" if network.line else "Gateway={}\n"
+    head = f"[Match]\nName=wan0\n\n[Network]\nAddress={network.outside}\n"
+    return {"etc/systemd/network/50-wan0.network": head + way.format(INTERNET.ip)}

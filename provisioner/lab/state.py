@@ -5,7 +5,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from provisioner import package_cache
@@ -13,6 +13,9 @@ from provisioner.errors import BadInput, Missing
 from provisioner.inventory.target import Target, runtime_home
 from provisioner.lab import base, network
 from provisioner.lab.machines import Machine
+from provisioner.lab.network import Line
+
+LINE = "line.json"  # beside lab.json: whoever counts the lines of an Internet need know no more of a lab
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,8 @@ class Lab:
     `login` is (user, password) of the blank machines, `proxy` the package cache as hosts reach it, `hosts` a list of
     (name, state, MAC) with the states `up`, `off` and `starting`, `around` the same of what is no host, with addresses (the
     printers, the machine that stands for the providers), `started_s` how long `up` took, in seconds, `inventory` the folder
-    whose office it is (that folder may be gone), `snapshot` the folder of the one its hosts started from.
+    whose office it is (that folder may be gone), `snapshot` the folder of the one its hosts started from, `line` its line to an
+    Internet that it shares, None when it is alone.
     """
 
     office: str
@@ -34,6 +38,7 @@ class Lab:
     started_s: float
     inventory: Path
     snapshot: str = ""
+    line: Line | None = None
 
     @property
     def target(self) -> Target:
@@ -74,11 +79,12 @@ class State:
         }
 
     def write(self) -> None:
-        """Keep it, whole or not at all."""
-        path = self.folder / "lab.json"
+        """Keep it, whole or not at all; the line has a file of its own."""
+        path, data = self.folder / "lab.json", asdict(self)
+        del data["network"]["line"]
         new = path.with_suffix(".new")
         new.touch(mode=0o600)
-        new.write_text(json.dumps(asdict(self), default=str, indent=1), encoding="utf-8")
+        new.write_text(json.dumps(data, default=str, indent=1), encoding="utf-8")
         new.replace(path)
 
 
@@ -105,12 +111,20 @@ def read(lab_id: str) -> State | None:
             **data
             | {
                 "login": (data["login"][0], data["login"][1]),
-                "network": network.Network.read(data["network"]),
+                "network": replace(network.Network.read(data["network"]), line=line_of(lab_id)),
                 "forward": package_cache.Forward(Path(forward["record"]), tuple(forward["argv"])) if forward else None,
             }
         )
     except (KeyError, TypeError):
         raise BadInput(f"{path} is of another version of this tool", hint="provisioner lab down, with that one") from None
+
+
+def line_of(lab_id: str) -> Line | None:
+    """The lab's line to an Internet that it shares; None when it has none."""
+    try:
+        return Line(**json.loads((folder_of(lab_id) / LINE).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
 
 
 def ready(target: Target) -> State:
@@ -127,7 +141,10 @@ def ready(target: Target) -> State:
 
 @contextlib.contextmanager
 def locked(lab_id: str) -> Iterator[None]:
-    """One `up` or `down` of a lab at a time. The lock lies in memory: `down` leaves nothing on disk."""
+    """One `up` or `down` of a lab at a time, and by its id one change of an Internet that labs share.
+
+    The lock lies in memory: `down` leaves nothing on disk.
+    """
     path = runtime_home() / f"lab-{lab_id}.lock"
     while True:
         with path.open("a") as lock:
