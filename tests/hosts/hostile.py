@@ -12,6 +12,8 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 REAL = sorted(glob.glob("/usr/bin/python3.[0-9]*"))[0]
 ESCAPES = "\x1b]0;taken over\x07\x1b[2J\x1b[31mnothing failed\x1b[0m\u202e"
@@ -34,6 +36,21 @@ def marked(value: object) -> object:
     return f"{ESCAPES}{value}" if isinstance(value, str) else value
 
 
+def whole(text: bytes) -> object:
+    """The object that a text is; None where it is none, or several lines of them."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def changed(text: bytes, how: Callable[[object], object]) -> bytes:
+    """The same object told otherwise; what is none stays."""
+    found = whole(text)
+    return json.dumps(how(found)).encode() + b"\n" if found else text
+
+
 def main() -> None:
     """One call."""
     with open("/root/hostile.json", encoding="utf-8") as file:
@@ -52,16 +69,14 @@ def main() -> None:
             sys.stdout.buffer.write(b"x" * (1 << 20))
     if how == "nested":
         out = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
-    try:
-        answer = json.loads(out)
-    except (ValueError, RecursionError):
-        answer = None
-    if isinstance(answer, dict) and how == "facts" and re.search(rb"ansible|AnsiballZ", data[:4096], re.I):
-        out = json.dumps({**answer, **asked["answer"]}).encode()
-    elif isinstance(answer, dict) and how == "types":
-        out = json.dumps(other(answer)).encode()
-    elif isinstance(answer, dict) and how == "escapes":
-        out = json.dumps(marked(answer)).encode()
+    facts = how == "facts" and re.search(rb"ansible|AnsiballZ", data[:4096], re.I)
+    changes: dict[str, Callable[[Any], object]] = {
+        "facts": lambda one: {**one, **asked["answer"]},
+        "types": other,
+        "escapes": marked,
+    }
+    if how in changes and (how != "facts" or facts):
+        out = b"".join(changed(line, changes[how]) for line in ([out] if whole(out) else out.splitlines(keepends=True)))
     sys.stdout.buffer.write(out)
     sys.stderr.buffer.write(ESCAPES.encode() if how == "escapes" else done.stderr)
     sys.exit(done.returncode)
