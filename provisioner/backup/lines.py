@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
-from provisioner.hosts.answers import Answer, Line, Short
+from provisioner.hosts.answers import Answer, Line, Short, plain
 
 LINE_BYTES = 4 << 20  # thousands of nights
 ALL_BYTES = 64 << 20  # of a whole conversation: each second of a long backup says how far it is
@@ -167,9 +167,14 @@ def read(line: str) -> Message | None:
         return _SAID.validate_json(line)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        if first["type"] == "union_tag_invalid":
+        if first["type"] == "union_tag_invalid" and _names_an_event(line):
             return None
         raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def _names_an_event(line: str) -> bool:
+    found = plain(line)
+    return isinstance(found, dict) and isinstance(found.get("event"), str)
 
 
 def as_detail(said: Answer) -> dict[str, Any]:

@@ -137,6 +137,7 @@ def ask(selection: Selection, place: str = "", watch: Listener = lambda _: None)
     Raises:
         HostFailed: the host knows no such place, or makes no backups.
         Unreachable, HostKeyChanged: it gives no answer.
+        Unreadable: it says what cannot be read, or of no place at all.
     """
     host, _ = meet(selection, watch)
     found = listed(selection, host, place)
@@ -166,6 +167,8 @@ def listed(selection: Selection, host: str, place: str, talk: Talk | None = None
                     line.note or "",
                 )
             )
+    if not found and not (talk and talk.stopped):  # an office with backups has a place at least
+        raise Unreadable(f"{host} says nothing of its backups", hint=UNREADABLE)
     return found
 
 
