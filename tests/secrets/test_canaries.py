@@ -12,7 +12,7 @@ import pytest
 from provisioner import lab
 from provisioner.inventory.target import runtime_home
 from provisioner.laptop.processes import as_root
-from tests.inventory.test_client_text import Sampler
+from tests.apply.test_client_text import Sampler
 from tests.lab.light import bring_up, kill, light, soon, state
 from tests.secrets.hunting import contents, forms, hunt
 from tests.stage import CommandResult, Stage
