@@ -302,6 +302,7 @@ def test_no_secret_leaves_the_vault_in_a_good_run(shop: Shop) -> None:
     assert hits(shop) == []
 
 
+@pytest.mark.deep
 @pytest.mark.case("T3")
 def test_no_secret_leaves_the_vault_in_a_failed_or_killed_run(shop: Shop) -> None:
     """A task that fails with the password on its lips, and a run killed while it sets one, leave none behind either."""

@@ -227,7 +227,7 @@ def again(stage: Stage) -> CommandResult:
     return said
 
 
-@pytest.mark.parametrize("moment", ["reaching", "starting", "working"])
+@pytest.mark.parametrize("moment", [*(pytest.param(one, marks=pytest.mark.deep) for one in ("reaching", "starting")), "working"])
 def test_a_killed_run_is_taken_up_by_the_next(two: Stage, moment: str) -> None:
     """Killed while it logs in, while Ansible starts, in a task: the next plain apply finds what still works, waits, and is done.
 

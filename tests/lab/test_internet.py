@@ -231,7 +231,7 @@ def test_the_internet_goes_with_the_last_lab(street: Street) -> None:
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     assert there.exists()
-    assert shop.json("lab", "down", "demo").data["removed"]
+    assert shop.json("lab", "down", "demo").code == 0  # whatever the killed one had left to do
     assert clean(shop.target.id)
     assert there.exists()
     assert list(street.internet.lines) == [street.town_hall.stage.target.id]
