@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     pass
 
 CONNECT_TIMEOUT_S = 6
-_PID = re.compile(r"[0-9a-f]{1,8}")
 PORT = 22
 
 UNREADABLE = "look at the machine itself: what it says is not what was asked"
@@ -84,8 +83,8 @@ class SshAccess:
 
     @property
     def control(self) -> Path:
-        """The folder of our sockets: of this target and process. Its name is short: a socket's path has 107 bytes (unix(7))."""
-        folder = self.target.control / f"{os.getpid():x}"
+        """The folder of our sockets: of this target and process."""
+        folder = self.target.control(os.getpid())
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder
 
@@ -158,11 +157,9 @@ def _close(folder: Path) -> None:
 
 def sweep(target: Target) -> None:
     """End the connections that killed processes of ours left open; those of living ones are theirs."""
-    for entry in target.control.iterdir():
-        if entry.is_socket():  # of a version whose sockets all lay here
-            entry.unlink(missing_ok=True)
-        elif not (_PID.fullmatch(entry.name) and Path(f"/proc/{int(entry.name, 16)}").exists()):
-            _close(entry)
+    for pid, folder in target.controls().items():
+        if not Path(f"/proc/{pid}").exists():
+            _close(folder)
 
 
 def _literal(path: Path) -> str:

@@ -96,10 +96,17 @@ class Target:
         """The events of each run."""
         return _private(self.state / "journals")
 
-    @property
-    def control(self) -> Path:
-        """SSH control sockets: a folder per target, because every office is 192.168.1.0/24."""
-        return _private(runtime_home() / f"ssh-{self.id}")
+    def control(self, pid: int) -> Path:
+        """A process's folder for its SSH control sockets: one per target, because every office is 192.168.1.0/24.
+
+        Its name is as short as it can be: a socket's path has 107 bytes (unix(7)), of which `/%C` and what OpenSSH puts behind it
+        while it makes one take 58, and `/run/user/<a domain's number>/provisioner` 32.
+        """
+        return runtime_home() / f"{self.id}{pid:06x}"
+
+    def controls(self) -> dict[int, Path]:
+        """Those that there are, by process."""
+        return {int(path.name[len(self.id) :], 16): path for path in runtime_home().glob(f"{self.id}" + "[0-9a-f]" * 6)}
 
     def alias(self, host: str) -> str:
         """The name a host's key is pinned under (HostKeyAlias), never its address."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.hosts.access import SshAccess
+from provisioner.inventory import target
 from provisioner.inventory.target import Target
 
 # What holds on every connection: nobody but the pinned machine, nothing but this key, nothing of ours lent to it.
@@ -56,6 +57,14 @@ def test_no_connection_trusts_or_lends_more_than_it_must(access: SshAccess, tmp_
     assert {word: read.get(word) for word in HELD} == HELD
     assert read["userknownhostsfile"] == str(access.target.known_hosts)
     assert read["identityfile"].replace("%%", "%") == str(access.key)  # expanded when it is opened
+
+
+def test_a_socket_has_room_for_the_longest_name_it_gets(access: SshAccess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A technician whose account is of a domain has a number of ten digits; OpenSSH adds 17 signs while it makes a socket."""
+    monkeypatch.setattr(target, "runtime_home", lambda: Path("/run/user/4294967295/provisioner"))
+    pid_max = 4 * 1024 * 1024  # proc_sys_kernel(5)
+
+    assert len(str(access.target.control(pid_max))) + len("/") + 40 + len(".0123456789abcdef") <= 107
 
 
 def test_ansible_is_given_the_same_words(access: SshAccess) -> None:
