@@ -145,7 +145,7 @@ def test_two_labs_with_the_same_addresses_never_touch(plain: Stage, tmp_path: Pa
     other = light(tmp_path, {})
     try:
         bring_up(other)
-        assert other.target.control != plain.target.control
+        assert other.target.control(1) != plain.target.control(1)
         machine = {stage.target.id: stage.on("router", "cat /etc/machine-id") for stage in (plain, other, plain, other)}
         for stage in (plain, other):
             assert (lab.base.lab_home() / stage.target.id / "hosts/router/root/etc/machine-id").read_text() == machine[
@@ -155,13 +155,13 @@ def test_two_labs_with_the_same_addresses_never_touch(plain: Stage, tmp_path: Pa
         running = other.start("--json", "apply", "demo", "--lab", "--yes")
         shared: list[set[str]] = []
         while running.poll() is None:
-            shared.append({path.name for path in plain.target.control.iterdir()})
+            shared.append({path.name for folder in plain.target.controls().values() for path in folder.iterdir()})
             soon(lambda: running.poll() is not None, 0.1)
         assert running.returncode == 0, running.communicate()
         assert not any(shared)
         assert "applied.json" in other.on("router", "sudo ls /var/lib/provisioner")
         assert "applied.json" not in plain.on("router", "sudo ls -a /var/lib/provisioner 2>/dev/null; true")
-        assert [path for stage in (plain, other) for path in stage.target.control.iterdir()] == []
+        assert [stage.target.controls() for stage in (plain, other)] == [{}, {}]
     finally:
         other.run("lab", "down", "demo")
 
