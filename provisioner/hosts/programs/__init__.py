@@ -17,15 +17,29 @@ if TYPE_CHECKING:
 
 BOOT = "import sys, json; exec(json.loads(sys.stdin.readline()))"
 COMMAND = ("sudo", "-n", "python3", "-c", BOOT)
-_ANOTHER = re.compile(r"^from (provisioner\.hosts\.programs\.(\w+)) import", re.M)
+_ANOTHER = re.compile(r"^from provisioner\.hosts\.programs\.(\w+) import\b", re.M)
 _AS_MODULE = "room = types.ModuleType({name!r}); sys.modules[room.__name__] = room; exec({text!r}, room.__dict__)\n"
 
 
 def source(program: str) -> str:
-    """One of the programs of this folder, whole: what it imports from another one of them comes before it."""
-    text = Path(__file__).with_name(f"{program}.py").read_text(encoding="utf-8")
-    others = [_AS_MODULE.format(name=name, text=source(other)) for name, other in _ANOTHER.findall(text)]
+    """One of the programs of this folder, whole: what it imports from others of them comes before it, each once.
+
+    Twice would be two modules of one name: a class of the first is none of the second's.
+    """
+    texts = _needed(program, {})
+    text = texts.pop(program)
+    others = [_AS_MODULE.format(name=f"{__name__}.{name}", text=other) for name, other in texts.items()]
     return "import sys, types\n" + "".join(others) + text if others else text
+
+
+def _needed(program: str, found: dict[str, str]) -> dict[str, str]:
+    """Its text and those of all that it needs and that is not found yet, by name; what is needed before what needs it."""
+    text = Path(__file__).with_name(f"{program}.py").read_text(encoding="utf-8")
+    for other in _ANOTHER.findall(text):
+        if other not in found:
+            _needed(other, found)
+    found[program] = text
+    return found
 
 
 def given(text: str, request: Mapping[str, Any]) -> str:
