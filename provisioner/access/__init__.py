@@ -1,7 +1,7 @@
 """Access: who may log in where; a technician leaves, and every host of every office of their reseller shuts them out.
 
 The inventory first: who left stands in the reseller's file with every key they ever had, so that whatever comes later knows
-what to refuse. Then all hosts at once, one connection each: `refuse.py` of role `base` runs there, shuts, names what it found,
+what to refuse. Then all hosts at once, one connection each: `hosts/programs/refuse.py` runs there, shuts, names what it found,
 and proves it. Nobody waits for a lease: what is taken away here is on no up-to-date copy's list, and a lease may last for hours;
 a host where somebody works meanwhile stays on the list, because their run may have begun with an older one.
 

@@ -1,4 +1,4 @@
-"""One question to many hosts at once: role base's `refuse.py` runs there, one connection each, and its answer is understood."""
+"""One question to many hosts at once: `hosts/programs/refuse.py` runs there, one connection each; its answer is understood."""
 
 import time
 from collections import defaultdict
@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import Field
 
-from provisioner import plays
 from provisioner.errors import HostKeyChanged, Unreachable, Unreadable
 from provisioner.hosts import answers, programs
 from provisioner.hosts.answers import Answer, Line, Short
@@ -24,7 +23,6 @@ from provisioner.plays.handover import refusal
 
 AT_ONCE = 32
 HOST_S = 90  # for one host's answer: killing somebody's processes may take it 8 s, a slow disk more
-PROGRAM = "roles/base/files/refuse.py"
 
 
 @dataclass(frozen=True)
@@ -170,7 +168,7 @@ def _read(call: Call, answer: Refusal) -> HostAnswer:
 
 def everywhere(calls: Sequence[Call]) -> Iterator[tuple[Call, HostAnswer]]:
     """Ask all hosts at once; each as soon as it has answered."""
-    program = (plays.playbooks() / PROGRAM).read_text(encoding="utf-8")
+    program = programs.source("refuse")
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         _place(calls, pool)
         lost: list[tuple[Call, HostAnswer]] = []

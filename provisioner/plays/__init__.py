@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from provisioner.explain import corrupt
+from provisioner.hosts import programs
 from provisioner.inventory.target import Target, runtime_home, state_home
 from provisioner.laptop.installed import playbooks
 from provisioner.plays.handover import ENVIRONMENT, Handover
@@ -202,13 +203,14 @@ class Play:
 
 
 def tree_digest() -> str:
-    """SHA-256 over the playbooks and roles as they stand: a saved plan names the exact ones it was made with."""
+    """SHA-256 over playbooks, roles and what role base runs of ours: a saved plan names the exact ones it was made with."""
     import hashlib
 
     total = hashlib.sha256()
     root = playbooks()
     for path in sorted(p for p in root.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
         total.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")
+    total.update(programs.source("refuse").encode())
     return total.hexdigest()
 
 

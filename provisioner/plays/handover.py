@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from provisioner.hosts import programs
 from provisioner.inventory import open_inventory
 from provisioner.inventory.dossier import Office, outside
 from provisioner.inventory.packs import Pack
@@ -69,7 +70,7 @@ def _office(office: Office, pack: Pack) -> dict[str, Any]:
 
 
 def refusal(reseller: Reseller, stay: Mapping[str, Sequence[str]], me: str, key: str = "", **more: Any) -> dict[str, Any]:
-    """What `refuse.py` of role base is asked: who left with their keys, who stays with theirs, who asks, by which key."""
+    """What `hosts/programs/refuse.py` is asked: who left with their keys, who stays with theirs, who asks, by which key."""
     return {
         "logins": {login: list(gone.keys) for login, gone in reseller.former.items()},
         "stay": {login: list(keys) for login, keys in stay.items()},
@@ -119,6 +120,8 @@ def hosts(dossier: Path) -> dict[str, tuple[str, dict[str, Any]]]:
                 data["backup"]["host_key"] = provider["provider_host_key_public"]
     stay = {technician["login"]: technician["keys"] for technician in data["technicians"]}
     data["refusal"] = refusal(reseller, stay, handover.user if handover else "", keep_lease=True)
+    if reseller.former:
+        data["refusal_program"] = programs.source("refuse")
     found: dict[str, tuple[str, dict[str, Any]]] = {}
     for host_name, host in office.hosts.items():
         here = {

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from provisioner import lab, plays
-from provisioner.access.hosts import PROGRAM
+from provisioner import lab
+from provisioner.hosts import programs
 from provisioner.secrets import passphrase
 from tests.lab.light import Technician, light
 from tests.stage import CommandResult
@@ -56,7 +56,7 @@ class Network:
             "do": "refuse", "logins": {LEAVES: [public(self.leaves.key)]}, "stay": {STAYS: [public(self.stays.key)]},
             "me": {"login": STAYS, "key": public(self.stays.key)}, "keep_lease": True,
         }  # fmt: skip
-        given = f"{json.dumps((plays.playbooks() / PROGRAM).read_text())}\n{json.dumps(asked)}"
+        given = programs.given(programs.source("refuse"), asked)
         called = shlex.join(["sudo", "-n", "python3", "-c", boot, *words])
         said = self.stays.on("router", f"printf %s {shlex.quote(given)} | sh -c {shlex.quote(f'{called} 2>&1; echo ended $?')}")
         return said.strip().splitlines()

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -302,12 +303,43 @@ def test_bad_words_change_nothing(words: tuple[str, ...], run: Run, scop: Path) 
 
 
 def test_role_base_is_told_who_left(scop: Path, keys: dict[str, str]) -> None:
-    """The next apply knows whom to refuse and whom never: through our inventory plugin, as all else."""
+    """The next apply knows whom to refuse and whom never, and by what: through our inventory plugin, as all else."""
+    from provisioner.hosts import programs
     from provisioner.plays import handover
 
+    for _, variables in handover.hosts(scop / "offices/bakery/dossier.yml").values():
+        assert "refusal_program" not in variables["office"], "nobody left: nothing is to be run"
     technicians.leave(open_inventory(scop), "ma-scop", "kim", DAY)
     for _, variables in handover.hosts(scop / "offices/bakery/dossier.yml").values():
         asked = variables["office"]["refusal"]
         assert sorted(asked["logins"]["kim"]) == sorted([keys["kim"], keys["kim-before"]])
         assert asked["stay"] == {"jo": [keys["jo"]], "lou": [keys["lou"]]}
-    assert yaml.safe_load((ROOT / "playbooks/roles/base/defaults/main.yml").read_text())["base_refusal"] == "{{ office.refusal }}"
+        assert variables["office"]["refusal_program"] == programs.source("refuse")
+    defaults = yaml.safe_load((ROOT / "playbooks/roles/base/defaults/main.yml").read_text())
+    assert defaults["base_refusal"] == "{{ office.refusal }}"
+    assert defaults["base_refusal_program"] == "{{ office.refusal_program | default('') }}"
+
+
+def test_a_host_gets_the_program_as_it_is(scop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Role base's task gives Python what `access revoke` gives it: no brace in the program means anything to Ansible."""
+    from provisioner.hosts import programs
+    from provisioner.plays import handover
+
+    technicians.leave(open_inventory(scop), "ma-scop", "kim", DAY)
+    dossier, base, given = scop / "offices/bakery/dossier.yml", ROOT / "playbooks/roles/base", tmp_path / "given"
+    (name, (_, variables)), *_ = handover.hosts(dossier).items()
+    text = f"{{{{ lookup('ansible.builtin.template', '{base}/templates/refuse.j2') }}}}"
+    task = {"ansible.builtin.copy": {"content": text, "dest": str(given), "mode": "0600"}}
+    play = {"hosts": name, "connection": "local", "vars_files": [f"{base}/defaults/main.yml"], "tasks": [task]}
+    (tmp_path / "play.yml").write_text(json.dumps([play]))
+    monkeypatch.setenv("ANSIBLE_CONFIG", str(ROOT / "playbooks/ansible.cfg"))
+    monkeypatch.setenv("ANSIBLE_HOME", str(tmp_path / "ansible"))
+    monkeypatch.setenv("ANSIBLE_REMOTE_TMP", str(tmp_path / "ansible/remote"))
+
+    words = [sys.executable, "-m", "ansible", "playbook", "-i", str(dossier), str(tmp_path / "play.yml")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done
+    program, asked = map(json.loads, given.read_text().splitlines())
+    assert program == programs.source("refuse")
+    assert asked == variables["office"]["refusal"] | {"do": "refuse"}

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from provisioner import plays
+from provisioner.hosts import programs
 from provisioner.inventory.target import Target
 from provisioner.plays import Play
 from provisioner.plays.handover import Handover
@@ -60,3 +62,13 @@ def test_a_secret_in_what_ansible_says_is_hidden(play: Play, raw: dict[str, Any]
     assert "********" in said
     assert SECRET not in said
     assert json.dumps(SECRET, ensure_ascii=False)[1:-1] not in said
+
+
+def test_a_saved_plan_is_of_one_program_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What role base runs of ours lies beside the playbooks: with another text of it, a plan is another one."""
+    was = plays.tree_digest()
+    assert plays.tree_digest() == was
+
+    monkeypatch.setattr(programs, "source", lambda program: f"# {program}\n")
+
+    assert plays.tree_digest() != was
