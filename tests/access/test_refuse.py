@@ -1,10 +1,16 @@
 """What a host runs to shut somebody out (provisioner/hosts/programs/refuse.py), without a machine."""
 
+import pwd
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
-from provisioner.hosts.programs.authorized_keys import fingerprint, keys_in, keys_of, without
-from provisioner.hosts.programs.leaver import runs_as
+import pytest
+
+from provisioner.hosts.programs import authorized_keys, leaver
+from provisioner.hosts.programs.authorized_keys import Sshd, fingerprint, keys_in, keys_of, without
+from provisioner.hosts.programs.leaver import Leaver, runs_as
 
 
 def test_keys_are_known_however_they_are_written(keys: dict[str, str], tmp_path: Path) -> None:
@@ -38,6 +44,53 @@ def test_only_lines_with_their_key_go(keys: dict[str, str], tmp_path: Path) -> N
     assert real.stat().st_mode & 0o777 == 0o640
     assert link.is_symlink()
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+
+
+@pytest.fixture
+def homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The homes of a machine with two accounts, kim and jo, whose sshd reads keys in one folder of root's, as ours do."""
+    config, homes = tmp_path / "sshd_config", tmp_path / "home"
+    config.write_text(f"AuthorizedKeysFile {tmp_path}/technicians/%u\n")
+    accounts = {
+        login: pwd.struct_passwd((login, "x", uid, uid, "", str(homes / login), "/bin/sh"))
+        for login, uid in (("kim", 1001), ("jo", 1002))
+    }
+    for login in accounts:
+        (homes / login / ".ssh").mkdir(parents=True)
+    known = SimpleNamespace(getpwall=lambda: [*accounts.values()], getpwnam=accounts.__getitem__)
+    here = {"SSHD": str(config), "call": lambda *_: (0, ""), "pids": list, "pwd": known}
+    for name, value in (here | {"glob": SimpleNamespace(glob=lambda _: [])}).items():  # of the real machine nothing is read
+        monkeypatch.setattr(authorized_keys, name, value)
+    monkeypatch.setattr(leaver, "pwd", known)
+    return homes
+
+
+def kim(keys: dict[str, str]) -> Leaver:
+    """Kim, who left, on that machine; of theirs, one key is written down."""
+    ask: dict[str, Any] = {"do": "refuse", "stay": {"jo": [keys["jo"]]}, "me": {"login": "jo", "key": keys["jo"]}}
+    return Leaver("kim", [keys["kim"]], ask, Sshd())
+
+
+@pytest.mark.parametrize("name", ["authorized_keys", "authorized_keys2"])
+def test_their_key_in_a_colleagues_home_goes(name: str, homes: Path, keys: dict[str, str]) -> None:
+    """Also where sshd reads no home now, and in the second file of Debian's own setting: it would let them in once it does."""
+    theirs = homes / "jo/.ssh" / name
+    theirs.write_text(f"{keys['jo']} jo\n{keys['kim']} kim\n")
+
+    leaves = kim(keys)
+    leaves.other_files()
+
+    assert theirs.read_text() == f"{keys['jo']} jo\n"
+    assert [(thing["what"], thing["where"]) for thing in leaves.found] == [("key", f"{theirs}:2")]
+    assert leaves.left == []
+
+
+@pytest.mark.parametrize("name", ["authorized_keys", "authorized_keys2"])
+def test_a_key_that_only_the_host_knew_is_theirs(name: str, homes: Path, keys: dict[str, str]) -> None:
+    """It stands in their own home, in either file: it is told, so that all other hosts refuse it too; a colleague's is not."""
+    (homes / "kim/.ssh" / name).write_text(f"{keys['kim']} kim\n{keys['jo']} jo\n{keys['kim-before']} another laptop\n")
+
+    assert kim(keys).unknown == [" ".join(keys["kim-before"].split()[:2])]
 
 
 def test_jobs_of_the_system_that_run_as_them() -> None:
