@@ -194,15 +194,3 @@ def explain(host: str, address: str, user: str, stderr: str) -> HostKeyChanged |
         hint = f"is {user} closed there? or it refuses us for a while: wait a minute, then again"
         return Unreachable(f"{host} ({address}) ends the connection when {user} logs in: {last}", hint=hint)
     return Unreachable(f"{host} ({address}) does not answer: {last}", hint=f"is {host} switched on and plugged in?")
-
-
-# ---------------------------------------------------------------------------------------------- pins
-
-
-# ---------------------------------------------------------------------------------------- neighbours
-
-
-# --------------------------------------------------------------------------------------------- keys
-
-
-# ------------------------------------------------------------------------------------- first contact

@@ -1,6 +1,6 @@
 """The nouns of the network, as pydantic reads them from its files: strict, unknown keys are errors.
 
-Only data: reading is `files.py`, what must fit together is `rules.py`, secrets are `vault.py`. Every text of a client
+Only data: reading is `files.py`, what must fit together is `rules.py`. Every text of a client
 is taken byte for byte; only names of offices, hosts, logins and resellers follow a pattern, because they become file
 names, host names and accounts.
 """

@@ -199,9 +199,6 @@ class Play:
         return Event(what, host=data.get("host", ""), task=title(data), detail=detail)
 
 
-# ------------------------------------------------------------------------------------------- orphans
-
-
 def tree_digest() -> str:
     """SHA-256 over playbooks, roles and what role base runs of ours: a saved plan names the exact ones it was made with."""
     import hashlib

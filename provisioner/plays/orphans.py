@@ -17,7 +17,7 @@ RUN_VARIABLE = "PROVISIONER_RUN"
 TOOL_VARIABLE = "PROVISIONER_TOOL"  # the process that plays, and when it started
 
 
-def orphans(target: Target) -> dict[int, str]:
+def find(target: Target) -> dict[int, str]:
     """Processes of earlier plays on this target whose tool is gone: pid -> run. Only our own are looked at."""
     import psutil
 
@@ -64,7 +64,7 @@ def sweep(target: Target, *, say: Callable[[str], None], patience_s: float = 900
     Returns:
         The names of the runs that were still working.
     """
-    working = orphans(target)
+    working = find(target)
     for run in sorted(set(working.values())):
         say(f"run {run} was killed but its ansible-playbook still works; waiting for its current task to end")
         with contextlib.suppress(OSError):
@@ -75,7 +75,7 @@ def sweep(target: Target, *, say: Callable[[str], None], patience_s: float = 900
     used: dict[int, float] = {}
     while working and time.monotonic() < deadline:
         time.sleep(0.3)
-        working = orphans(target)
+        working = find(target)
         started = {pid: {child.pid for child in children(pid)} for pid in working}
         workers = set().union(*started.values()) & working.keys()
         before, used = used, {pid: _used_s(pid) for pid in workers}
@@ -87,7 +87,7 @@ def sweep(target: Target, *, say: Callable[[str], None], patience_s: float = 900
         if stuck:
             say(f"ansible-playbook {', '.join(map(str, stuck))} waits for nothing any more; ending it")
             _end(target, stuck)
-            working = orphans(target)
+            working = find(target)
     if working:
         say(f"ending ansible-playbook {', '.join(map(str, working))}")
         _end(target, list(working))
@@ -105,11 +105,11 @@ def sweep(target: Target, *, say: Callable[[str], None], patience_s: float = 900
 def _end(target: Target, pids: Sequence[int]) -> None:
     """Ask orphans to end, and make them when they do not within seconds; a pid that is no orphan any more is let be."""
     for how, wait_s in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
-        for pid in orphans(target).keys() & set(pids):
+        for pid in find(target).keys() & set(pids):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, how)
         until = time.monotonic() + wait_s
-        while (left := orphans(target).keys() & set(pids)) and time.monotonic() < until:
+        while (left := find(target).keys() & set(pids)) and time.monotonic() < until:
             time.sleep(0.1)
         if not left:
             return

@@ -250,7 +250,7 @@ def test_a_killed_run_is_taken_up_by_the_next(two: Stage, moment: str) -> None:
     finally:
         fast(lambda line: two.on("server", line))
 
-    assert orphans.orphans(two.target) == {}
+    assert orphans.find(two.target) == {}
     assert two.json("runs", "show", "demo", dead.stem, "--lab").data["status"] == "interrupted"
     assert two.run("runs", "check", "demo", "--lab").code == 0
 
@@ -271,7 +271,7 @@ def test_an_orphan_is_asked_waited_for_and_ended(two: Stage) -> None:
     }
     said: list[str] = []
     try:
-        assert soon(lambda: set(orphans.orphans(two.target).values()) == {"r1", "r2"}, 5)
+        assert soon(lambda: set(orphans.find(two.target).values()) == {"r1", "r2"}, 5)
         assert orphans.sweep(two.target, say=said.append, patience_s=3) == ["r1", "r2"]
         assert started["r1"].wait(1) == 0
         assert started["r2"].wait(5) == -signal.SIGTERM
@@ -293,7 +293,7 @@ def test_an_orphan_that_waits_for_nothing_is_ended_at_once(two: Stage, deaf: boo
     works = subprocess.Popen(["sh", "-c", "sleep 4; : ansible-playbook"], env=environment)
     said: list[str] = []
     try:
-        assert soon(lambda: orphans.orphans(two.target).keys() >= {stuck.pid, works.pid}, 5)
+        assert soon(lambda: orphans.find(two.target).keys() >= {stuck.pid, works.pid}, 5)
         orphans.sweep(two.target, say=said.append, idle_s=1)
         assert stuck.wait(1) == (-signal.SIGKILL if deaf else -signal.SIGTERM)
         assert works.wait(1) == 0
@@ -317,9 +317,9 @@ def test_an_orphan_whose_worker_cannot_hand_over_is_ended_at_once(two: Stage) ->
     }
     said: list[str] = []
     try:
-        assert soon(lambda: len(orphans.orphans(two.target)) == 4, 5)
+        assert soon(lambda: len(orphans.find(two.target)) == 4, 5)
         orphans.sweep(two.target, say=said.append, patience_s=30, idle_s=1)
-        assert orphans.orphans(two.target) == {}
+        assert orphans.find(two.target) == {}
         assert started["stuck"].wait(1) == -signal.SIGTERM
         assert started["works"].wait(1) == 0
         assert [line for line in said if f"ansible-playbook {started['stuck'].pid} waits for nothing any more" in line]

@@ -62,7 +62,7 @@ def done(stage: Stage, **environment: str) -> None:
     """The plain command does, no host is held, nothing goes on unseen, and the audit is whole."""
     said = stage.json("apply", "demo", "--lab", "--yes", **environment)
     assert said.code == 0, said
-    assert orphans.orphans(stage.target) == {}
+    assert orphans.find(stage.target) == {}
     for host in ("router", "server"):
         assert "lease.json" not in stage.on(host, "sudo ls /var/lib/provisioner")
     assert stage.run("runs", "check", "demo", "--lab").code == 0

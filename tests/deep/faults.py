@@ -53,13 +53,13 @@ def kill_tool(run: Waiting) -> None:
     waits = run.hold.exists()
     os.kill(run.process.pid, signal.SIGKILL)
     run.process.communicate()
-    assert orphans.orphans(run.stage.target) or not waits
+    assert orphans.find(run.stage.target) or not waits
     run.go()
 
 
 def kill_all(run: Waiting) -> None:
     """SIGKILL to the tool and to all it started."""
-    children = orphans.orphans(run.stage.target)
+    children = orphans.find(run.stage.target)
     assert children
     os.killpg(run.process.pid, signal.SIGKILL)
     for child in children:
@@ -132,7 +132,7 @@ def taken_up(stage: Stage, wanted: Reference) -> None:
     """The next plain apply is done, one more changes nothing, each host is as an uninterrupted run leaves it."""
     said = apply(stage)
     assert said.code == 0, said
-    assert orphans.orphans(stage.target) == {}
+    assert orphans.find(stage.target) == {}
     again = apply(stage)
     assert again.data["status"] == "unchanged", again
     assert stage.run("runs", "check", "demo", "--lab").code == 0

@@ -25,7 +25,7 @@ class Mirror(ThreadingHTTPServer):
     request_queue_size = 64
 
     def __init__(self, through: int, own: Path) -> None:
-        super().__init__(("127.0.0.1", _free_port()), Answer)  # as the cache takes it (packages.py)
+        super().__init__(("127.0.0.1", _free_port()), Answer)  # as the cache takes it (package_cache)
         self.through, self.own, self.way = through, own, "good"
         self.asked: list[str] = []
 
