@@ -249,6 +249,18 @@ def _unmount(point: Path) -> None:
         time.sleep(0.02 if point in mounts_below(point) else 0)
 
 
+def _wait_for_loops(image: Path) -> None:
+    """The kernel frees a loop device after its last unmount, later while anybody still looks at it (loop(4), autoclear)."""
+    for _ in range(200):
+        for backing in Path("/sys/block").glob("loop*/loop/backing_file"):
+            with contextlib.suppress(OSError):  # this one has just been freed
+                if backing.read_text().strip() == str(image.resolve()):
+                    break
+        else:
+            return
+        time.sleep(0.05)
+
+
 def unmount(machine: Machine) -> None:
     """Unmount the host's disks, and remove what nspawn left of its own under /run."""
     if machine.root.is_dir():
@@ -256,6 +268,7 @@ def unmount(machine: Machine) -> None:
         run(["rm", "-f", str(NSPAWN / "locks" / f"inode-{disk.st_dev}:{disk.st_ino}")])
     _unmount(machine.root)
     _unmount(machine.disk)
+    _wait_for_loops(machine.image)
     _sweep_run(machine)
 
 

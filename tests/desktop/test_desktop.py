@@ -145,6 +145,7 @@ def test_somebody_without_groups_works_too(changed: Stage) -> None:
     assert said["desktop"]["shown"] == 2
 
 
+@pytest.mark.deep
 def test_who_needs_it_has_larger_text_and_a_voice(changed: Stage) -> None:
     """Larger letters and the screen reader are there from the first login, for that person and nobody else."""
     ask = ". /etc/X11/Xsession.d/35office; dbus-run-session xfconf-query -c xsettings -p /Xft/DPI 2>/dev/null; true"

@@ -147,6 +147,7 @@ def test_who_was_here_logs_in_while_the_server_is_off(own_office: Stage) -> None
     assert soon(lambda: logs_in(own_office, "come", known["come"]), 90)
 
 
+@pytest.mark.deep
 def test_a_windows_pc_can_join(own_office: Stage) -> None:
     """A machine that is not in the dossier joins with the Administrator's password, and the next apply leaves it alone."""
     secret = own_office.json("secrets", "show", "demo", "--lab").data["directory"]["administrator"]
@@ -205,6 +206,7 @@ def test_a_password_somebody_chose_stays(later: Later) -> None:
     assert refused(later.stage, "zoe", later.first["zoe"])
 
 
+@pytest.mark.deep
 def test_a_renewed_password_is_set_once(later: Later) -> None:
     """Who forgot theirs gets the new one at the next apply; what they change it to afterwards stays."""
     stage = later.stage

@@ -13,8 +13,7 @@ import pytest
 from provisioner import lab
 from provisioner.inventory import open_inventory
 from provisioner.laptop.processes import run
-from tests.lab.light import bring_up as light_up
-from tests.lab.light import light
+from tests import applied
 from tests.stage import Stage, make
 
 # Where a printer stands, as a client may write it: an apostrophe, accents, braces, a percent sign, a right-to-left word.
@@ -135,19 +134,12 @@ def clean(lab_id: str) -> bool:
 
 
 @pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A light office that prints and sends mail; `again` in its evidence is a second apply. Each test leaves it as it was."""
-    common = ["base", "mail_relay"]
-    roles = {"server": [*common, "printing"], "desktop": [*common, "printing_client"], "router": common}
-    stage = light(tmp_path_factory.mktemp("served"), roles, hosts=("router", "server", "desktop"))
-    stage.edit(("À côté de la caisse", f'"{PLACE}"'))
-    stage.git("commit", "-q", "-a", "-m", "where the printer stands")
-    try:
-        light_up(stage)
-        for evidence in ("apply", "again"):
-            stage.evidence[evidence] = stage.json("apply", "demo", "--lab", "--yes")
-            assert stage.evidence[evidence].code == 0, stage.evidence[evidence]
+def served(tmp_path_factory: pytest.TempPathFactory, applied_name: str) -> Iterator[Stage]:
+    """An applied office that prints and sends mail, one printer of which stands at a difficult place; left as it was."""
+    with applied.office(tmp_path_factory.mktemp("served"), applied_name) as stage:
+        stage.edit(("À côté de la caisse", f'"{PLACE}"'))
+        stage.git("commit", "-q", "-a", "-m", "where the printer stands")
+        said = stage.json("apply", "demo", "--lab", "--yes")
+        assert said.code == 0, said
         yield stage
-    finally:
-        stage.run("lab", "down", "demo")
-        assert clean(stage.target.id)
+    assert clean(stage.target.id)

@@ -11,7 +11,7 @@ from provisioner import lab
 from provisioner.errors import HostFailed
 from provisioner.inventory import open_inventory
 from provisioner.lab import base, machines
-from provisioner.laptop.processes import run
+from provisioner.laptop.processes import as_root, run
 from tests.lab.light import soon
 from tests.lab.small import bring_up, clean, traces
 from tests.stage import make
@@ -41,6 +41,24 @@ def test_down_leaves_no_trace(tmp_path: Path) -> None:
     assert clean(small.stage.target.id)
     assert links() == before
     assert lab.find(small.stage.target) is None
+
+
+def test_down_waits_for_a_disk_that_is_still_looked_at(tmp_path: Path) -> None:
+    """A loop device is freed when the last who looks at it is done, as udev does in a busy moment: `lab down` is, then too."""
+    small = bring_up(tmp_path)
+    image = str((base.lab_home() / small.stage.target.id / "hosts/server/disk.img").resolve())
+    loops = Path("/sys/block").glob("loop*/loop/backing_file")
+    device = next(Path("/dev") / path.parts[3] for path in loops if path.read_text().strip() == image)
+    look = 'exec 9< "$1"; echo open; sleep 4'  # a disk is root's to open
+    looking = subprocess.Popen(as_root(["bash", "-c", look, "look", str(device)]), stdout=subprocess.PIPE)
+    try:
+        assert looking.stdout
+        assert looking.stdout.readline() == b"open\n"
+    finally:
+        assert lab.down(small.stage.target)
+        left = traces(small.stage.target.id)["loops"]
+        looking.communicate()
+    assert left == []
 
 
 @pytest.mark.parametrize("moment", ["written", "wired", "booting"])

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests import applied
 from tests.hosts.test_hostile import quiet, taken_over
-from tests.lab.light import Technician, bring_up, fast, inside, kill, light, slow, soon, waits
+from tests.lab.light import Technician, fast, inside, kill, slow, soon, waits
 from tests.laptop.wrong_clock import sleeper
 from tests.operation.technicians import pair
 from tests.operation.test_races import aged
@@ -75,18 +76,11 @@ def test_a_short_sleep_ends_nothing(both: tuple[Technician, Technician], tmp_pat
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A server with its backups, and a desktop to verify from; both with little on them."""
-    roles = {"server": ("base", "backup"), "router": ("base",), "desktop": ("base",)}
-    stage = light(tmp_path_factory.mktemp("shop"), roles, hosts=("router", "server", "desktop"))
-    try:
-        bring_up(stage)
-        said = stage.json("apply", "demo", "--lab", "--yes")
-        assert said.code == 0, said
+def shop(tmp_path_factory: pytest.TempPathFactory, applied_name: str) -> Iterator[Stage]:
+    """The applied office with a first backup: a server to restore on, a desktop to verify from."""
+    with applied.office(tmp_path_factory.mktemp("shop"), applied_name) as stage:
         assert stage.json("backup", "run", "demo", "--lab").code == 0
         yield stage
-    finally:
-        stage.run("lab", "down", "demo")
 
 
 WRITES = {

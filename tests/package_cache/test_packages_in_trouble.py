@@ -76,7 +76,7 @@ def marked(stage: Stage, package: str, state: str) -> str:
 @pytest.mark.parametrize(
     "state",
     [
-        "install ok unpacked",
+        pytest.param("install ok unpacked", marks=LONG),
         pytest.param("install ok half-configured", marks=LONG),
         pytest.param("install ok triggers-pending", marks=LONG),
         "install reinstreq half-installed",

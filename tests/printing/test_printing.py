@@ -75,11 +75,6 @@ def printer_off(stage: Stage) -> Iterator[None]:
         lab.power_on(stage.target, "bureau")
 
 
-def test_a_second_apply_changes_nothing(served: Stage) -> None:
-    """Queues and relay stand after one apply, and no later one touches them."""
-    assert {host["changed"] for host in served.evidence["again"].data["hosts"].values()} == {0}
-
-
 def test_a_page_from_the_desktop_comes_out_as_it_was(served: Stage, tmp_path: Path) -> None:
     """What lies in the printer's tray looks like what was sent, on A4."""
     before = lab.printed(served.target, "bureau")
