@@ -19,6 +19,7 @@ from provisioner.inventory.fields import (
     Name,
     Network4,
     PackName,
+    PortName,
     PublicKey,
     ResourcePath,
     Text,
@@ -26,6 +27,7 @@ from provisioner.inventory.fields import (
     Ula,
 )
 from provisioner.inventory.models import Address, AnyKind, Noun, Organisation
+from provisioner.inventory.network import Forward, Guests, Reserved, Tunnel, Wan, Wifi
 
 
 class Person(Noun):
@@ -38,11 +40,20 @@ class Person(Noun):
     accessibility: list[Literal["large_text", "screen_reader"]] = []  # what their session has at every desktop
 
 
+class Ports(Noun):
+    """How a router's own system calls its ports: to the line, to the LAN, the radio; unsaid, the platform's usual ones."""
+
+    wan: PortName | None = None
+    lan: list[PortName] = []
+    radio: PortName | None = None
+
+
 class Host(Noun):
     """A machine or router of the office; its name is the key in the dossier."""
 
     kind: AnyKind
     platform: Literal["debian"] = "debian"
+    ports: Ports | None = None
     address: Address4
     mac: Mac
     person: Text = ""
@@ -133,6 +144,12 @@ class Office(Noun):
     timezone: Timezone = "Europe/Paris"
     lan: Lan
     ula: Ula
+    wan: Wan = Wan()
+    guests: Guests | None = None
+    wifi: Wifi | None = None
+    forwards: dict[Name, Forward] = {}
+    reserved: dict[Name, Reserved] = {}
+    tunnel: Tunnel | None = None
     hosts: dict[Name, Host]
     groups: dict[Group, Text] = {}
     people: dict[Login, Person] = {}

@@ -4,7 +4,7 @@ import base64
 import re
 from dataclasses import dataclass
 from datetime import date
-from ipaddress import IPv4Address, IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Network
 from typing import Annotated, Any
 
 from pydantic import (
@@ -142,6 +142,46 @@ def network_of(text: str) -> IPv4Network:
         raise BadInput(str(context.get("what")), hint=str(context.get("hint"))) from None
 
 
+def interface_of(value: Any) -> IPv4Interface:
+    """Read an address with its prefix (203.0.113.10/29).
+
+    Raises:
+        PydanticCustomError: it is none, worded for the dossier's reader.
+    """
+    if isinstance(value, IPv4Interface):
+        return value
+    hint = "an address with its prefix as in 203.0.113.10/29"
+    text = _text_of(value, "an address with its prefix", hint)
+    try:
+        found = IPv4Interface(text if "/" in text else "")
+    except ValueError:
+        raise _wrong(f"{quoted(value)} is not an address with its prefix", hint) from None
+    return found
+
+
+def ssid(value: str) -> str:
+    """Let the name of a Wi-Fi network through: 1 to 32 bytes (IEEE 802.11 9.4.2.2), without control characters.
+
+    Raises:
+        PydanticCustomError: it is none, worded for the dossier's reader.
+    """
+    size = len(value.encode())
+    if not 1 <= size <= 32:
+        raise _wrong(f"{quoted(value)} has {size} bytes; the name of a Wi-Fi network has 1 to 32", "a shorter one; é counts two")
+    return plain(value)
+
+
+def plain(value: str) -> str:
+    """Let a text of one line through.
+
+    Raises:
+        PydanticCustomError: it holds a control character.
+    """
+    if any(ord(sign) < 32 or ord(sign) == 127 for sign in value):
+        raise _wrong(f"{quoted(value)} holds a control character", "the text without it")
+    return value
+
+
 def _ula(value: Any) -> IPv6Network:
     if isinstance(value, IPv6Network):
         return value
@@ -230,6 +270,10 @@ BACKUP_PATH = Shape("/?[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]
 MOMENT = Shape(
     "[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?", "a day or a moment", "a form as in 2026-01-31T17:05:00Z (UTC)"
 )
+PORT = Shape(
+    "[A-Za-z][A-Za-z0-9./_-]{0,31}", "the name of a router's port", "as its system calls it: wan0, ether1, GigabitEthernet0/1"
+)
+TUNNEL_KEY = Shape("[A-Za-z0-9+/]{43}=", "a WireGuard key", "what `wg pubkey` printed: 44 characters, the last one =")
 SIREN = Shape("[0-9]{9}", "a SIREN", "nine digits without spaces")
 
 Text = Annotated[str, BeforeValidator(_literal)]
@@ -248,6 +292,8 @@ MailUser = Annotated[Text, MAIL_USER]
 ResourcePath = Annotated[Text, RESOURCE]
 BackupPath = Annotated[Text, BACKUP_PATH]
 Moment = Annotated[Text, MOMENT]
+TunnelKey = Annotated[Text, TUNNEL_KEY]
+PortName = Annotated[Text, PORT]
 Siren = Annotated[Text, SIREN, AfterValidator(_siren)]
 Timezone = Annotated[Text, AfterValidator(_timezone)]
 PublicKey = Annotated[Text, AfterValidator(_public_key)]

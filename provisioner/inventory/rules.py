@@ -5,44 +5,34 @@ The rules take what they can use and skip the rest, so that a wrong MAC does not
 
 from collections.abc import Iterator, Mapping
 from datetime import date
-from ipaddress import IPv4Address, IPv4Network
-from typing import Any, NamedTuple
+from typing import Any
 
-from provisioner.errors import BadInput
-from provisioner.inventory.fields import network_of
+from provisioner.inventory import network_rules
+from provisioner.inventory.conflicts import Conflict, between, mapping, outside, pool, read_address, read_pool
 from provisioner.inventory.models import Kind
 from provisioner.inventory.packs import Pack
 from provisioner.inventory.resellers import Reseller
 from provisioner.inventory.strict_yaml import Document, Place, quoted
-
-
-class Conflict(NamedTuple):
-    """Two things that do not fit together, said at the place of the second; `refers` to a name that is not there."""
-
-    place: Place
-    what: str
-    hint: str
-    refers: bool = False
-
 
 NETBIOS = 15  # characters of a computer's or domain's short name (MS-NBTE 2.2.1)
 
 
 def judge(dossier: Mapping[str, Any], reseller: Reseller | None, pack: Pack | None) -> Iterator[Conflict]:
     """Every misfit of a dossier; `reseller` and `pack` are None when they cannot be read (said elsewhere)."""
-    hosts = {name: host for name, host in _mapping(dossier.get("hosts")).items() if isinstance(host, dict)}
-    people = {login: person for login, person in _mapping(dossier.get("people")).items() if isinstance(person, dict)}
-    groups = _mapping(dossier.get("groups"))
-    yield from _lan(_mapping(dossier.get("lan")), hosts)
-    yield from _way_out(_mapping(dossier.get("lan")), _mapping(dossier.get("hosts")))
+    hosts = {name: host for name, host in mapping(dossier.get("hosts")).items() if isinstance(host, dict)}
+    people = {login: person for login, person in mapping(dossier.get("people")).items() if isinstance(person, dict)}
+    groups = mapping(dossier.get("groups"))
+    yield from _lan(mapping(dossier.get("lan")), hosts)
+    yield from _way_out(mapping(dossier.get("lan")), mapping(dossier.get("hosts")))
     yield from _twins(hosts, "mac")
     yield from _twins(hosts, "address")
     yield from _hosts(hosts, people, pack)
     yield from _people(people, groups, reseller)
-    yield from _server(_mapping(dossier.get("lan")), hosts)
-    yield from _former(_mapping(dossier.get("former")), people, groups, reseller)
-    yield from _printers(_mapping(dossier.get("lan")), _mapping(dossier.get("printers")), hosts)
+    yield from _server(mapping(dossier.get("lan")), hosts)
+    yield from _former(mapping(dossier.get("former")), people, groups, reseller)
+    yield from _printers(mapping(dossier.get("lan")), mapping(dossier.get("printers")), hosts)
     yield from _language(dossier.get("language"), hosts, pack)
+    yield from network_rules.judge(dossier)
     variant = dossier.get("variant")
     if pack and isinstance(variant, str) and variant not in pack.variants:
         what = f"the pack {pack.name} has no variant {quoted(variant)}"
@@ -52,7 +42,7 @@ def judge(dossier: Mapping[str, Any], reseller: Reseller | None, pack: Pack | No
 def _language(language: object, hosts: dict[str, dict[str, Any]], pack: Pack | None) -> Iterator[Conflict]:
     """A desktop whose programs the pack has in no such language would greet people in another."""
     role = pack.kinds.get(Kind.DESKTOP, {}).get("desktop") if pack else None
-    known = _mapping(role.settings.get("languages")) if role else {}
+    known = mapping(role.settings.get("languages")) if role else {}
     desktops = any(host.get("kind") == Kind.DESKTOP for host in hosts.values())
     if pack and known and desktops and isinstance(language, str) and language[:2] not in known:
         what = f"the pack {pack.name} has no desktop in the language {quoted(language)}"
@@ -61,18 +51,18 @@ def _language(language: object, hosts: dict[str, dict[str, Any]], pack: Pack | N
 
 def judge_pack(pack: Mapping[str, Any]) -> Iterator[Conflict]:
     """Every misfit of a pack: a range of ports that ends before it begins, a variant that the pack does not have."""
-    variants = _mapping(pack.get("variants", {"full": ""}))
-    for kind, roles in _mapping(pack.get("kinds")).items():
-        for name, role in _mapping(roles).items():
-            place, said = ("kinds", kind, name), _mapping(role)
+    variants = mapping(pack.get("variants", {"full": ""}))
+    for kind, roles in mapping(pack.get("kinds")).items():
+        for name, role in mapping(roles).items():
+            place, said = ("kinds", kind, name), mapping(role)
             ports, chosen = said.get("ports"), said.get("variants")
             for n, port in enumerate(ports if isinstance(ports, list) else ()):
-                first, last = _mapping(port).get("port"), _mapping(port).get("last")
+                first, last = mapping(port).get("port"), mapping(port).get("last")
                 if isinstance(first, int) and isinstance(last, int) and last < first:
                     what = f"the range ends at {last}, before its start at {first}"
                     yield Conflict((*place, "ports", n, "last"), what, "the two the other way round")
             wanted: list[tuple[Place, Any]] = [
-                (("variant_settings", word), word) for word in _mapping(said.get("variant_settings"))
+                (("variant_settings", word), word) for word in mapping(said.get("variant_settings"))
             ]
             wanted += [(("variants", n), word) for n, word in enumerate(chosen if isinstance(chosen, list) else ())]
             for where, word in wanted:
@@ -88,15 +78,15 @@ def bare(key: object) -> str:
 
 def check_reseller(document: Document) -> None:
     """Note every misfit of a reseller's file: who left works there no more, and nobody takes over one of their keys."""
-    technicians = _mapping(_mapping(document.value).get("technicians"))
+    technicians = mapping(mapping(document.value).get("technicians"))
     gone = {}
-    for login, who in _mapping(_mapping(document.value).get("former")).items():
+    for login, who in mapping(mapping(document.value).get("former")).items():
         if login in technicians:
             document.add_problem(("former", login), f"{quoted(login)} is a technician here too", "one of the two sections")
-        keys = _mapping(who).get("keys")
+        keys = mapping(who).get("keys")
         gone.update({bare(key): login for key in (keys if isinstance(keys, list) else ()) if bare(key)})
     for login, who in technicians.items():
-        keys = _mapping(who).get("keys")
+        keys = mapping(who).get("keys")
         for n, key in enumerate(keys if isinstance(keys, list) else ()):
             if (former := gone.get(bare(key))) and former != login:
                 what = f"this is a key of {former}, who left"
@@ -136,22 +126,22 @@ def _former(
             yield Conflict(("former", login), f"is the login of a technician who left {reseller.name}", "another login")
         if login in people:
             yield Conflict(("former", login), f"{quoted(login)} works here too", "one of the two sections")
-        successor = _mapping(gone).get("successor")
+        successor = mapping(gone).get("successor")
         if isinstance(successor, str) and successor and successor not in people:
             what = f"{quoted(successor)} is not a person of this office"
             yield Conflict(("former", login, "successor"), what, _one_of(people, "people"))
 
 
 def _printers(lan: dict[str, Any], printers: dict[str, Any], hosts: dict[str, dict[str, Any]]) -> Iterator[Conflict]:
-    network, first, last = _network(lan.get("network")), _address(lan.get("dhcp_first")), _address(lan.get("dhcp_last"))
+    network, first, last = read_pool(lan)
     taken = {host.get("address"): name for name, host in hosts.items() if isinstance(host.get("address"), str)}
     for name, printer in printers.items():
-        place, value = ("printers", name, "address"), _mapping(printer).get("address")
-        address = _address(value)
+        place, value = ("printers", name, "address"), mapping(printer).get("address")
+        address = read_address(value)
         if not address or not isinstance(value, str):
             continue
-        if network and _outside(address, network):
-            yield Conflict(place, f"{address} is not a host's address in {network}", _between(network))
+        if network and outside(address, network):
+            yield Conflict(place, f"{address} is not a host's address in {network}", between(network))
         if first and last and first <= address <= last:
             yield Conflict(place, f"{address} lies in the DHCP pool {first} to {last}", "an address outside the pool")
         if (other := taken.setdefault(value, name)) != name:
@@ -160,60 +150,26 @@ def _printers(lan: dict[str, Any], printers: dict[str, Any], hosts: dict[str, di
 
 def _way_out(lan: dict[str, Any], hosts: dict[str, Any]) -> Iterator[Conflict]:
     """A host's default route: the office's router, or the box named as gateway; silent while a host is unreadable."""
-    kinds = [_mapping(host).get("kind") for host in hosts.values()]
+    kinds = [mapping(host).get("kind") for host in hosts.values()]
     if kinds and all(kinds) and "router" not in kinds and not lan.get("gateway"):
         yield Conflict(("lan",), "nothing leads out: no host is a router", "'gateway:' with the address of the box that does")
 
 
-def _mapping(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _address(value: object) -> IPv4Address | None:
-    try:
-        return IPv4Address(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-
-
-def _network(value: object) -> IPv4Network | None:
-    """The LAN, if it is one an office can have; otherwise the model says so and nothing is measured against it."""
-    try:
-        return network_of(value) if isinstance(value, str) else None
-    except BadInput:
-        return None
-
-
 def _lan(lan: dict[str, Any], hosts: dict[str, dict[str, Any]]) -> Iterator[Conflict]:
-    network = _network(lan.get("network"))
-    first, last = _address(lan.get("dhcp_first")), _address(lan.get("dhcp_last"))
-    for word, end in (("dhcp_first", first), ("dhcp_last", last)):
-        if network and end and _outside(end, network):
-            yield Conflict(("lan", word), f"{end} is not a host's address in {network}", _between(network))
-    gateway = _address(lan.get("gateway"))
-    if gateway and network and _outside(gateway, network):
-        yield Conflict(("lan", "gateway"), f"{gateway} is not a host's address in {network}", _between(network))
-    if first and last and first > last:
-        yield Conflict(
-            ("lan", "dhcp_last"), f"the pool ends at {last}, before its start at {first}", "the two the other way round"
-        )
+    network, first, last = read_pool(lan)
+    yield from pool(lan, "lan")
+    gateway = read_address(lan.get("gateway"))
+    if gateway and network and outside(gateway, network):
+        yield Conflict(("lan", "gateway"), f"{gateway} is not a host's address in {network}", between(network))
     for name, host in hosts.items():
-        address = _address(host.get("address"))
+        address = read_address(host.get("address"))
         if not address:
             continue
         place = ("hosts", name, "address")
-        if network and _outside(address, network):
-            yield Conflict(place, f"{address} is not a host's address in {network}", _between(network))
+        if network and outside(address, network):
+            yield Conflict(place, f"{address} is not a host's address in {network}", between(network))
         if first and last and first <= address <= last:
             yield Conflict(place, f"{address} lies in the DHCP pool {first} to {last}", "an address outside the pool")
-
-
-def _outside(address: IPv4Address, network: IPv4Network) -> bool:
-    return address not in network or address in (network.network_address, network.broadcast_address)
-
-
-def _between(network: IPv4Network) -> str:
-    return f"one from {network[1]} to {network[-2]}"
 
 
 def _twins(hosts: dict[str, dict[str, Any]], word: str) -> Iterator[Conflict]:

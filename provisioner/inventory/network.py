@@ -1,0 +1,103 @@
+"""An office's network as its dossier has it: the line, guests, Wi-Fi, what may come in; the same words for every router."""
+
+from ipaddress import IPv4Address, IPv4Interface
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from provisioner.inventory.fields import (
+    Address4,
+    Country,
+    Domain,
+    Filled,
+    Mac,
+    Name,
+    Network4,
+    Text,
+    TunnelKey,
+    interface_of,
+    plain,
+    ssid,
+)
+from provisioner.inventory.models import Noun
+
+Vlan = Annotated[int, Field(ge=1, le=4094)]  # IEEE 802.1Q: 0 and 4095 are kept for itself
+PortNumber = Annotated[int, Field(ge=1, le=65535)]
+Interface4 = Annotated[IPv4Interface, BeforeValidator(interface_of)]
+Ssid = Annotated[Text, AfterValidator(ssid)]
+LineUser = Annotated[Filled, AfterValidator(plain)]
+
+
+class Wan(Noun):
+    """The office's line to the Internet, as its provider says. PPPoE's password is `wan.password` in the vault.
+
+    `address` (with its prefix) and `gateway` for a static line; `vlan` where the provider's signal is tagged; `ipv6` asks the
+    provider for a prefix (RFC 8415, prefix delegation).
+    """
+
+    type: Literal["dhcp", "static", "pppoe"] = "dhcp"
+    address: Interface4 | None = None
+    gateway: Address4 | None = None
+    dns: list[Address4] = []
+    user: LineUser | None = None
+    vlan: Vlan | None = None
+    ipv6: bool = True
+
+
+class Guests(Noun):
+    """The guests' network: they see the Internet and nothing of the office. `vlan` on the LAN's cables, for access points."""
+
+    network: Network4
+    dhcp_first: Address4
+    dhcp_last: Address4
+    vlan: Vlan = 20
+
+    @property
+    def gateway(self) -> IPv4Address:
+        """The router's address there: the first one."""
+        return self.network.network_address + 1
+
+
+class Radio(Noun):
+    """One Wi-Fi network; its key is `wifi.staff` or `wifi.guests` in the vault."""
+
+    ssid: Ssid
+    security: Literal["wpa3", "wpa3-wpa2", "wpa2"] = "wpa3-wpa2"
+
+
+class Wifi(Noun):
+    """The office's Wi-Fi; `country` is that of the office's address unless it is said: it decides which channels are lawful."""
+
+    staff: Radio | None = None
+    guests: Radio | None = None
+    country: Country | None = None
+
+
+class Forward(Noun):
+    """What may come in from the Internet: one port, to one host of the office (or one of `reserved`)."""
+
+    port: PortNumber
+    to: Name
+    to_port: PortNumber | None = None
+    protocol: Literal["tcp", "udp"] = "tcp"
+
+
+class Reserved(Noun):
+    """A thing on the LAN that is not a machine of ours and always gets the same address: a telephone, a camera."""
+
+    address: Address4
+    mac: Mac
+    description: Text = ""
+
+
+class Tunnel(Noun):
+    """The router's WireGuard way to the reseller, for maintenance: it calls out, so no port of the office is open for it.
+
+    `address` is the router's own in the tunnel; `allowed` are the addresses at the other end that may come in by it.
+    """
+
+    address: Interface4
+    peer_key: TunnelKey
+    endpoint: Domain
+    port: PortNumber = 51820
+    allowed: Annotated[list[Interface4], Field(min_length=1)]

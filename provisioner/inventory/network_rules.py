@@ -1,0 +1,146 @@
+"""What must fit together in an office's network: the line, the guests, the Wi-Fi, what may come in. Pure, as `rules`.
+
+The rules take what they can use and skip the rest: what is no address at all is the model's to say.
+"""
+
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Network
+from typing import Any
+
+from provisioner.inventory.conflicts import (
+    Conflict,
+    between,
+    mapping,
+    outside,
+    pool,
+    read_address,
+    read_interface,
+    read_network,
+    read_pool,
+)
+from provisioner.inventory.models import Kind
+from provisioner.inventory.strict_yaml import quoted
+
+
+def judge(dossier: Mapping[str, Any]) -> Iterator[Conflict]:
+    """Every conflict of the sections that are the router's."""
+    lan = mapping(dossier.get("lan"))
+    hosts = {name: host for name, host in mapping(dossier.get("hosts")).items() if isinstance(host, dict)}
+    wan, guests, wifi = (mapping(dossier.get(word)) for word in ("wan", "guests", "wifi"))
+    yield from _without_a_router(dossier, hosts)
+    yield from _wan(wan)
+    yield from _guests(guests)
+    yield from _wifi(wifi, guests)
+    yield from _overlaps(dossier)
+    yield from _reserved(mapping(dossier.get("reserved")), lan, hosts, mapping(dossier.get("printers")))
+    yield from _forwards(mapping(dossier.get("forwards")), hosts, mapping(dossier.get("reserved")))
+
+
+def _without_a_router(dossier: Mapping[str, Any], hosts: dict[str, dict[str, Any]]) -> Iterator[Conflict]:
+    kinds = [host.get("kind") for host in hosts.values()]
+    if not kinds or not all(kinds) or Kind.ROUTER in kinds:
+        return
+    for word in ("wan", "guests", "wifi", "forwards", "reserved", "tunnel"):
+        if dossier.get(word):
+            yield Conflict((word,), "nobody would do this: no host is a router", "a host of the kind router, or without it")
+
+
+def _wan(wan: dict[str, Any]) -> Iterator[Conflict]:
+    sort = wan.get("type", "dhcp")
+    needs = {"static": ("address", "gateway"), "pppoe": ("user",)}
+    for word in needs.get(sort, ()) if isinstance(sort, str) else ():
+        if not wan.get(word):
+            yield Conflict(("wan",), f"a line of the type {sort} needs '{word}:'", "the letter of the Internet provider")
+    for kind, words in needs.items():
+        for word in words:
+            if sort != kind and wan.get(word):
+                yield Conflict(("wan", word), f"is for a line of the type {kind}, this one is {quoted(sort)}", f"type: {kind}")
+    own, gateway = read_interface(wan.get("address")), read_address(wan.get("gateway"))
+    if own and own.network.prefixlen < 31 and outside(own.ip, own.network):
+        yield Conflict(("wan", "address"), f"{own.ip} is not a host's address in {own.network}", between(own.network))
+    if own and gateway and own.network.prefixlen < 31 and outside(gateway, own.network):
+        yield Conflict(("wan", "gateway"), f"{gateway} is not a host's address in {own.network}", between(own.network))
+    if own and own.ip == gateway:
+        yield Conflict(("wan", "gateway"), f"{gateway} is the router's own address there", "the provider's")
+
+
+def _guests(guests: dict[str, Any]) -> Iterator[Conflict]:
+    yield from pool(guests, "guests")
+    of, first, last = read_pool(guests)
+    if of and first and last and first <= of[1] <= last:
+        what = f"the pool holds {of[1]}, which is the router's own address there"
+        yield Conflict(("guests", "dhcp_first"), what, f"a pool from {of[2]} on")
+
+
+def _wifi(wifi: dict[str, Any], guests: dict[str, Any]) -> Iterator[Conflict]:
+    names = {word: mapping(wifi.get(word)).get("ssid") for word in ("staff", "guests")}
+    if wifi.get("guests") and not guests:
+        yield Conflict(("wifi", "guests"), "there is no network for guests", "a section 'guests:' with their network")
+    if names["staff"] is not None and names["staff"] == names["guests"]:
+        what = f"{quoted(names['guests'])} is the name of the staff's Wi-Fi too"
+        yield Conflict(("wifi", "guests", "ssid"), what, "another name")
+
+
+def _networks(dossier: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str, IPv4Network]]:
+    for word, called in (("lan", "the LAN"), ("guests", "the guests' network")):
+        if found := read_network(mapping(dossier.get(word)).get("network")):
+            yield (word, "network"), called, found
+    if line := read_interface(mapping(dossier.get("wan")).get("address")):
+        yield ("wan", "address"), "the line's network", line.network
+    tunnel = mapping(dossier.get("tunnel"))
+    if own := read_interface(tunnel.get("address")):
+        yield ("tunnel", "address"), "the tunnel's network", own.network
+
+
+def _overlaps(dossier: Mapping[str, Any]) -> Iterator[Conflict]:
+    """Two networks that share an address: nobody could tell which way a packet goes."""
+    seen: list[tuple[str, IPv4Network]] = []
+    for place, called, found in _networks(dossier):
+        for other, beside in seen:
+            if found.overlaps(beside):
+                yield Conflict(place, f"{called} {found} overlaps {other} {beside}", "networks that share no address")
+        seen.append((called, found))
+    allowed = mapping(dossier.get("tunnel")).get("allowed")
+    for n, value in enumerate(allowed if isinstance(allowed, list) else ()):
+        beyond = read_interface(value)
+        for other, beside in seen:
+            if beyond and other != "the tunnel's network" and beyond.network.overlaps(beside):
+                what = f"{beyond.network} at the tunnel's other end overlaps {other} {beside}"
+                yield Conflict(("tunnel", "allowed", n), what, "networks that share no address")
+
+
+def _reserved(
+    reserved: dict[str, Any], lan: dict[str, Any], hosts: dict[str, dict[str, Any]], printers: dict[str, Any]
+) -> Iterator[Conflict]:
+    of, first, last = read_pool(lan)
+    taken = {str(host.get("address")): name for name, host in hosts.items()}
+    taken |= {str(mapping(printer).get("address")): name for name, printer in printers.items()}
+    macs = {str(host.get("mac")): name for name, host in hosts.items()}
+    for name, thing in reserved.items():
+        place, said = ("reserved", name), mapping(thing)
+        one = read_address(said.get("address"))
+        if name in hosts:
+            yield Conflict(place, f"{quoted(name)} is a host of this office too", "another name")
+        if one and of and outside(one, of):
+            yield Conflict((*place, "address"), f"{one} is not a host's address in {of}", between(of))
+        if one and first and last and first <= one <= last:
+            what = f"{one} lies in the DHCP pool {first} to {last}"
+            yield Conflict((*place, "address"), what, "an address outside the pool")
+        if one and (other := taken.setdefault(str(one), name)) != name:
+            yield Conflict((*place, "address"), f"{one} is also the address of {other}", "giving each its own address")
+        mac = said.get("mac")
+        if isinstance(mac, str) and (other := macs.setdefault(mac, name)) != name:
+            yield Conflict((*place, "mac"), f"{quoted(mac)} is also the mac of {other}", "giving each its own mac")
+
+
+def _forwards(forwards: dict[str, Any], hosts: dict[str, dict[str, Any]], reserved: dict[str, Any]) -> Iterator[Conflict]:
+    seen: dict[tuple[object, object], str] = {}
+    for name, forward in forwards.items():
+        said = mapping(forward)
+        to, port = said.get("to"), said.get("port")
+        known = [*(host for host, one in hosts.items() if one.get("kind") != Kind.ROUTER), *reserved]
+        if isinstance(to, str) and to not in known:
+            what = f"{quoted(to)} is neither another host of this office nor reserved an address"
+            yield Conflict(("forwards", name, "to"), what, f"one of {', '.join(known[:8])}" if known else "a host of 'hosts:'")
+        if isinstance(port, int) and (other := seen.setdefault((said.get("protocol", "tcp"), port), name)) != name:
+            yield Conflict(("forwards", name, "port"), f"the port {port} goes to {other} already", "another port")
