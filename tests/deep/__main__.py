@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.deep import rows
 from tests.deep.rows import PROGRAMS, ROOT, Cases
 
-PYTEST = [sys.executable, "-m", "pytest", "-p", "tests.deep.plugin", "-m", ""]
+PYTEST = [sys.executable, "-m", "pytest", f"--rootdir={ROOT}", "-p", "tests.deep.plugin", "-m", ""]
 # These have a lab of their own each, or none, so any worker may take any; the others share one in their file.
 ALONE = ("F1", "F2", "F3", "F11", "F12", "T1", "T2")
 COMMANDS = {"grade": [sys.executable, "tests/deep/grades.py"], "bench": [sys.executable, "tests/deep/bench.py"]}
@@ -32,7 +32,7 @@ def collect() -> Cases:
         SystemExit: a test file could not be imported: its cases would be left out unseen.
     """
     with tempfile.NamedTemporaryFile("r", suffix=".cases") as file:
-        words = [*PYTEST, "-q", "--list-cases", file.name]
+        words = [*PYTEST, "-q", f"--list-cases={file.name}"]  # apart, pytest takes the file's folder into account for its root
         done = subprocess.run(words, cwd=ROOT, check=False, capture_output=True, text=True)
         text = file.read()
     if done.returncode not in (0, 5) or not text:  # 5: collected, and none run
@@ -52,7 +52,9 @@ def play(asked: list[str], cases: Cases) -> None:
         if mine:
             dist = ["--dist", "load" if alone else "loadfile", "--no-loadscope-reorder", "--maxschedchunk", "1"]
             words = [*PYTEST, "--deep", ",".join(mine), "-n", WORKERS, *dist, "-v", "--tb=short", *files]
-            subprocess.run(words, cwd=ROOT, check=False)
+            done = subprocess.run(words, cwd=ROOT, check=False)
+            if done.returncode not in (0, 1, 2):
+                raise SystemExit(f"no case of {', '.join(mine)} could be run, though some are due")
     for row in (row for row in asked if row in PROGRAMS and not rows.done(row, cases)):
         began = time.monotonic()
         done = subprocess.run(COMMANDS[row], cwd=ROOT, check=False)

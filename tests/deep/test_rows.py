@@ -92,3 +92,17 @@ def test_the_table_takes_the_place_of_the_former_one(tmp_path: Path) -> None:
     assert page.read_text().startswith("# The faults that are tried\n")
     assert "| first |" not in page.read_text()
     assert "| F1 |" not in page.read_text()
+
+
+def test_a_case_is_found_in_the_file_that_it_names() -> None:
+    """Every case that is listed can be asked for again by that name, from this folder."""
+    names = [case.partition("::")[0] for row, cases in deep.collect().items() if row not in rows.PROGRAMS for case in cases]
+    assert names
+    assert [name for name in set(names) if not (rows.ROOT / name).is_file()] == []
+
+
+def test_cases_that_are_due_and_not_run_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that finds none of the cases is not a run without failures."""
+    monkeypatch.setattr(deep, "WORKERS", "1")
+    with pytest.raises(SystemExit, match="F10"):
+        deep.play(["F10"], {"F10": ["tests/nowhere/test_nothing.py::test_none"]})
