@@ -226,6 +226,7 @@ def save(target: Target, name: str, *, say: Callable[[str], None] = base.quiet) 
     with locked(lab_id):
         state = ready(target)
         systems = devices.systems(state)
+        snapshot.check(name, state, systems)
         say("Shutting the hosts down.")
         machines.shut_down(systems.values())
         for machine in systems.values():

@@ -9,7 +9,7 @@ import json
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,6 +100,17 @@ def get(name: str, suite: str) -> Snapshot:
     return found
 
 
+def check(name: str, state: State, hosts: Iterable[str]) -> None:
+    """Say that it cannot be kept, before anything is switched off for it.
+
+    Raises:
+        BadInput: the lab started from a snapshot itself, or the name is none.
+    """
+    folder_of(name)
+    if state.snapshot and any(find_layer(state, host) for host in hosts):
+        raise BadInput("a snapshot of a lab that started from one is not kept", hint="from blank machines: lab down, lab up")
+
+
 def keep(name: str, state: State, systems: Mapping[str, Machine], target: Target) -> Snapshot:
     """Make a snapshot of a lab whose `systems` are off and unmounted; their upper layers move into it."""
     folder = folder_of(name)
@@ -107,8 +118,6 @@ def keep(name: str, state: State, systems: Mapping[str, Machine], target: Target
     (beside / "hosts").mkdir(mode=0o700, parents=True)
     (beside / "state").mkdir(mode=0o700)
     for word, machine in systems.items():
-        if state.snapshot and find_layer(state, word):
-            raise BadInput("a snapshot of a lab that started from one is not kept", hint="from blank machines: lab down, lab up")
         run(["mv", str(machine.folder / "upper"), str(beside / "hosts" / word)])
         if machine.disk_mib:
             run(["mv", str(machine.image), str(beside / "hosts" / f"{word}.disk")])

@@ -3,13 +3,14 @@
 The authority stays in the vault, so a server that was lost and built again shows what the office's machines already trust.
 """
 
+import base64
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, x25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from provisioner.inventory.dossier import Office
@@ -29,6 +30,14 @@ def pair(name: str, comment: str) -> dict[str, str]:
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption())
     public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
     return {name: private.decode(), f"{name}_public": f"{public.decode()} {comment}"}
+
+
+def tunnel() -> dict[str, str]:
+    """A new pair for WireGuard (wg(8), genkey and pubkey): `key` and `key_public`."""
+    key = x25519.X25519PrivateKey.generate()
+    raw = key.private_bytes(serialization.Encoding.Raw, serialization.PrivateFormat.Raw, serialization.NoEncryption())
+    public = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    return {"key": base64.b64encode(raw).decode(), "key_public": base64.b64encode(public).decode()}
 
 
 def names(office: Office) -> list[str]:

@@ -30,7 +30,8 @@ class Secrets(Noun):
     - `tls`: the office's own authority and its server's certificate, PEM (`certificates.certified`);
     - `backup`: the repositories' `password` and those they had (`former_1` …), the key pair for the second place
       (`ssh_key`, `ssh_key_public`);
-    - `mail`: the provider's `password`, which only a person can know;
+    - `mail`: the provider's `password`, which only a person can know; `wan` likewise, of a line that asks for one;
+    - `wifi`: the keys of the Wi-Fi networks, `staff` and `guests`; `tunnel`: the router's WireGuard `key` and `key_public`;
     - `lab`: what the machine that stands for the providers shows (`certificates.provider`), and its `names`.
     """
 
@@ -42,6 +43,9 @@ class Secrets(Noun):
     tls: dict[str, str] = Field(default={}, repr=False)
     backup: dict[str, str] = Field(default={}, repr=False)
     mail: dict[str, str] = Field(default={}, repr=False)
+    wan: dict[str, str] = Field(default={}, repr=False)
+    wifi: dict[str, str] = Field(default={}, repr=False)
+    tunnel: dict[str, str] = Field(default={}, repr=False)
     lab: dict[str, str] = Field(default={}, repr=False)
 
 
@@ -70,6 +74,9 @@ def completed(old: Secrets, office: Office, *, lab: bool) -> Secrets:
             | filled(old.backup, ["password"])
         ),
         mail=filled(old.mail, ["password"]) if lab else old.mail,
+        wan=filled(old.wan, ["password"]) if lab and office.wan.type == "pppoe" else old.wan,
+        wifi=filled(old.wifi, [name for name in ("staff", "guests") if office.wifi and getattr(office.wifi, name)]),
+        tunnel=(certificates.tunnel() | old.tunnel) if office.tunnel else old.tunnel,
         lab=_provider(old.lab, office) if lab else {},
     )
 

@@ -114,7 +114,13 @@ def renew(target: "Target", office: Office, login: str) -> str:
 
 
 # What only a person can know; all else in a vault is made by us, and right as it was made.
-KNOWN_BY_PEOPLE = {"mail.password": "the password of the mail provider's account"}
+KNOWN_BY_PEOPLE = {
+    "mail.password": "the password of the mail provider's account",
+    "wan.password": "the password of the office's line, where it asks for one (PPPoE)",
+    "wifi.staff": "the key of the staff's Wi-Fi, where it is to stay what it was",
+    "wifi.guests": "the key of the guests' Wi-Fi",
+}
+WIFI_KEY = range(8, 64)  # characters of a passphrase (IEEE 802.11, J.4)
 
 
 def validate_name(name: str) -> None:
@@ -142,6 +148,9 @@ def enter(target: "Target", office: Office, name: str, text: str) -> None:
     if not text or not text.isprintable():
         raise BadInput(f"{name} must be one line of visible characters", hint="once more")
     section, _, entry = name.partition(".")
+    if section == "wifi" and (len(text) not in WIFI_KEY or not text.isascii()):
+        what = f"{len(text)} characters" if text.isascii() else "letters with accents, which not every device can send"
+        raise BadInput(f"{name} has {what}; the key of a Wi-Fi network is 8 to 63 characters without accents", hint="once more")
     complete(target, office)
     with locked(target):
         key = key_of(target)

@@ -94,7 +94,7 @@ def _adopted(folder: Path) -> str:
             clear(folder)
             stage = light(folder, WHOLE)
             try:
-                bring_up(stage)
+                bring_up(stage, blank=True)  # what started from a checkpoint cannot become one
                 found = lab.find(stage.target)
                 assert found
                 way = f"sudo env http_proxy={found.proxy} DEBIAN_FRONTEND=noninteractive apt-get -q"

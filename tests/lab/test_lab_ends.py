@@ -12,7 +12,8 @@ from provisioner.errors import HostFailed
 from provisioner.inventory import open_inventory
 from provisioner.lab import base, machines
 from provisioner.laptop.processes import as_root, run
-from tests.lab.light import soon
+from tests.lab.light import bring_up as bring_up_adopted
+from tests.lab.light import light, soon
 from tests.lab.small import bring_up, clean, traces
 from tests.stage import make
 
@@ -151,3 +152,17 @@ def test_host_that_cannot_boot_is_blamed_with_its_console(tmp_path: Path, monkey
         lab.up(open_inventory(stage.inventory).office("demo"), stage.target)
 
     assert clean(stage.target.id)
+
+
+def test_a_lab_that_cannot_be_saved_stays_up(tmp_path: Path) -> None:
+    """A lab that started from a snapshot is not kept as one: that is said before anything is switched off."""
+    stage = light(tmp_path, {})
+    try:
+        bring_up_adopted(stage)
+        said = stage.run("lab", "save", "demo", "second")
+        assert said.code == 2, said
+        assert "started from one" in said.err
+        assert stage.on("server", "hostname").strip() == "server"
+    finally:
+        stage.run("lab", "down", "demo")
+    assert not list((base.lab_home() / "snapshots").glob("second*"))
