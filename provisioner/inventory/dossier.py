@@ -40,8 +40,8 @@ class Person(Noun):
     accessibility: list[Literal["large_text", "screen_reader"]] = []  # what their session has at every desktop
 
 
-class Ports(Noun):
-    """How a router's own system calls its ports: to the line, to the LAN, the radio; unsaid, the platform's usual ones."""
+class Interfaces(Noun):
+    """How a router's own system calls its interfaces: to the line, to the LAN, the radio; unsaid, the platform's usual ones."""
 
     wan: PortName | None = None
     lan: list[PortName] = []
@@ -53,7 +53,7 @@ class Host(Noun):
 
     kind: AnyKind
     platform: Literal["debian"] = "debian"
-    ports: Ports | None = None
+    interfaces: Interfaces | None = None
     address: Address4
     mac: Mac
     person: Text = ""

@@ -271,7 +271,9 @@ MOMENT = Shape(
     "[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?", "a day or a moment", "a form as in 2026-01-31T17:05:00Z (UTC)"
 )
 PORT = Shape(
-    "[A-Za-z][A-Za-z0-9./_-]{0,31}", "the name of a router's port", "as its system calls it: wan0, ether1, GigabitEthernet0/1"
+    "[A-Za-z][A-Za-z0-9./_-]{0,31}",
+    "the name of a router's interface",
+    "as its system says: wan0, ether1, GigabitEthernet0/1",
 )
 TUNNEL_KEY = Shape("[A-Za-z0-9+/]{43}=", "a WireGuard key", "what `wg pubkey` printed: 44 characters, the last one =")
 SIREN = Shape("[0-9]{9}", "a SIREN", "nine digits without spaces")

@@ -1,9 +1,9 @@
-"""What an office's router is to do, in words of no vendor: read off the dossier, the pack and the vault, and nothing else. Pure."""
+"""What an office's router is to do, in words of no vendor: read off the dossier, the pack and the vault alone. Pure."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Interface, IPv6Network
 
-from provisioner.inventory.dossier import Office, Ports
+from provisioner.inventory.dossier import Interfaces, Office
 from provisioner.inventory.models import Kind
 from provisioner.inventory.network import Wan
 from provisioner.inventory.packs import Pack
@@ -82,7 +82,7 @@ class Description:
     host: str
     domain: str
     country: str
-    ports: Ports
+    interfaces: Interfaces
     wan: Wan
     wan_password: str
     lan: Subnet
@@ -111,7 +111,7 @@ def describe(office: Office, pack: Pack, secrets: Secrets, host: str) -> Descrip
         host=host,
         domain=lan.domain,
         country=(office.wifi.country if office.wifi else None) or office.address.country,
-        ports=own.ports or Ports(),
+        interfaces=own.interfaces or Interfaces(),
         wan=office.wan,
         wan_password=secrets.wan.get("password", ""),
         lan=_subnet(

@@ -1,0 +1,92 @@
+"""What an office's router reaches of the world, asked on the router itself: the line, the Internet, names, the LAN.
+
+Reads one JSON object on stdin (`internet`: [address, port]s, one of which must answer; `server` and `name`; `lan`: addresses)
+and prints `{"probes": {probe: what is wrong}}`, empty when nothing.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from typing import Any
+
+Data = dict[str, Any]
+
+
+def ip(*words: str) -> list[Data]:
+    """What ip(8) says in JSON."""
+    said = subprocess.run(["ip", "-json", *words], capture_output=True, text=True, check=False).stdout
+    found: list[Data] = json.loads(said or "[]")
+    return found
+
+
+def pings(address: str, timeout_s: int) -> bool:
+    """Whether an address answers one echo (RFC 792)."""
+    words = ["ping", "-n", "-q", "-c", "1", "-W", str(timeout_s), address]
+    return subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
+def gateway() -> str:
+    """The next machine on the way out answers."""
+    routes = ip("route", "show", "default")
+    if not routes:
+        return "no way out: there is no default route"
+    via = str(routes[0].get("gateway", ""))
+    if not via:
+        return ""  # a line without a neighbour, as PPP
+    return "" if pings(via, 2) else f"the line's next machine, {via}, does not answer"
+
+
+def reached(address: str, port: int) -> str:
+    """A TCP connection is taken, or refused by whoever is there."""
+    try:
+        socket.create_connection((address, port), timeout=3).close()
+    except ConnectionRefusedError:
+        return ""
+    except OSError as error:
+        return f"{address}:{port}: {error}"
+    return ""
+
+
+def resolved(server: str, name: str) -> str:
+    """A DNS server answers for a name (RFC 1035 4.1); any answer to the question will do but a failure."""
+    number = os.urandom(2)
+    labels = b"".join(bytes([len(part)]) + part.encode() for part in name.rstrip(".").split("."))
+    query = number + b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00" + labels + b"\x00\x00\x01\x00\x01"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.settimeout(2)
+        try:
+            asking.sendto(query, (server, 53))
+            answer = asking.recv(4096)
+        except OSError as error:
+            return f"{server} does not answer for {name}: {error}"
+    code = answer[3] & 15 if len(answer) > 3 and answer[:2] == number else 2
+    return "" if code == 0 else f"{server} knows no {name} (DNS answer {code})"
+
+
+def neighbour(addresses: list[str]) -> str:
+    """One of the LAN's machines answers, be it only to ARP."""
+    for address in addresses:
+        pings(address, 1)
+        near = ip("neigh", "show", address)
+        if any("REACHABLE" in one.get("state", []) or "DELAY" in one.get("state", []) for one in near):
+            return ""
+    return f"none of the LAN's machines answers ({', '.join(addresses)})"
+
+
+def probe(ask: Data) -> Data:
+    """What of the world the router reaches now: probe -> what is wrong, empty when nothing."""
+    found = {"line": gateway()}
+    if ask.get("internet"):
+        said = [reached(str(address), int(port)) for address, port in ask["internet"]]
+        found["internet"] = "" if "" in said else "; ".join(said)
+    if ask.get("name"):
+        found["names"] = resolved(str(ask["server"]), str(ask["name"]))
+    if ask.get("lan"):
+        found["lan"] = neighbour([str(address) for address in ask["lan"]])
+    return {"probes": found}
+
+
+if __name__ == "__main__":
+    print(json.dumps(probe(json.loads(sys.stdin.read() or "{}"))))

@@ -1,0 +1,159 @@
+"""A Debian router as the guard needs it: its files by our program there, over the pinned connections that every host has."""
+
+import base64
+import difflib
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from provisioner.errors import Busy, Unreadable
+from provisioner.hosts import answers, programs
+from provisioner.hosts.access import SshAccess
+from provisioner.router.description import Description
+from provisioner.router.platforms import File, debian
+from provisioner.router.push import Difference, Rejected, State, Window
+
+ANSWER_S = 90.0
+FRESH_S = 12.0
+FILES_BYTES = 4 << 20
+
+
+@dataclass
+class DebianRouter:
+    """One router: how it is reached, what is wanted of it, and what must answer afterwards (`probes`, see `router_probe`)."""
+
+    access: SshAccess
+    host: str
+    address: str
+    wanted: Description
+    probes: Mapping[str, Any]
+    technician: str
+    run: str
+
+    def differences(self) -> list[Difference]:
+        """What a push would change, file by file."""
+        here = self._ask("router_guard", {"do": "read", "paths": list(debian.OWNED)}, limit_bytes=FILES_BYTES)
+        files = here.get("files")
+        if not isinstance(files, dict):
+            raise Unreadable(f"{self.host} says something else than its files", hint="look at the machine itself")
+        wanted = debian.render(self.wanted)
+        return [
+            Difference(path, _diff(path, files.get(path), wanted.get(path)))
+            for path in debian.OWNED
+            if _differs(files.get(path), wanted.get(path))
+        ]
+
+    def state(self, *, fresh: bool) -> State:
+        """What it says of pushes."""
+        return _state(self._ask("router_guard", {"do": "read", "paths": []}, fresh=fresh))
+
+    def probe(self) -> dict[str, str]:
+        """What it reaches of the world."""
+        found = self._ask("router_probe", dict(self.probes), fresh=True).get("probes")
+        if not isinstance(found, dict) or not all(isinstance(one, str) for one in found.values()):
+            raise Unreadable(f"{self.host} says something else than what it reaches", hint="look at the machine itself")
+        return {str(name): one for name, one in found.items()}
+
+    def arm(self, token: str, timeout_s: float) -> None:
+        """Keep what is there and start the timer."""
+        files = {path: _wire(debian.render(self.wanted).get(path)) for path in debian.OWNED}
+        asked = {
+            "do": "arm", "token": token, "technician": self.technician, "run": self.run, "timeout_s": timeout_s,
+            "files": files, "program": programs.source("router_guard"),
+        }  # fmt: skip
+        said = self._ask("router_guard", asked)
+        if isinstance(busy := said.get("busy"), dict):
+            raise Busy(
+                f"{self.host} waits for the push of {busy.get('technician')} (run {busy.get('run')}) to be confirmed",
+                hint="wait until it has ended: it goes back by itself",
+            )
+        self._accepted(said)
+
+    def load(self, token: str) -> None:
+        """Begin to put the new configuration in force."""
+        self._accepted(self._ask("router_guard", {"do": "load", "token": token}))
+
+    def confirm(self, token: str) -> None:
+        """Let it stay."""
+        self._ask("router_guard", {"do": "confirm", "token": token}, fresh=True)
+
+    def revert(self, token: str) -> None:
+        """Begin to take the former configuration back."""
+        self._ask("router_guard", {"do": "revert", "token": token}, fresh=True)
+
+    def _accepted(self, said: Mapping[str, Any]) -> None:
+        refused = said.get("rejected")
+        if isinstance(refused, list) and refused:
+            raise Rejected(
+                f"{self.host} refuses the new configuration: {'; '.join(map(str, refused))}", hint="nothing was changed"
+            )
+
+    def _ask(
+        self, program: str, request: Mapping[str, Any], *, fresh: bool = False, limit_bytes: int = answers.LIMIT_BYTES
+    ) -> dict[str, Any]:
+        """What our program there answers.
+
+        Raises:
+            HostKeyChanged, Unreachable: as `SshAccess.run`.
+            Unreadable: it is no answer of ours.
+        """
+        access = replace(self.access, shared=False) if fresh else self.access
+        done: subprocess.CompletedProcess[str] = programs.run(
+            access, self.host, self.address, programs.source(program), request,
+            timeout_s=FRESH_S if fresh else ANSWER_S, limit_bytes=limit_bytes,
+        )  # fmt: skip
+        try:
+            said = json.loads(done.stdout) if done.returncode == 0 else None
+        except (ValueError, RecursionError):
+            said = None
+        if not isinstance(said, dict):
+            why = done.stderr.strip().splitlines()[-1][:300] if done.stderr.strip() else "no answer"
+            raise Unreadable(f"{self.host}: the router's guard gave no answer: {why}", hint="look at the machine itself")
+        return said
+
+
+def _wire(file: File | None) -> dict[str, str] | None:
+    if file is None:
+        return None
+    return {"content": base64.b64encode(file.content.encode()).decode(), "mode": file.mode, "group": file.group}
+
+
+def _differs(there: Any, wanted: File | None) -> bool:
+    return bool(there != _wire(wanted))
+
+
+def _diff(path: str, there: Any, wanted: File | None) -> str:
+    if (wanted and wanted.secret) or path.endswith((".key", "-secret")) or "/hostapd/" in path:
+        return f"{path}: secret changed\n"
+    before, after = _text(there).splitlines(keepends=True), (wanted.content if wanted else "").splitlines(keepends=True)
+    named = (path if there else "/dev/null", path if wanted else "/dev/null")
+    return "".join(difflib.unified_diff(before, after, *named)) or f"{path}: mode or owner\n"
+
+
+def _text(there: Any) -> str:
+    try:
+        return base64.b64decode(there["content"]).decode("utf-8", "replace") if isinstance(there, dict) else ""
+    except (KeyError, TypeError, ValueError):
+        return ""
+
+
+def _state(said: Mapping[str, Any]) -> State:
+    """What the guard says of pushes, read by shape."""
+    pending, last, loaded = said.get("pending"), said.get("last"), said.get("loaded")
+    refused = loaded.get("refused") if isinstance(loaded, dict) else None
+    mine = isinstance(pending, dict) and isinstance(loaded, dict) and loaded.get("token") == pending.get("token")
+    return State(
+        _window(pending, open_=True),
+        _window(last, open_=False),
+        loaded=mine,
+        refused=tuple(str(line)[:500] for line in refused) if mine and isinstance(refused, list) else (),
+    )
+
+
+def _window(said: Any, *, open_: bool) -> Window | None:
+    if not isinstance(said, dict):
+        return None
+    token, technician, run, why = (str(said.get(word, ""))[:300] for word in ("token", "technician", "run", "why"))
+    return Window(token, technician, run, "open" if open_ else "applied" if said.get("how") == "applied" else "reverted", why)

@@ -1,0 +1,191 @@
+"""The guarded push: a router that was given a new configuration returns to the former one by itself unless that is confirmed.
+
+What is there is kept on the router, a timer is armed there, the new configuration is loaded; then a *fresh* connection has to
+come about over the real path, and whatever answered before has to answer again. Only then is it confirmed. Everything else
+(a link that is cut, a power cut, a killed laptop, a lost lease) leaves the window to end by itself. One contract for all platforms.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from provisioner.errors import Busy, ProvisionerError, Unreachable, Unreadable
+
+TIMEOUT_S = 120.0
+SHORTEST_S = 15.0
+MARGIN_S = 4.0  # a confirmation that is under way when the window ends is worth nothing
+AFTER_S = 30.0  # by when a router that took the former configuration back answers again
+AGAIN_S = 0.5
+
+Say = Callable[[str], None]
+
+
+class Rejected(ProvisionerError):
+    """The router refuses a line of the configuration; nothing was changed."""
+
+    exit_code = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One part of the configuration that is another than wanted: a diff as `diff -u` writes it, without secrets."""
+
+    part: str
+    diff: str
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Whose push a router waits for, or waited for last: `how` it ended, why, and what was refused."""
+
+    token: str
+    technician: str
+    run: str
+    how: Literal["open", "applied", "reverted"]
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a router says of pushes: the window that is open, the last one that ended, and what the load of ours came to."""
+
+    window: Window | None
+    last: Window | None
+    loaded: bool = False
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a push; `unknown` until the router is seen again."""
+
+    how: Literal["unchanged", "applied", "reverted", "unknown"]
+    why: str = ""
+    differences: tuple[Difference, ...] = ()
+
+
+class Device(Protocol):
+    """A router, as the guard needs it. Each call raises `Unreachable` (or a leaf of it) when no answer comes."""
+
+    def differences(self) -> list[Difference]:
+        """What a push would change; nothing is written on the router."""
+
+    def state(self, *, fresh: bool) -> State:
+        """What it says of pushes; `fresh`: over a new TCP and SSH connection."""
+
+    def probe(self) -> dict[str, str]:
+        """What it reaches of the world, by a fresh connection: probe -> what is wrong, empty when nothing."""
+
+    def arm(self, token: str, timeout_s: float) -> None:
+        """Keep what is there and start the timer.
+
+        Raises:
+            Busy: another push's window is open.
+            Rejected: a line is refused.
+        """
+
+    def load(self, token: str) -> None:
+        """Begin to put the new configuration in force, apart from this connection."""
+
+    def confirm(self, token: str) -> None:
+        """Let it stay, over a fresh connection."""
+
+    def revert(self, token: str) -> None:
+        """Begin to take the former configuration back now, not only in time."""
+
+
+def push(
+    device: Device, technician: str, *, timeout_s: float = TIMEOUT_S, say: Say, check: Callable[[], None] = lambda: None
+) -> Outcome:
+    """Bring a router where it is wanted, or leave it as it was.
+
+    Args:
+        timeout_s: after how long the router goes back by itself, counted on the router.
+        check: raises when we may no longer work there (the lease is lost): the push is given up.
+
+    Raises:
+        Busy: somebody else's push waits there.
+        Rejected, Unreachable, HostKeyChanged: nothing was changed.
+    """
+    found = device.differences()
+    if not found:
+        return Outcome("unchanged")
+    if window := device.state(fresh=False).window:
+        raise Busy(
+            f"the router waits for the push of {window.technician} (run {window.run}) to be confirmed",
+            hint="wait until it has ended: it goes back by itself",
+        )
+    before = device.probe()
+    token = secrets.token_hex(8)
+    device.arm(token, timeout_s)
+    until = time.monotonic() + timeout_s
+    say(f"loading; the router goes back by itself in {timeout_s:.0f} s unless the new configuration proves good")
+    try:
+        problem = _try(device, token, before, until, check)
+    except BaseException:
+        _give_up(device, token)
+        raise
+    if problem:
+        say(f"not good: {problem}; the router takes its former configuration back")
+        _give_up(device, token)
+    how, why = _seen_again(device, token, until)
+    return Outcome(how, problem or why, tuple(found))
+
+
+def _try(device: Device, token: str, before: Mapping[str, str], until: float, check: Callable[[], None]) -> str:
+    """Load, look, confirm; why it may not stay, empty when it was confirmed."""
+    problem = "no new connection came about"
+    try:
+        device.load(token)
+    except Unreachable:
+        pass  # the load goes on without this connection
+    while time.monotonic() < until - MARGIN_S:
+        check()
+        try:
+            state = device.state(fresh=True)
+            if state.refused:
+                return "; ".join(state.refused)
+            if not (state.window and state.window.token == token):
+                return state.last.why if state.last else "the router no longer waits for this push"
+            if state.loaded:
+                now = device.probe()
+                wrong = {
+                    name: now.get(name, "no answer") for name, said in before.items() if not said and now.get(name, "no answer")
+                }
+                if not wrong:
+                    check()
+                    device.confirm(token)
+                    return ""
+                problem = "; ".join(wrong.values())
+        except Unreadable:
+            raise
+        except Unreachable as error:
+            problem = f"no new connection came about: {error}"
+        time.sleep(AGAIN_S)
+    return problem
+
+
+def _give_up(device: Device, token: str) -> None:
+    """Ask the router to go back at once; where it does not hear that, its timer does it."""
+    try:
+        device.revert(token)
+    except ProvisionerError:
+        pass
+
+
+def _seen_again(device: Device, token: str, until: float) -> tuple[Literal["applied", "reverted", "unknown"], str]:
+    """How the window ended, from the router's own mouth."""
+    last = ""
+    while time.monotonic() < until + AFTER_S:
+        try:
+            state = device.state(fresh=True)
+        except Unreachable as error:
+            last = str(error)
+        else:
+            if state.last and state.last.token == token and not state.window:
+                return ("applied" if state.last.how == "applied" else "reverted"), state.last.why
+            last = "its window is still open"
+        time.sleep(AGAIN_S)
+    return "unknown", last
