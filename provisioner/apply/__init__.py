@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from provisioner import package_cache, plays, runs
+from provisioner import package_cache, plays, router, runs
 from provisioner.apply import plans
 from provisioner.apply.plans import Plan
 from provisioner.errors import Missing, Stopped, Unverified, described
@@ -200,6 +200,7 @@ def plan(selection: Selection, *, watch: Listener, say: Callable[[str], None], f
     asked = {"ansible": plays.ansible_version()}
     with operation(selection, "plan", watch=watch, say=say, leased=False, compared=True, force=force, detail=asked) as op:
         _play(op, op.recorder, check=True)
+        router.plan(op, op.recorder)
         op.status = runs.verdict(fold(op.recorder.events).hosts)
     if op.status in ("changed", "unchanged") and selection.dropped is None:
         journal.learn(selection.target.state / "totals.json", _total_key(selection, "plan"), op.run.tasks)
@@ -245,6 +246,7 @@ def apply(
             vault.complete(selection.target, selection.office)
             op.begun = True
             _play(op, op.recorder, check=False)
+            router.converge(op)
             op.status = runs.verdict(fold(op.recorder.events).hosts)
     return op.run
 
@@ -271,6 +273,7 @@ def _compare(op: Operation, saved: Mapping[str, Any]) -> None:
     selection = op.selection
     events = [Event("host_reached", host, detail={"address": address}) for host, address in selection.met.items()]
     _play(op, events.append, check=True)
+    router.plan(op, events.append)
     now = fold(events)
     fresh = Plan(now, plans.digest(selection, now), selection.office.pack, selection.office.variant)
     if fresh.digest != saved["digest"]:

@@ -88,6 +88,7 @@ class Network:
     printers: tuple[Printer, ...] = ()
     provider: Provider | None = None
     line: Line | None = None
+    far_end: str = ""  # of a static line: the provider's own address there, with the prefix
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> "Network":
@@ -178,6 +179,7 @@ def plan(office: Office, lab_id: str) -> Network:
         cables=tuple(cables),
         printers=_printers(office, lab_id, len(cables)),
         provider=_provider(office),
+        far_end=f"{office.wan.gateway}/{office.wan.address.network.prefixlen}" if office.wan.address else "",
     )
 
 
@@ -248,6 +250,7 @@ def build(network: Network) -> None:
         "link set lo up",
         f"link add {INTERNET_LINK} type veth {out}",
         f"address add {INTERNET} dev {INTERNET_LINK}",
+        *([f"address add {network.far_end} dev {INTERNET_LINK}"] if network.far_end else []),
         f"link set {INTERNET_LINK} up",
     )
 

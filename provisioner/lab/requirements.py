@@ -51,6 +51,7 @@ PROGRAMS = (
     Program("tar", "tar", "writes on the disks of a lab"),
     Program("perl", "perl-base", "makes the login of a lab"),
     Program("ssh-keygen", "openssh-client", "makes host keys"),
+    Program("dnsmasq", "dnsmasq-base", "is the Internet provider of a lab"),
     Program("ippeveprinter", "cups-ipp-utils", "is the printers of a lab"),
     Program("dbus-daemon", "dbus-daemon", "is what those ask for at their start"),
 )

@@ -2,16 +2,17 @@
 
 What is there is kept on the router, a timer is armed there, the new configuration is loaded; then a *fresh* connection has to
 come about over the real path, and whatever answered before has to answer again. Only then is it confirmed. Everything else
-(a link that is cut, a power cut, a killed laptop, a lost lease) leaves the window to end by itself. One contract for all platforms.
+(a link that is cut, a power cut, a killed laptop, a lost lease) leaves the window to end by itself. The same on all platforms.
 """
 
+import contextlib
 import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from provisioner.errors import Busy, ProvisionerError, Unreachable, Unreadable
+from provisioner.errors import Busy, ProvisionerError, Unreachable
 
 TIMEOUT_S = 120.0
 SHORTEST_S = 15.0
@@ -96,9 +97,7 @@ class Device(Protocol):
         """Begin to take the former configuration back now, not only in time."""
 
 
-def push(
-    device: Device, technician: str, *, timeout_s: float = TIMEOUT_S, say: Say, check: Callable[[], None] = lambda: None
-) -> Outcome:
+def push(device: Device, *, timeout_s: float = TIMEOUT_S, say: Say, check: Callable[[], None] = lambda: None) -> Outcome:
     """Bring a router where it is wanted, or leave it as it was.
 
     Args:
@@ -137,10 +136,8 @@ def push(
 def _try(device: Device, token: str, before: Mapping[str, str], until: float, check: Callable[[], None]) -> str:
     """Load, look, confirm; why it may not stay, empty when it was confirmed."""
     problem = "no new connection came about"
-    try:
+    with contextlib.suppress(Unreachable):  # the load goes on without this connection
         device.load(token)
-    except Unreachable:
-        pass  # the load goes on without this connection
     while time.monotonic() < until - MARGIN_S:
         check()
         try:
@@ -151,16 +148,13 @@ def _try(device: Device, token: str, before: Mapping[str, str], until: float, ch
                 return state.last.why if state.last else "the router no longer waits for this push"
             if state.loaded:
                 now = device.probe()
-                wrong = {
-                    name: now.get(name, "no answer") for name, said in before.items() if not said and now.get(name, "no answer")
-                }
+                wrong = {name: now.get(name, "no answer") for name, said in before.items() if not said}
+                wrong = {name: said for name, said in wrong.items() if said}
                 if not wrong:
                     check()
                     device.confirm(token)
                     return ""
                 problem = "; ".join(wrong.values())
-        except Unreadable:
-            raise
         except Unreachable as error:
             problem = f"no new connection came about: {error}"
         time.sleep(AGAIN_S)
@@ -169,10 +163,8 @@ def _try(device: Device, token: str, before: Mapping[str, str], until: float, ch
 
 def _give_up(device: Device, token: str) -> None:
     """Ask the router to go back at once; where it does not hear that, its timer does it."""
-    try:
+    with contextlib.suppress(ProvisionerError):
         device.revert(token)
-    except ProvisionerError:
-        pass
 
 
 def _seen_again(device: Device, token: str, until: float) -> tuple[Literal["applied", "reverted", "unknown"], str]:

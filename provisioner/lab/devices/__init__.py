@@ -1,4 +1,5 @@
-"""What stands around the hosts of a lab and is no host of the office: its printers on the LAN, its providers in the Internet.
+"""What stands around the hosts of a lab and is no host of the office: its line to the Internet, its providers there, its
+printers on the LAN.
 
 Each sort is a file of this room, and to the rest of the lab all are alike: a name, an address, on or off. What only one
 sort can do (what a printer printed, which mail arrived) is asked of that sort.
@@ -7,7 +8,7 @@ sort can do (what a printer printed, which mail arrived) is asked of that sort.
 from typing import Protocol
 
 from provisioner.lab.blank import Origin
-from provisioner.lab.devices import printers, provider
+from provisioner.lab.devices import line, printers, provider
 from provisioner.lab.machines import Machine
 from provisioner.lab.state import State
 
@@ -59,7 +60,7 @@ class Device(Protocol):
 
 def of(state: State) -> list[Device]:
     """All that stands around the lab's hosts, in the order `lab list` has."""
-    return [*printers.of(state), *provider.of(state)]
+    return [*line.of(state), *printers.of(state), *provider.of(state)]
 
 
 def systems(state: State) -> dict[str, Machine]:

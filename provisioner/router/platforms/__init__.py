@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from provisioner.router.description import Description
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,3 +19,10 @@ class File:
 
 
 Files = Mapping[str, File]
+
+
+def cannot(wanted: "Description") -> list[str]:
+    """What of a description the router's platform does not do, each as one sentence: said, never left out in silence."""
+    if wanted.wireless and not wanted.interfaces.radio:
+        return ["Wi-Fi is left out: this router has no radio (interfaces: radio: in its section of the dossier)"]
+    return []

@@ -25,13 +25,6 @@ OWNED = (
 )  # fmt: skip
 
 
-def cannot(wanted: Description) -> list[str]:
-    """What of the description this platform does not do, each as one sentence; nothing is left out in silence."""
-    if wanted.wireless and not wanted.interfaces.radio:
-        return ["Wi-Fi: the router has no radio (interfaces: radio: in its section of the dossier)"]
-    return []
-
-
 def render(wanted: Description) -> Files:
     """The files; equal descriptions give equal bytes."""
     found = dict(_files(wanted))

@@ -1,0 +1,82 @@
+"""`router`: what an office's routers run, how that differs from the dossier, and the guarded push alone."""
+
+import click
+
+from provisioner.cli.apply import as_object, exit_code, force_option, host_option, show_run
+from provisioner.cli.common import Console, lab_option, office_argument, plug, shown, verb
+
+
+@click.group("router")
+def router() -> None:
+    """The routers of an office: diff, push."""
+
+
+@verb(router, "push")
+@office_argument
+@host_option
+@click.option(
+    "--timeout", "timeout_s", type=click.IntRange(15, 3600), default=120, show_default=True, metavar="SECONDS",
+    help="After how long the router goes back by itself unless the push proves good.",
+)  # fmt: skip
+@lab_option
+@force_option
+@click.option("--no-commit", is_flag=True, help="Leave the run's summary uncommitted.")
+def push(
+    console: Console, office: str, hosts: tuple[str, ...], timeout_s: int, lab: bool, force: bool, no_commit: bool
+) -> int:  # fmt: skip
+    """Bring the routers of OFFICE where the dossier wants them, and nothing else.
+
+    The router keeps its former configuration and goes back to it by itself unless a new connection comes about and whatever
+    it reached before, it reaches again.
+    """
+    from provisioner import router as workflow
+    from provisioner.cli.progress import Watch
+    from provisioner.operation.selection import prepare
+
+    target = console.target(office, lab)
+    plug(target)
+    selection = prepare(target, hosts)
+    workflow.refuse_none(selection)
+    selection.hosts = workflow.routers(selection)
+    watch = Watch(console, f"router push {office}", None)
+    with watch.showing():
+        run = workflow.run_push(
+            selection, watch=watch, say=console.say, timeout_s=timeout_s, force=force, commit=not no_commit
+        )  # fmt: skip
+    console.result(as_object(run, selection), lambda: show_run(console, run, selection))
+    return exit_code(run, planning=False)
+
+
+@verb(router, "diff")
+@office_argument
+@host_option
+@lab_option
+def diff(console: Console, office: str, hosts: tuple[str, ...], lab: bool) -> int:
+    """Say how the routers of OFFICE differ from its dossier, as they run now. Changes nothing.
+
+    Exits 3 when something differs, 0 when nothing does.
+    """
+    from provisioner import router as workflow
+    from provisioner.cli.progress import Watch
+    from provisioner.operation.selection import prepare
+
+    target = console.target(office, lab)
+    plug(target)
+    selection = prepare(target, hosts)
+    workflow.refuse_none(selection)
+    selection.hosts = workflow.routers(selection)
+    watch = Watch(console, f"router diff {office}", None)
+    with watch.showing():
+        run = workflow.run_diff(selection, watch=watch, say=console.say)
+
+    def human() -> None:
+        for name, host in sorted(run.hosts.items()):
+            click.echo(f"{name}: {f'{len(host.changes)} parts differ' if host.changes else 'as the dossier wants it'}")
+            for change in host.changes:
+                click.echo(f"  {change.task.partition(': ')[2]}")
+                for line in change.diff.splitlines():
+                    click.echo(f"    {shown(line)}")
+
+    changes = {name: [{"task": c.task, "diff": c.diff} for c in host.changes] for name, host in sorted(run.hosts.items())}
+    console.result(as_object(run, selection, changes=changes), human)
+    return exit_code(run, planning=True)

@@ -1,0 +1,181 @@
+"""An office's routers: what they would change, and the push that makes it so; within an apply, or alone by `router push`.
+
+Ansible owns the machine; addresses, firewall, DHCP and names are pushed here, guarded (`push`). A router takes part where its
+office's pack gives it the role `router`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from provisioner import runs
+from provisioner.errors import Missing, ProvisionerError, Unreachable, Unreadable
+from provisioner.inventory.models import Kind
+from provisioner.inventory.placement import LAB_INTERNET
+from provisioner.operation import LeaseLost, Listener, Operation, operation
+from provisioner.operation.selection import Selection, refuse_lockout, refuse_returned
+from provisioner.router import platforms
+from provisioner.router.description import Description, describe
+from provisioner.router.platforms.debian_router import DebianRouter
+from provisioner.router.push import TIMEOUT_S, Device, Outcome, push
+from provisioner.runs import Event, Run, fold
+from provisioner.secrets import vault
+
+ROLE = "router"
+TASK = "router: {}"
+PUSHED = "router: The new configuration is confirmed over a fresh connection"
+# What must answer beyond the line: the packages' own mirror, which every machine of an office asks anyway.
+INTERNET = ("deb.debian.org", 443)
+LAB_PROXY_PORT = 3142
+NEIGHBOURS = 4  # hosts of the LAN that are tried, one of which must answer
+
+
+def routers(selection: Selection) -> list[str]:
+    """The routers of the selection that are ours to configure."""
+    return [
+        name
+        for name in selection.hosts
+        if (host := selection.office.hosts[name]).kind is Kind.ROUTER
+        and ROLE in selection.pack.roles(host.kind, selection.office.variant)
+    ]
+
+
+def wanted(selection: Selection, host: str) -> Description:
+    """What the dossier wants of a router."""
+    return describe(selection.office, selection.pack, vault.read(selection.target), host)
+
+
+def device(selection: Selection, host: str) -> DebianRouter:
+    """The way to a router that was met."""
+    description = wanted(selection, host)
+    near = [str(one.address) for name, one in selection.office.hosts.items() if name != host][:NEIGHBOURS]
+    probes: dict[str, Any] = {
+        "internet": [(str(LAB_INTERNET), LAB_PROXY_PORT) if selection.target.lab else INTERNET],
+        "server": str(description.lan.address.ip),
+        "name": f"{host}.{description.domain}",
+        "lan": near,
+    }
+    return DebianRouter(
+        selection.ssh, host, selection.met[host], description, probes, selection.ssh.user, selection.run_id
+    )  # fmt: skip
+
+
+def plan(op: Operation, listen: Callable[[Event], None]) -> None:
+    """What a push would change on each router that was met: one event a part."""
+    for host in routers(op.selection):
+        if host in op.met and _sound(op, host):
+            _planned(op, host, listen)
+
+
+def _sound(op: Operation, host: str) -> bool:
+    """Whether nothing failed there before in this run."""
+    here = fold(op.recorder.events).hosts.get(host)
+    return not here or not (here.counts["failed"] or here.counts["unreachable"])
+
+
+def _planned(op: Operation, host: str, listen: Callable[[Event], None]) -> None:
+    try:
+        found = device(op.selection, host).differences()
+    except (Unreachable, Unreadable) as problem:
+        listen(_failure(host, problem))
+        return
+    for said in platforms.cannot(wanted(op.selection, host)):
+        listen(Event("host_ok", host, TASK.format("what it cannot do"), {"notes": [said]}))
+    for one in found:
+        listen(Event("host_changed", host, TASK.format(one.part), {"diff": one.diff}))
+
+
+def converge(op: Operation, *, timeout_s: float = TIMEOUT_S) -> None:
+    """Push to each router that was met and on which nothing failed before."""
+    for host in routers(op.selection):
+        if host in op.met and _sound(op, host):
+            op.recorder(Event("task_started", task=PUSHED))
+            _pushed(op, host, timeout_s)
+
+
+def _pushed(op: Operation, host: str, timeout_s: float) -> None:
+    op.check()
+    router: Device = device(op.selection, host)
+    try:
+        outcome = push(router, timeout_s=timeout_s, say=lambda line: op.say(f"{host}: {line}"), check=op.check)
+    except LeaseLost:
+        raise
+    except ProvisionerError as problem:
+        op.recorder(_failure(host, problem))
+        return
+    for event in _events(host, outcome, timeout_s):
+        op.recorder(event)
+
+
+def _events(host: str, outcome: Outcome, timeout_s: float) -> list[Event]:
+    """What a push came to, as a run counts it."""
+    if outcome.how == "unchanged":
+        return [Event("host_ok", host, PUSHED)]
+    if outcome.how == "applied":
+        return [Event("host_changed", host, TASK.format(one.part), {"diff": one.diff}) for one in outcome.differences]
+    if outcome.how == "reverted":
+        said = f"the new configuration did not prove good, and the router has its former one back: {outcome.why}"
+        return [Event("host_failed", host, PUSHED, {"problem": said})]
+    said = (
+        f"not seen again since the push ({outcome.why}); unless it was confirmed it goes back by itself"
+        f" {timeout_s:.0f} s after it began"
+    )
+    return [Event("host_unreachable", host, PUSHED, {"problem": said})]
+
+
+def _failure(host: str, problem: ProvisionerError) -> Event:
+    silent = isinstance(problem, Unreachable) and not isinstance(problem, Unreadable)
+    said = f"{problem}; try: {problem.hint}" if problem.hint else str(problem)
+    return Event("host_unreachable" if silent else "host_failed", host, PUSHED, {"problem": said})
+
+
+# ------------------------------------------------------------------------------------------------ verbs
+
+
+def refuse_none(selection: Selection) -> None:
+    """Stop where there is no router to speak to.
+
+    Raises:
+        Missing: the office has none, or its pack leaves it alone.
+    """
+    if not routers(selection):
+        raise Missing(
+            f"no router of {selection.target.office} is ours to configure: none is adopted, or its pack has no role router",
+            hint=f"provisioner office show {selection.target.office}",
+        )
+
+
+def run_push(
+    selection: Selection, *, watch: Listener, say: Callable[[str], None], timeout_s: float, force: bool, commit: bool
+) -> Run:
+    """`router push`: the routers of an office alone.
+
+    Raises:
+        Busy, HostKeyChanged, Unverified, BadInput, Missing: nothing was changed.
+    """
+    refuse_lockout(selection)
+    refuse_returned(selection)
+    refuse_none(selection)
+    with operation(
+        selection, "router push", watch=watch, say=say, compared=True, force=force, commit=commit,
+        detail={"forced": True} if force else {},
+    ) as op:  # fmt: skip
+        vault.complete(selection.target, selection.office)
+        op.begun = True
+        converge(op, timeout_s=timeout_s)
+        op.status = runs.verdict(fold(op.recorder.events).hosts)
+    return op.run
+
+
+def run_diff(selection: Selection, *, watch: Listener, say: Callable[[str], None]) -> Run:
+    """`router diff`: the routers as they run against the dossier; nothing is changed.
+
+    Raises:
+        HostKeyChanged, Unverified, BadInput, Missing: nobody could be asked.
+    """
+    refuse_none(selection)
+    with operation(selection, "router diff", watch=watch, say=say, leased=False) as op:
+        for host in op.met:
+            op.recorder(Event("host_ok", host, PUSHED))  # reached: that none of it differs is an answer too
+        plan(op, op.recorder)
+        op.status = runs.verdict(fold(op.recorder.events).hosts)
+    return op.run
