@@ -134,8 +134,9 @@ def alone() -> Iterator[None]:
 
 def call(*words: str, stdin: str = "") -> str:
     """Run a program; empty when it succeeded, else what it said."""
+    plain = {**os.environ, "LC_ALL": "C"}
     try:
-        done = subprocess.run(words, input=stdin, capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run(words, input=stdin, capture_output=True, text=True, timeout=20, check=False, env=plain)
     except FileNotFoundError:
         return f"{words[0]} is not installed"
     except subprocess.TimeoutExpired:
@@ -178,6 +179,20 @@ def links(files: dict[str, Data | None]) -> set[str]:
     return found
 
 
+def kernel(files: dict[str, Data | None]) -> dict[str, str]:
+    """The kernel's present values of all that these files set (sysctl.d(5))."""
+    found = {}
+    for path, one in files.items():
+        if path.startswith("/etc/sysctl.d/") and one:
+            for line in base64.b64decode(one["content"]).decode(errors="replace").splitlines():
+                name, sign, _ = line.partition("=")
+                place = f"/proc/sys/{name.strip().replace('.', '/')}"
+                if sign and not line.startswith("#") and os.path.exists(place):
+                    with open(place) as file:
+                        found[name.strip()] = file.read().strip()
+    return found
+
+
 def in_force(before: dict[str, Data | None], after: dict[str, Data | None]) -> list[str]:
     """Have the system go by the files `after` where they differ from `before`; what refused."""
     touched = {path for path in after if before.get(path) != after[path]}
@@ -187,8 +202,9 @@ def in_force(before: dict[str, Data | None], after: dict[str, Data | None]) -> l
     changed = {path for path in touched if path.endswith(".netdev")}
     for link in links({path: before.get(path) for path in changed}) & links({path: after[path] for path in changed}):
         call("ip", "link", "delete", link)  # networkd does not give a link that is there another shape
-    if any(path.startswith("/etc/sysctl.d/") for path in touched):
-        said.append(call("sysctl", "-q", "--system"))
+    for path in touched:
+        if path.startswith("/etc/sysctl.d/") and after[path]:
+            said.append(call("sysctl", "-q", "-p", path))
     if any(path.startswith(f"{NETWORK}/") for path in touched):
         said.append(call("networkctl", "reload"))
         said += settle()
@@ -258,7 +274,7 @@ def arm(ask: Data) -> Data:
         return {"rejected": [refused_units]}
     pending = {
         "token": ask["token"], "technician": ask["technician"], "run": ask["run"], "timeout_s": timeout_s,
-        "before": before, "after": wanted,
+        "before": before, "after": wanted, "kernel": kernel(wanted),
     }  # fmt: skip
     put(PENDING, json.dumps(pending).encode())
     if refused_timer := call("systemctl", "restart", f"{REVERT}.timer"):
@@ -302,6 +318,8 @@ def back(why: str, *, started: bool = True) -> Data:
     for path, former in pending["before"].items():
         write(path, former)
     said = in_force(pending["after"], pending["before"]) if started else []
+    if started:
+        said += filter(None, (call("sysctl", "-q", "-w", f"{name}={value}") for name, value in pending["kernel"].items()))
     same = all(look(path) == former for path, former in pending["before"].items())
     if not same:
         raise SystemExit("not all files could be written back")  # the unit is tried again
