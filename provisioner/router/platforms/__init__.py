@@ -23,6 +23,9 @@ Files = Mapping[str, File]
 
 def cannot(wanted: "Description") -> list[str]:
     """What of a description the router's platform does not do, each as one sentence: said, never left out in silence."""
+    said = []
     if wanted.wireless and not wanted.interfaces.radio:
-        return ["Wi-Fi is left out: this router has no radio (interfaces: radio: in its section of the dossier)"]
-    return []
+        said.append("Wi-Fi is left out: this router has no radio (interfaces: radio: in its section of the dossier)")
+    if wanted.wan.type == "pppoe" and wanted.wan.ipv6:
+        said.append("the line's IPv6 is left out: not over PPPoE (wan: ipv6: false says the same in the dossier)")
+    return said

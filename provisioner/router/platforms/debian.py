@@ -12,11 +12,12 @@ from provisioner.router.platforms import File, Files
 NETWORK = "/etc/systemd/network"
 HEAD = "# Set by the office's dossier; changes here are overwritten.\n"
 WAN, LAN, RADIO = "wan0", "lan0", "wlan0"
-VLAN_WAN, LINE, BRIDGE, GUESTS, TUNNEL = "office-line", "office-ppp", "office-lan", "office-guests", "office-tunnel"
+VLAN_WAN, LINE, BRIDGE, TUNNEL = "office-line", "office-ppp", "office-lan", "office-tunnel"
+GUESTS, VLAN_GUESTS = "office-guests", "office-vlan"
 LEASE = "12h"
 # Every path that may be ours: a push takes away those of them that it does not set.
 OWNED = (
-    *(f"{NETWORK}/10-office-{name}.{kind}" for name in ("wan", "lan", "guests", "line", "tunnel", "port-0", "port-1", "port-2",
+    *(f"{NETWORK}/10-office-{name}.{kind}" for name in ("wan", "lan", "guests", "vlan", "line", "tunnel", "port-0", "port-1", "port-2",
       "port-3", "port-4", "port-5", "port-6", "port-7") for kind in ("network", "netdev")),
     f"{NETWORK}/10-office-tunnel.key",
     "/etc/nftables.conf", "/etc/dnsmasq.d/office.conf", "/etc/sysctl.d/60-office-router.conf",
@@ -81,7 +82,7 @@ def _line(wanted: Description) -> Iterator[tuple[str, File]]:
             yield _network(name, match, "[Network]\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n")
         yield from _pppoe(wanted, VLAN_WAN if wan.vlan else port)
         return
-    ask = f"IPv6AcceptRA={'yes' if wan.ipv6 else 'no'}\n" + ("" if wan.ipv6 else "LinkLocalAddressing=ipv4\n")
+    ask = f"IPv6AcceptRA={'yes' if wan.ipv6 else 'no'}\n" + ("" if wan.ipv6 else "LinkLocalAddressing=no\n")
     if wan.type == "static":
         servers = "".join(f"DNS={server}\n" for server in wan.dns)
         yield _network(name, match, f"[Network]\nAddress={wan.address}\n{servers}{ask}",
@@ -96,7 +97,7 @@ def _pppoe(wanted: Description, port: str) -> Iterator[tuple[str, File]]:
     peer = (
         f"{HEAD}plugin pppoe.so\nnic-{port}\nifname {LINE}\nuser {_quoted(wanted.wan.user or '')}\nfile /etc/ppp/office-secret\n"
         "noauth\npersist\nmaxfail 0\nholdoff 5\ndefaultroute\nreplacedefaultroute\nusepeerdns\nlcp-echo-interval 10\n"
-        f"lcp-echo-failure 3\nmtu 1492\nmru 1492\nnoipdefault\n{'+ipv6' if wanted.wan.ipv6 else 'noipv6'}\n"
+        f"lcp-echo-failure 3\nmtu 1492\nmru 1492\nnoipdefault\nnoipv6\n"
     )
     yield "/etc/ppp/peers/office", File(peer, "0640", "dip")
     yield "/etc/ppp/office-secret", File(f"password {_quoted(wanted.wan_password)}\n", "0600", secret=True)
@@ -119,7 +120,7 @@ def _subnet_sections(wanted: Description, subnet: Subnet, more: str = "") -> tup
 
 
 def _lan(wanted: Description) -> Iterator[tuple[str, File]]:
-    guests = f"VLAN={GUESTS}\n" if wanted.guests else ""
+    guests = f"VLAN={VLAN_GUESTS if _guests_on_radio(wanted) else GUESTS}\n" if wanted.guests else ""
     if _bridged(wanted):
         yield f"{NETWORK}/10-office-lan.netdev", File(f"{HEAD}[NetDev]\nName={BRIDGE}\nKind=bridge\n")
         for number, port in enumerate(wanted.interfaces.lan or [LAN]):
@@ -127,11 +128,18 @@ def _lan(wanted: Description) -> Iterator[tuple[str, File]]:
     yield _network("lan", f"Name={lan_link(wanted)}\n", *_subnet_sections(wanted, wanted.lan, guests))
 
 
+def _guests_on_radio(wanted: Description) -> bool:
+    return bool(wanted.interfaces.radio) and any(one.subnet == "guests" for one in wanted.wireless)
+
+
 def _guests(wanted: Description, guests: Subnet) -> Iterator[tuple[str, File]]:
-    yield (
-        f"{NETWORK}/10-office-guests.netdev",
-        File(f"{HEAD}[NetDev]\nName={GUESTS}\nKind=vlan\n\n[VLAN]\nId={guests.vlan}\n"),
-    )
+    """A VLAN on the LAN's cables; with guests on the radio too, a bridge of both."""
+    vlan = f"Kind=vlan\n\n[VLAN]\nId={guests.vlan}\n"
+    if _guests_on_radio(wanted):
+        yield f"{NETWORK}/10-office-vlan.netdev", File(f"{HEAD}[NetDev]\nName={VLAN_GUESTS}\n{vlan}")
+        yield _network("vlan", f"Name={VLAN_GUESTS}\n", f"[Network]\nBridge={GUESTS}\n")
+        vlan = "Kind=bridge\n"
+    yield f"{NETWORK}/10-office-guests.netdev", File(f"{HEAD}[NetDev]\nName={GUESTS}\n{vlan}")
     yield _network("guests", f"Name={GUESTS}\n", *_subnet_sections(wanted, guests))
 
 

@@ -1,0 +1,1 @@
+"""Routers: what is rendered, and the push that goes back by itself."""
