@@ -4,6 +4,7 @@ import importlib.abc
 import importlib.machinery
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -33,9 +34,37 @@ def _play(module: Any) -> None:
     module.run = knobbed
 
 
+def _push(module: Any) -> None:
+    """After one step of a push to a router, wait as long as the file is there; `.held` says that it does."""
+    step, _, named = os.environ["KNOB_PUSH"].partition(":")
+    router, path, loading = module.DebianRouter, Path(named), []
+
+    def after(word: str) -> None:
+        if word == step and path.exists():
+            path.with_suffix(".held").touch()
+            while path.exists():
+                time.sleep(0.05)
+
+    def wrap(name: str) -> None:
+        plain = getattr(router, name)
+
+        def held(self: Any, *given: Any, **more: Any) -> Any:
+            said = plain(self, *given, **more)
+            loading.extend([name] * (name == "load"))
+            word = {"state": "loaded" if getattr(said, "loaded", False) else "", "probe": "probed" if loading else ""}
+            after(word.get(name, name))
+            return said
+
+        setattr(router, name, held)
+
+    for name in ("arm", "load", "state", "probe", "confirm"):
+        wrap(name)
+
+
 KNOBS: dict[str, tuple[str, Callable[[Any], None]]] = {
     "provisioner.operation.lease": ("KNOB_LEASE_S", _lease),
     "provisioner.package_cache": ("KNOB_SLOW_S", _slow),
+    "provisioner.router.platforms.debian_router": ("KNOB_PUSH", _push),
     "ansible_runner": ("KNOB_", _play),
 }
 

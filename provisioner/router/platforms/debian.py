@@ -16,9 +16,9 @@ VLAN_WAN, LINE, BRIDGE, TUNNEL = "office-line", "office-ppp", "office-lan", "off
 GUESTS, VLAN_GUESTS = "office-guests", "office-vlan"
 LEASE = "12h"
 # Every path that may be ours: a push takes away those of them that it does not set.
+_NAMES = ("wan", "lan", "guests", "vlan", "line", "tunnel", *(f"port-{number}" for number in range(8)))
 OWNED = (
-    *(f"{NETWORK}/10-office-{name}.{kind}" for name in ("wan", "lan", "guests", "vlan", "line", "tunnel", "port-0", "port-1", "port-2",
-      "port-3", "port-4", "port-5", "port-6", "port-7") for kind in ("network", "netdev")),
+    *(f"{NETWORK}/10-office-{name}.{kind}" for name in _NAMES for kind in ("network", "netdev")),
     f"{NETWORK}/10-office-tunnel.key",
     "/etc/nftables.conf", "/etc/dnsmasq.d/office.conf", "/etc/sysctl.d/60-office-router.conf",
     "/etc/systemd/resolved.conf.d/office.conf", "/etc/hostapd/office.conf", "/etc/hostapd/office-guests.conf",

@@ -1,0 +1,271 @@
+"""The guarded push on a real Debian gateway: whatever happens in its window, the router comes back, byte for byte."""
+
+import json
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from provisioner import lab
+from provisioner.router.platforms.debian import OWNED
+from tests.lab.light import bring_up, inside, kill, light, power, soon
+from tests.stage import CommandResult, Stage
+
+pytestmark = pytest.mark.lab
+
+TIMEOUT_S = 20
+BACK_S = TIMEOUT_S + 30
+STEPS = ("arm", "load", "loaded", "probed")  # of those before the confirmation, each a moment at which anything may happen
+GUARD = "/var/lib/provisioner/router"
+
+
+@dataclass
+class Gateway:
+    """A light office whose router is ours, and what it was before a case."""
+
+    stage: Stage
+    numbers: Iterator[int] = field(default_factory=lambda: iter(range(200, 250)))
+
+    def seen(self) -> dict[str, str]:
+        """Everything a push may touch, as it is on the router now."""
+        files = " ".join(OWNED)
+        said = {
+            "files": f"sha256sum {files} 2>/dev/null; stat -c '%a %U:%G %n' {files} 2>/dev/null; true",
+            "firewall": "nft list table inet office 2>/dev/null || true",
+            "addresses": "ip -o -4 addr | awk '{print $2, $4}'; ip -o link | awk '{print $2}'; sysctl net.ipv4.ip_forward",
+            "names": "pgrep -af '[d]nsmasq --keep' | cut -d' ' -f2-; true",
+        }
+        return {word: inside(self.stage, "router", line) for word, line in said.items()}
+
+    def change(self, **words: Any) -> None:
+        """Write something else of the network into the dossier: by itself, another end of the DHCP pool."""
+        data = yaml.safe_load(self.stage.dossier.read_text())
+        data["lan"]["dhcp_last"] = f"192.168.1.{next(self.numbers)}"
+        data |= words
+        self.stage.dossier.write_text(yaml.safe_dump(data, allow_unicode=True, sort_keys=False))
+        self.stage.git("commit", "-q", "-a", "-m", "another network")
+
+    def push(self, **environment: str) -> CommandResult:
+        """Push what the dossier wants."""
+        return self.stage.json("router", "push", "demo", "--lab", "--timeout", str(TIMEOUT_S), "--force", **environment)
+
+    def held(self, step: str, folder: Path) -> tuple["subprocess.Popen[str]", Path]:
+        """A push that waits after a step; it goes on when the file is removed."""
+        hold = folder / step
+        hold.touch()
+        words = ["--json", "router", "push", "demo", "--lab", "--timeout", str(TIMEOUT_S), "--force"]
+        running = self.stage.start(*words, KNOB_PUSH=f"{step}:{hold}")
+        assert soon(hold.with_suffix(".held").exists, 60), running.communicate(timeout=5)
+        return running, hold
+
+    def last(self) -> dict[str, Any]:
+        """How the last window ended, from the router's own mouth."""
+        found: dict[str, Any] = json.loads(inside(self.stage, "router", f"cat {GUARD}/last.json"))
+        return found
+
+    def closed(self) -> bool:
+        """Whether no window is open, and nothing of the guard is left armed."""
+        said = inside(
+            self.stage, "router", f"ls {GUARD}/pending.json 2>/dev/null; systemctl is-active office-router-revert.timer; true"
+        )
+        return said.split() == ["inactive"]
+
+    def reachable(self) -> bool:
+        """Whether a new connection comes about."""
+        return self.stage.json("ssh", "demo", "router", "--lab", "--", "true").code == 0
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A router and a server; the router is applied."""
+    stage = light(tmp_path_factory.mktemp("gateway"), {"router": ["router"]})
+    try:
+        bring_up(stage)
+        said = stage.json("apply", "demo", "--lab", "--yes")
+        assert said.code == 0, said
+        stage.evidence["apply"] = said
+        yield Gateway(stage)
+    finally:
+        stage.run("lab", "down", "demo")
+
+
+def back(gateway: Gateway, before: dict[str, str], began: float) -> None:
+    """The router has its former configuration, byte for byte, and answers, in time."""
+    assert soon(gateway.closed, began + BACK_S - time.monotonic())
+    assert gateway.seen() == before
+    assert gateway.reachable()
+    assert time.monotonic() - began < BACK_S
+    assert gateway.last()["how"] == "reverted"
+
+
+def test_an_apply_makes_the_router_the_office_s_gateway(gateway: Gateway) -> None:
+    """Addresses, firewall, DHCP and the line are ours now; a second push changes nothing and writes nothing."""
+    assert gateway.stage.evidence["apply"].data["hosts"]["router"]["failed"] == 0
+    before = inside(gateway.stage, "router", f"stat -c '%Y %n' {GUARD}/*; true")
+
+    again = gateway.push()
+
+    assert again.code == 0, again
+    assert again.data["status"] == "unchanged"
+    assert inside(gateway.stage, "router", f"stat -c '%Y %n' {GUARD}/*; true") == before
+    assert "policy drop" in inside(gateway.stage, "router", "nft list chain inet office forward")
+    assert "dhcp" in inside(gateway.stage, "router", "ip -4 route show default")
+
+
+def test_what_proves_good_stays(gateway: Gateway) -> None:
+    """A change is loaded, seen over a new connection and confirmed; what it was is said as a diff."""
+    gateway.change(reserved={"camera": {"address": "192.168.1.41", "mac": "02:00:5e:10:00:51"}})
+    differs = gateway.stage.json("router", "diff", "demo", "--lab")
+    assert differs.code == 3, differs
+    (change,) = differs.data["changes"]["router"]
+    assert "+dhcp-host=02:00:5e:10:00:51,192.168.1.41,camera" in change["diff"]
+
+    said = gateway.push()
+
+    assert said.code == 0, said
+    assert said.data["hosts"]["router"]["changed"] == 1
+    assert gateway.last()["how"] == "applied"
+    assert gateway.closed()
+    assert gateway.stage.json("router", "diff", "demo", "--lab").code == 0
+
+
+def some(steps: tuple[str, ...], *shown: str) -> list[Any]:
+    """All steps; those that look once more at what `shown` have shown are deep."""
+    return [pytest.param(step, marks=[] if step in shown else pytest.mark.deep) for step in steps]
+
+
+@pytest.mark.parametrize("step", some(STEPS, "load"))
+def test_a_cut_link(gateway: Gateway, step: str, tmp_path: Path) -> None:
+    """I1: nobody gets through any more after a step; the router goes back by itself, and that is what is said."""
+    gateway.change()
+    before, began = gateway.seen(), time.monotonic()
+    running, hold = gateway.held(step, tmp_path)
+    lab.cut(gateway.stage.target, "router")
+    try:
+        hold.unlink()
+        assert soon(gateway.closed, BACK_S)
+    finally:
+        lab.mend(gateway.stage.target, "router")
+    out, _ = running.communicate(timeout=90)
+    back(gateway, before, began)
+    assert json.loads(out)["problems"]["router"]["problem"], out
+    assert running.returncode in (4, 5), out
+
+
+@pytest.mark.parametrize("step", some(STEPS, "loaded"))
+def test_a_power_cut(gateway: Gateway, step: str, tmp_path: Path) -> None:
+    """I2: the router's power fails within the window: it starts with its former configuration."""
+    gateway.change()
+    before = gateway.seen()
+    running, hold = gateway.held(step, tmp_path)
+    power(gateway.stage, "off", "router")
+    began = time.monotonic()
+    hold.unlink()
+    power(gateway.stage, "on", "router")
+    out, _ = running.communicate(timeout=120)
+    assert soon(lambda: gateway.seen() == before, 30), (gateway.seen(), before)
+    back(gateway, before, began)
+    assert gateway.last()["why"] == "the router was started anew"
+    assert running.returncode in (4, 5), out
+
+
+BREAKS: dict[str, Callable[[Gateway], None]] = {
+    "a way out that leads nowhere": lambda gateway: gateway.change(
+        wan={"type": "static", "address": "203.0.113.10/29", "gateway": "203.0.113.9"}
+    ),
+    "a firewall that lets nobody in": lambda gateway: _pack(gateway, ports=[]),
+}
+
+
+def _pack(gateway: Gateway, **words: Any) -> None:
+    """The pack's role router opens these ports alone (a light pack has no base, which opens that of sshd)."""
+    path = gateway.stage.inventory / "packs/standard-2026.1.yml"
+    pack = yaml.safe_load(path.read_text())
+    pack["kinds"]["router"]["router"] |= words
+    path.write_text(yaml.safe_dump(pack, allow_unicode=True, sort_keys=False))
+    gateway.change()
+
+
+@pytest.mark.parametrize("how", BREAKS)
+def test_a_session_that_lives_on_proves_nothing(gateway: Gateway, how: str) -> None:
+    """I3: what breaks new connections, or the way out, is not confirmed, though the old session is alive."""
+    before, began = gateway.seen(), time.monotonic()
+    commit = gateway.stage.git("rev-parse", "HEAD").strip()
+    BREAKS[how](gateway)
+    try:
+        said = gateway.push()
+    finally:
+        gateway.stage.git("reset", "-q", "--hard", commit)
+    assert said.code == 4, said
+    assert "has its former one back" in said.data["problems"]["router"]["problem"], said.data["problems"]
+    back(gateway, before, began)
+
+
+@pytest.mark.parametrize("step", some(STEPS, "probed"))
+def test_a_killed_laptop(gateway: Gateway, step: str, tmp_path: Path) -> None:
+    """I4: the tool is killed after a step; the router goes back by itself, and the next push is free to begin."""
+    gateway.change()
+    before, began = gateway.seen(), time.monotonic()
+    running, _ = gateway.held(step, tmp_path)
+    kill(running)
+    back(gateway, before, began)
+    said = gateway.push()
+    assert said.code == 0, said
+
+
+def test_a_second_pusher(gateway: Gateway, tmp_path: Path) -> None:
+    """I5: while a window is open nobody else's push begins, whatever became of the lease."""
+    gateway.change()
+    running, hold = gateway.held("load", tmp_path)
+    ask = {"do": "arm", "token": "theirs", "technician": "n.petit", "run": "theirs", "timeout_s": 60, "files": {}, "program": ""}
+    said = inside(gateway.stage, "router", f"printf %s {shlex.quote(json.dumps(ask))} | python3 {GUARD}/guard.py")
+    assert set(json.loads(said)) == {"busy"}
+    hold.unlink()
+    out, err = running.communicate(timeout=90)
+    assert running.returncode == 0, out + err
+
+
+def test_a_line_that_is_refused(gateway: Gateway) -> None:
+    """I6: a program that refuses the configuration before anything is loaded, and one that refuses it at the load."""
+    gateway.change()
+    before = gateway.seen()
+    fake = '#!/bin/sh\ncase "$*" in *{word}*) echo \'bad line 7\' >&2; exit 1;; esac\nexec /usr/sbin/dnsmasq "$@"\n'
+    for program, text, told in (
+        ("/usr/local/sbin/dnsmasq", fake.format(word="--test"), "refuses the new configuration"),
+        ("/usr/local/bin/systemctl", "#!/bin/sh\n[ \"$*\" != 'restart office-names.service' ] || [ ! -e /run/refuse ] || "
+         "{ rm /run/refuse; echo 'bad line 7' >&2; exit 1; }\nexec /usr/bin/systemctl \"$@\"\n", "has its former one back"),
+    ):  # fmt: skip
+        inside(gateway.stage, "router", f"touch /run/refuse; printf %s {shlex.quote(text)} > {program}; chmod 755 {program}")
+        try:
+            said = gateway.push()
+        finally:
+            inside(gateway.stage, "router", f"rm -f {program} /run/refuse")
+        assert said.code == 4, said
+        problem = said.data["problems"]["router"]["problem"]
+        assert told in problem and "bad line 7" in problem, problem
+        assert soon(gateway.closed, 30)
+        assert gateway.seen() == before
+
+
+def test_a_guard_whose_helper_is_killed(gateway: Gateway, tmp_path: Path) -> None:
+    """I7: what takes the former configuration back is killed at its work: systemd does it again."""
+    gateway.change()
+    before, began = gateway.seen(), time.monotonic()
+    running, _ = gateway.held("loaded", tmp_path)
+    kill(running)
+    slow = '#!/bin/sh\n[ ! -e /run/slow ] || { rm /run/slow; touch /run/caught; sleep 30; }\nexec /usr/bin/systemctl "$@"\n'
+    place = "/usr/local/bin/systemctl"
+    inside(gateway.stage, "router", f"touch /run/slow; printf %s {shlex.quote(slow)} > {place}; chmod 755 {place}")
+    try:
+        assert soon(lambda: "yes" in inside(gateway.stage, "router", "test -e /run/caught && echo yes; true"), BACK_S)
+        inside(gateway.stage, "router", f"systemctl kill -s {int(signal.SIGKILL)} office-router-revert.service")
+        back(gateway, before, began)
+    finally:
+        inside(gateway.stage, "router", f"rm -f {place} /run/slow /run/caught")
