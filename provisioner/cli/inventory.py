@@ -130,20 +130,25 @@ def inventory_() -> None:
 
 @verb(inventory_, "check")
 def check(console: Console) -> int:
-    """Read every file and name every wrong entry at once; exit 0 when all is well, 7 when something is wrong."""
+    """Read every file and name every wrong entry at once; exit 0 when all is well, 7 when something is wrong.
+
+    What can be used as it is and should not stay so is a warning, and alone no reason for exit 7.
+    """
     from provisioner.inventory import open_inventory
 
     inventory = open_inventory(console.inventory)
-    problems = inventory.check()
+    found = inventory.check()
+    problems = [one for one in found if not one.warning]
     offices = len(inventory.office_names())
 
     def human() -> None:
-        for problem in problems:
-            click.echo(shown(str(problem)))
-        counted = [f"{n} {word}{'' if n == 1 else 's'}" for n, word in ((offices, "office"), (len(problems), "problem"))]
-        click.echo(", ".join(counted))
+        for one in found:
+            click.echo(shown(str(one)))
+        counts = [(offices, "office"), (len(problems), "problem")]
+        counts += [(len(found) - len(problems), "warning")] if len(found) > len(problems) else []
+        click.echo(", ".join(f"{n} {word}{'' if n == 1 else 's'}" for n, word in counts))
 
-    console.result({"offices": offices, "problems": [asdict(problem) for problem in problems]}, human)
+    console.result({"offices": offices, "problems": [asdict(one) for one in found]}, human)
     return 7 if problems else 0
 
 

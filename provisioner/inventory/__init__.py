@@ -106,7 +106,7 @@ class Inventory:
         return [self.pack(name) for name in self._files("packs")]
 
     def check(self) -> "list[Problem]":
-        """Every problem of every file, in the order of files and lines; two offices with one ULA prefix are one too."""
+        """Every problem and warning of every file, in the order of files and lines; two offices with one ULA prefix too."""
         from provisioner.inventory.packs import Pack
         from provisioner.inventory.resellers import Reseller
         from provisioner.inventory.strict_yaml import Problem
@@ -127,7 +127,7 @@ class Inventory:
                 continue
             if office and (first := prefixes.setdefault(office.ula, name)) != name:
                 document.add_problem(("ula",), f"{office.ula} is also the prefix of {first}", "a new random one")
-            found.update(document.problems, elsewhere)
+            found.update(document.problems, document.warnings, elsewhere)
             if office:
                 served[name] = office.reseller
         return sorted(found | self._returned(served))
@@ -175,7 +175,7 @@ class Inventory:
     def conflicts(self, document: "Document") -> "list[Problem]":
         """Judge a dossier against itself, its reseller and its pack; the problems of their files are returned.
 
-        Those of the dossier itself are added to the document's.
+        Those of the dossier itself, and what is only doubtful there, are added to the document's.
         """
         from provisioner.inventory.packs import Pack
         from provisioner.inventory.resellers import Reseller
@@ -188,7 +188,8 @@ class Inventory:
         for misfit in judge(dossier, reseller, pack):
             if document.holes and misfit.refers:
                 continue  # what it refers to may stand in a line that could not be read
-            document.add_problem(misfit.place, misfit.what, misfit.hint)
+            note = document.add_warning if misfit.warning else document.add_problem
+            note(misfit.place, misfit.what, misfit.hint)
         return elsewhere
 
     def _part(self, model: "type[N]", folder: str, name: object, document: "Document", elsewhere: "list[Problem]") -> "N | None":

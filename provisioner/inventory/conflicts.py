@@ -10,12 +10,16 @@ from provisioner.inventory.strict_yaml import Place
 
 
 class Conflict(NamedTuple):
-    """Two things that do not fit together, said at the place of the second; `refers` to a name that is not there."""
+    """Two things that do not fit together, said at the place of the second; `refers` to a name that is not there.
+
+    With `warning` it is said and stops nothing.
+    """
 
     place: Place
     what: str
     hint: str
     refers: bool = False
+    warning: bool = False
 
 
 def mapping(value: object) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from provisioner.inventory.fields import (
+    Account,
     Address4,
     BackupPath,
     Day,
@@ -117,7 +118,7 @@ class Backup(Noun):
 
     host: Domain
     port: int = Field(default=22, ge=1, le=65535)
-    user: Login
+    user: Account
     path: BackupPath = "office"
     host_key: PublicKey
     append_only: bool = False

@@ -25,7 +25,8 @@ from provisioner.inventory.strict_yaml import quoted
 # Ansible's own names; `localhost` would be played without any connection.
 RESERVED_NAMES = frozenset({"all", "ungrouped", "localhost", "hostvars", "groups"})
 
-# Accounts of Debian and of what the packs install: a person or group of this name would get their files or powers.
+# Accounts of Debian and of what the packs install: a person or group of this name would get their files or powers. The last line
+# is what a directory is born with, of one word (Samba's setup/provision_users.ldif, MS-SAMR 3.1.4.2).
 _SYSTEM = """
 root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc gnats nobody nogroup adm tty
 disk kmem dialout fax voice cdrom floppy tape sudo audio dip operator src shadow utmp video sasl plugdev staff users
@@ -34,8 +35,12 @@ avahi colord lightdm pulse rtkit saned geoclue statd ntp ntpsec chrony dnsmasq u
 dovecot dovenull vmail nginx radicale restic samba sambashare winbindd sssd tss uuidd dhcpcd mysql postgres redis
 prometheus alertmanager frr frrvty quagga vyos admin administrator guest krbtgt machine debian ubuntu provisioner
 witness technician ansible puppet netlogon sysvol homes printers global commun office office-files
+administrators guests replicator dnsadmins dnsupdateproxy
 """
 RESERVED_LOGINS = frozenset(_SYSTEM.split())
+# RFC 1918: the only networks that are an office's to choose. `is_private` holds loopback, link-local and examples too.
+_PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+_THIS_NETWORK = IPv4Network("0.0.0.0/8")
 _SYSTEM_PREFIXES = ("systemd-", "debian-", "kind-")
 
 
@@ -105,10 +110,26 @@ def _address(value: Any) -> IPv4Address:
     if isinstance(value, IPv4Address):
         return value
     hint = "four numbers as in 192.168.1.10"
+    text = _text_of(value, "an IPv4 address", hint)
     try:
-        return IPv4Address(_text_of(value, "an IPv4 address", hint))
+        found = IPv4Address(text)
     except ValueError:
         raise _wrong(f"{quoted(value)} is not an IPv4 address", hint) from None
+    return _reachable(found)
+
+
+def _reachable(address: IPv4Address) -> IPv4Address:
+    """Let an address through that one machine of a network can have: RFC 6890 keeps some for other uses."""
+    kept = {
+        "for a machine's talk with itself": address.is_loopback,
+        "for machines that got no address": address.is_link_local,
+        "for many machines at once": address.is_multicast,
+        "for no machine": address.is_reserved or address in _THIS_NETWORK,
+    }
+    for what, so in kept.items():
+        if so:
+            raise _wrong(f"'{address}' is {what} (RFC 6890)", "the machine's own address, as in 192.168.1.10")
+    return address
 
 
 def _network(value: Any) -> IPv4Network:
@@ -124,7 +145,7 @@ def _network(value: Any) -> IPv4Network:
         raise _wrong(f"{quoted(value)} is not a network's own form", str(network) if "/" in text else hint)
     if not 16 <= network.prefixlen <= 29:
         raise _wrong(f"{quoted(value)} is too {'large' if network.prefixlen < 16 else 'small'} for an office", hint)
-    if not network.is_private:
+    if not any(network.subnet_of(private) for private in _PRIVATE):
         raise _wrong(f"{quoted(value)} is not a private network", "one of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16")
     return network
 
@@ -156,6 +177,7 @@ def interface_of(value: Any) -> IPv4Interface:
         found = IPv4Interface(text if "/" in text else "")
     except ValueError:
         raise _wrong(f"{quoted(value)} is not an address with its prefix", hint) from None
+    _reachable(found.ip)
     return found
 
 
@@ -257,6 +279,7 @@ LOGIN = Shape(
     "small letters, digits, dot and hyphen, as in m.durand",
     RESERVED_LOGINS,
 )
+ACCOUNT = Shape("[a-z_][a-z0-9._-]{0,31}", "an account", "small letters, digits, dot, hyphen, as in u123456")
 PACK = Shape("[a-z][a-z0-9.-]{0,38}[a-z0-9]", "a pack's name", "a form as in standard-2026.1")
 ROLE = Shape("[a-z][a-z0-9_]{0,40}", "a role", "small letters, digits and underscores")
 MAC = Shape("[0-9a-f]{2}(:[0-9a-f]{2}){5}", "a MAC address", "six pairs as in 02:00:5e:10:00:01, small letters")
@@ -283,6 +306,7 @@ Filled = Annotated[Text, AfterValidator(_filled), Field(json_schema_extra={"minL
 Name = Annotated[Text, NAME]
 Group = Annotated[Text, GROUP]
 Login = Annotated[Text, LOGIN]
+Account = Annotated[Text, ACCOUNT]  # at somebody else's, whatever it is called here
 PackName = Annotated[Text, PACK]
 Role = Annotated[Text, ROLE]
 Mac = Annotated[Text, MAC]

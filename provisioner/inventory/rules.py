@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
-from provisioner.inventory import network_rules
+from provisioner.inventory import domain_rules, network_rules
 from provisioner.inventory.conflicts import Conflict, between, mapping, outside, pool, read_address, read_pool
+from provisioner.inventory.fields import RESERVED_LOGINS
 from provisioner.inventory.models import Kind
 from provisioner.inventory.packs import Pack
 from provisioner.inventory.resellers import Reseller
@@ -32,11 +33,34 @@ def judge(dossier: Mapping[str, Any], reseller: Reseller | None, pack: Pack | No
     yield from _former(mapping(dossier.get("former")), people, groups, reseller)
     yield from _printers(mapping(dossier.get("lan")), mapping(dossier.get("printers")), hosts)
     yield from _language(dossier.get("language"), hosts, pack)
+    yield from domain_rules.judge(dossier)
     yield from network_rules.judge(dossier)
+    yield from _backup(mapping(dossier.get("backup")))
+    yield from _shares(people, groups, hosts, pack)
     variant = dossier.get("variant")
     if pack and isinstance(variant, str) and variant not in pack.variants:
         what = f"the pack {pack.name} has no variant {quoted(variant)}"
         yield Conflict(("variant",), what, f"one of {', '.join(pack.variants)}")
+
+
+def _backup(backup: dict[str, Any]) -> Iterator[Conflict]:
+    """Somebody else's account may be called anything; one that `backup place` sets up on a Debian must not be Debian's own."""
+    user = backup.get("user")
+    if backup.get("append_only") is True and user in RESERVED_LOGINS:
+        what = f"{quoted(user)} is an account that a Debian has itself: nothing can only add there"
+        yield Conflict(("backup", "user"), what, "an account of its own, as in office-cafe")
+
+
+def _shares(
+    people: dict[str, Any], groups: dict[str, Any], hosts: dict[str, dict[str, Any]], pack: Pack | None
+) -> Iterator[Conflict]:
+    """The share for all has a name too, which the pack chooses."""
+    served = any(host.get("kind") == Kind.SERVER for host in hosts.values())
+    role = pack.kinds.get(Kind.SERVER, {}).get("file_share") if pack and served else None
+    common = role.settings.get("common") if role else None
+    for section, names in (("groups", groups), ("people", people)):
+        if common in names:
+            yield Conflict((section, str(common)), "is the name of the share for all too", "another name")
 
 
 def _language(language: object, hosts: dict[str, dict[str, Any]], pack: Pack | None) -> Iterator[Conflict]:

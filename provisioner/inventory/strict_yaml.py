@@ -27,24 +27,30 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing wrong in one file: `file` relative to the inventory, `line` from 1 (0: the file as a whole)."""
+    """One thing wrong in one file: `file` relative to the inventory, `line` from 1 (0: the file as a whole).
+
+    A `warning` is said and stops nothing.
+    """
 
     file: str
     line: int
     field: str
     what: str
     hint: str = ""
+    warning: bool = False
 
     def __str__(self) -> str:
         """One line: `file:line: field: what is wrong; try …`."""
         where = f"{self.file}:{self.line}" if self.line else self.file
-        said = ": ".join(p for p in (where, self.field, self.what) if p) + (f"; try {self.hint}" if self.hint else "")
+        said = ": ".join(p for p in (where, self.field, "warning" if self.warning else "", self.what) if p) + (
+            f"; try {self.hint}" if self.hint else ""
+        )
         return "".join(map(visible, said))  # names of the dossier are in hints too
 
 
 @dataclass(slots=True)
 class Document:
-    """A file as read: plain dicts, lists, str, int, bool, date and None; the line of each place; what is wrong.
+    """A file as read: plain dicts, lists, str, int, bool, date and None; the line of each place; what is wrong or doubtful.
 
     `corrupt` are places whose value had to be left out, so that nobody complains about them a second time; with `holes`
     whole lines had to be left out, so what is missing may be written there.
@@ -54,6 +60,7 @@ class Document:
     value: Any = None
     lines: dict[Place, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
     corrupt: set[Place] = field(default_factory=set)
     holes: bool = False
 
@@ -67,6 +74,10 @@ class Document:
         """Note one problem, at the line of its place unless told otherwise."""
         at = self.line(place) if line is None else line
         self.problems.append(Problem(self.file, at, dotted(place), what, hint))
+
+    def add_warning(self, place: Place, what: str, hint: str = "") -> None:
+        """Note what can be used as it is and should not stay so, at the line of its place."""
+        self.warnings.append(Problem(self.file, self.line(place), dotted(place), what, hint, warning=True))
 
 
 def dotted(place: Place) -> str:
