@@ -82,10 +82,20 @@ class Gateway:
         return self.stage.json("ssh", "demo", "router", "--lab", "--", "true").code == 0
 
 
+def open_ports(stage: Stage, *ports: int) -> None:
+    """Have the pack's role router open these (a light pack has no base, which opens that of sshd)."""
+    path = stage.inventory / "packs/standard-2026.1.yml"
+    pack = yaml.safe_load(path.read_text())
+    pack["kinds"]["router"]["router"] |= {"ports": [{"port": port} for port in ports]}
+    path.write_text(yaml.safe_dump(pack, allow_unicode=True, sort_keys=False))
+    stage.git("commit", "-q", "-a", "-m", "other ports")
+
+
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A router and a server; the router is applied."""
     stage = light(tmp_path_factory.mktemp("gateway"), {"router": ["router"]})
+    open_ports(stage, 22, 53)
     try:
         bring_up(stage)
         said = stage.json("apply", "demo", "--lab", "--yes")
@@ -180,17 +190,8 @@ BREAKS: dict[str, Callable[[Gateway], None]] = {
     "a way out that leads nowhere": lambda gateway: gateway.change(
         wan={"type": "static", "address": "203.0.113.10/29", "gateway": "203.0.113.9"}
     ),
-    "a firewall that lets nobody in": lambda gateway: _pack(gateway, ports=[]),
+    "a firewall that lets nobody in": lambda gateway: open_ports(gateway.stage, 53),
 }
-
-
-def _pack(gateway: Gateway, **words: Any) -> None:
-    """The pack's role router opens these ports alone (a light pack has no base, which opens that of sshd)."""
-    path = gateway.stage.inventory / "packs/standard-2026.1.yml"
-    pack = yaml.safe_load(path.read_text())
-    pack["kinds"]["router"]["router"] |= words
-    path.write_text(yaml.safe_dump(pack, allow_unicode=True, sort_keys=False))
-    gateway.change()
 
 
 @pytest.mark.parametrize("how", BREAKS)
