@@ -6,7 +6,7 @@ Everything is made inside namespaces of the lab's own: no link, address or rule 
 import contextlib
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any
@@ -96,7 +96,8 @@ class Network:
         printers = tuple(Printer(**one | {"cable": Cable(**one["cable"])}) for one in data.get("printers", ()))
         provider = Provider(**data["provider"]) if data.get("provider") else None
         cables = tuple(Cable(**cable) for cable in data["cables"])
-        return cls(**{**data, "cables": cables, "printers": printers, "provider": provider})
+        known = {field.name: data[field.name] for field in fields(cls) if field.name in data}  # a newer version's has more
+        return cls(**{**known, "cables": cables, "printers": printers, "provider": provider})
 
     @property
     def namespaces(self) -> list[str]:

@@ -306,7 +306,7 @@ def load(_: Data) -> Data:
     refused = in_force(pending["before"], pending["after"])
     put(LOADED, json.dumps({"token": pending["token"], "refused": refused}).encode())
     if refused:
-        back("refused")
+        back("; ".join(refused))
     return {"refused": refused}
 
 
