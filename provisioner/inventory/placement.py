@@ -15,6 +15,12 @@ from provisioner.inventory.packs import Pack
 # The lab's Internet: TEST-NET-2 (RFC 5737), in the lab's own namespaces only. One machine stands there for all providers, at
 # this address too where labs share an Internet: each keeps its own.
 LAB_INTERNET = IPv4Address("198.51.100.1")
+LAB_PROXY_PORT = 3142
+
+
+def internet(*, lab: bool) -> list[tuple[str, int]]:
+    """What must answer beyond the office's line: the packages' own mirror, which every machine of an office asks anyway."""
+    return [(str(LAB_INTERNET), LAB_PROXY_PORT)] if lab else [("deb.debian.org", 443)]
 
 
 def roles(pack: Pack, office: Office, host: Host) -> list[str]:

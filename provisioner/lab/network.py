@@ -14,7 +14,7 @@ from typing import Any
 from provisioner.errors import BadInput
 from provisioner.inventory.dossier import Backup, Host, Mail, Office
 from provisioner.inventory.models import Kind
-from provisioner.inventory.placement import LAB_INTERNET
+from provisioner.inventory.placement import LAB_INTERNET, LAB_PROXY_PORT
 from provisioner.lab.remove import mounts_below
 from provisioner.laptop.processes import run
 
@@ -24,7 +24,7 @@ NAMESPACES = Path("/run/netns")
 # lab's namespaces only.
 INTERNET = IPv4Interface(f"{LAB_INTERNET}/24")
 OUTSIDE = IPv4Interface("198.51.100.2/24")
-PROXY_PORT = 3142
+PROXY_PORT = LAB_PROXY_PORT
 INTERNET_LINK = "internet"
 SHARED = IPv4Network("203.0.113.0/24")  # TEST-NET-3: the outer addresses of gateways on an Internet that labs share
 

@@ -10,7 +10,7 @@ from typing import Any
 from provisioner import runs
 from provisioner.errors import Missing, ProvisionerError, Unreachable, Unreadable
 from provisioner.inventory.models import Kind
-from provisioner.inventory.placement import LAB_INTERNET
+from provisioner.inventory.placement import internet
 from provisioner.operation import LeaseLost, Listener, Operation, operation
 from provisioner.operation.selection import Selection, refuse_lockout, refuse_returned
 from provisioner.router import platforms
@@ -23,9 +23,6 @@ from provisioner.secrets import vault
 ROLE = "router"
 TASK = "router: {}"
 PUSHED = "router: The new configuration is confirmed over a fresh connection"
-# What must answer beyond the line: the packages' own mirror, which every machine of an office asks anyway.
-INTERNET = ("deb.debian.org", 443)
-LAB_PROXY_PORT = 3142
 NEIGHBOURS = 4  # hosts of the LAN that are tried, one of which must answer
 
 
@@ -49,7 +46,7 @@ def device(selection: Selection, host: str) -> DebianRouter:
     description = wanted(selection, host)
     near = [str(one.address) for name, one in selection.office.hosts.items() if name != host][:NEIGHBOURS]
     probes: dict[str, Any] = {
-        "internet": [(str(LAB_INTERNET), LAB_PROXY_PORT) if selection.target.lab else INTERNET],
+        "internet": internet(lab=selection.target.lab),
         "server": str(description.lan.address.ip),
         "name": f"{host}.{description.domain}",
         "lan": near,

@@ -11,6 +11,7 @@ from provisioner.verify.checks import (
     names,
     ports,
     printing,
+    router,
     session,
     updates,
 )
@@ -21,6 +22,7 @@ FIRST = (session.LOG_IN,)
 CHECKS = (
     desktop.VISIT,
     names.CHECK,
+    router.CHECK,
     file_share.SHARE,
     file_share.OTHERS,
     printing.CHECK,
@@ -45,7 +47,7 @@ TITLES = {
 
 # Worth telling in a record: what each role stands on, as Debian names it.
 PACKAGES = (
-    "samba-ad-dc", "samba", "chrony", "wsdd2", "cups", "postfix", "radicale", "nginx", "restic", "openssh-server", "nftables",
+    "samba-ad-dc", "samba", "chrony", "wsdd2", "cups", "postfix", "radicale", "nginx", "restic", "openssh-server", "nftables", "dnsmasq-base",
     "unattended-upgrades", "sssd-ad", "smbclient", "cups-client",
     "xfce4-session", "lightdm", "libreoffice-core", "firefox-esr", "thunderbird", "keepassxc", "atril", "simple-scan", "orca",
     "xsecurelock", "pdfarranger", "xournalpp",
