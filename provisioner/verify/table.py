@@ -47,8 +47,8 @@ TITLES = {
 
 # Worth telling in a record: what each role stands on, as Debian names it.
 PACKAGES = (
-    "samba-ad-dc", "samba", "chrony", "wsdd2", "cups", "postfix", "radicale", "nginx", "restic", "openssh-server", "nftables", "dnsmasq-base",
+    "samba-ad-dc", "samba", "chrony", "wsdd2", "cups", "postfix", "radicale", "nginx", "restic", "openssh-server", "nftables",
     "unattended-upgrades", "sssd-ad", "smbclient", "cups-client",
     "xfce4-session", "lightdm", "libreoffice-core", "firefox-esr", "thunderbird", "keepassxc", "atril", "simple-scan", "orca",
-    "xsecurelock", "pdfarranger", "xournalpp",
+    "xsecurelock", "pdfarranger", "xournalpp", "dnsmasq-base",
 )  # fmt: skip

@@ -37,7 +37,8 @@ def link_to(address: str) -> str:
 def card_of(link: str) -> bytes:
     """A link's MAC (packet(7), SIOCGIFHWADDR)."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        return fcntl.ioctl(asking, 0x8927, struct.pack("256s", link.encode()))[18:24]
+        said: bytes = fcntl.ioctl(asking, 0x8927, struct.pack("256s", link.encode()))
+        return said[18:24]
 
 
 def checksum(data: bytes) -> int:
