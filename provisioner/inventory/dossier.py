@@ -46,6 +46,7 @@ class Interfaces(Noun):
 
     wan: PortName | None = None
     lan: list[PortName] = []
+    guests: PortName | None = None  # a port of their own; without it a VLAN on the LAN's
     radio: PortName | None = None
 
 

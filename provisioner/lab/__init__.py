@@ -308,6 +308,13 @@ def mails(target: Target) -> list[str]:
     return [mail for one in provider.of(ready(target)) for mail in one.mails]
 
 
+def guest(target: Target) -> list[str]:
+    """The words that run a command as root where a guest sits; none where the guests' network has no port of its own."""
+    state = ready(target)
+    where = state.network.guests
+    return as_root(["nsenter", f"--net={network.NAMESPACES / where}", "--"]) if where else []
+
+
 def beyond(target: Target, addresses: Sequence[str]) -> tuple[list[str], list[str]]:
     """How to look at the office from the Internet's side of its gateway.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from provisioner.errors import BadInput
-from provisioner.inventory.dossier import Backup, Host, Mail, Office
+from provisioner.inventory.dossier import Backup, Host, Interfaces, Mail, Office
 from provisioner.inventory.models import Kind
 from provisioner.inventory.placement import LAB_INTERNET, LAB_PROXY_PORT
 from provisioner.lab.remove import mounts_below
@@ -88,6 +88,9 @@ class Network:
     printers: tuple[Printer, ...] = ()
     provider: Provider | None = None
     line: Line | None = None
+    wan: str = "wan0"  # the router's own names for its ports
+    guest_port: str = ""
+    guests: str = ""  # the namespace of somebody who sits in the guests' network
     far_end: str = ""  # of a static line: the provider's own address there, with the prefix
 
     @classmethod
@@ -102,7 +105,7 @@ class Network:
     @property
     def namespaces(self) -> list[str]:
         """The names of all its namespaces."""
-        return [self.lan, self.internet, *(cable.namespace for cable in self.wired)]
+        return [self.lan, self.internet, *([self.guests] if self.guests else []), *(cable.namespace for cable in self.wired)]
 
     @property
     def wired(self) -> list[Cable]:
@@ -158,11 +161,12 @@ def plan(office: Office, lab_id: str) -> Network:
             office.lan.gateway or free[0],
         )
         hosts[router] = None
+    ports = (office.hosts[router].interfaces if routers else None) or Interfaces()
     cables = [
         Cable(
             host=name,
             namespace=f"pv-{lab_id}-{name}",
-            link="lan0" if name == router else "eth0",
+            link=(ports.lan or ["lan0"])[0] if name == router else "eth0",
             mac=host.mac if host else _mac(f"{lab_id} {name}"),
             port=f"port{number}",
         )
@@ -180,6 +184,9 @@ def plan(office: Office, lab_id: str) -> Network:
         cables=tuple(cables),
         printers=_printers(office, lab_id, len(cables)),
         provider=_provider(office),
+        wan=ports.wan or "wan0",
+        guest_port=ports.guests or "" if office.guests else "",
+        guests=(f"pv-{lab_id}-guests." if "guests" in hosts else f"pv-{lab_id}-guests") if office.guests and ports.guests else "",
         far_end=f"{office.wan.gateway}/{office.wan.address.network.prefixlen}" if office.wan.address else "",
     )
 
@@ -245,7 +252,9 @@ def build(network: Network) -> None:
             f"link set {printer.cable.link} up",
             f"route add default via {network.gateway.split('/')[0]}",
         )
-    out = f"peer name wan0 address {_mac(network.internet)} netns {network.cable(network.router).namespace}"
+    if network.guests:
+        _build_guests(network)
+    out = f"peer name {network.wan} address {_mac(network.internet)} netns {network.cable(network.router).namespace}"
     ip(
         network.internet,
         "link set lo up",
@@ -254,6 +263,21 @@ def build(network: Network) -> None:
         *([f"address add {network.far_end} dev {INTERNET_LINK}"] if network.far_end else []),
         f"link set {INTERNET_LINK} up",
     )
+
+
+def _build_guests(network: Network) -> None:
+    """The guests' own cables: from the router's port, and to somebody who sits there."""
+    router = network.cable(network.router).namespace
+    ip(
+        network.lan,
+        f"link add guests address {_mac(network.guests)} type bridge",
+        "link set guests up",
+        f"link add guest-port type veth peer name {network.guest_port} address {_mac(network.guests + ' port')} netns {router}",
+        "link set guest-port master guests up",
+        f"link add guest-seat type veth peer name eth0 address {_mac(network.guests + ' seat')} netns {network.guests}",
+        "link set guest-seat master guests up",
+    )
+    ip(network.guests, "link set lo up", "link set eth0 up")
 
 
 def unplug(network: Network, host: str, *, plugged: bool) -> None:
@@ -286,8 +310,9 @@ def files(network: Network, host: str) -> dict[str, str]:
             "etc/systemd/network/50-eth0.network": "[Match]\nName=eth0\n\n[Network]\nDHCP=ipv4\n\n"
             "[DHCPv4]\nClientIdentifier=mac\n"
         }
+    link = network.cable(host).link
     return {
-        "etc/systemd/network/50-lan0.network": f"[Match]\nName=lan0\n\n[Network]\nAddress={network.gateway}\n"
+        "etc/systemd/network/50-lan0.network": f"[Match]\nName={link}\n\n[Network]\nAddress={network.gateway}\n"
         "DHCPServer=yes\nIPMasquerade=ipv4\n\n"
         f"[DHCPServer]\nPoolOffset={network.pool_offset}\nPoolSize={network.pool_size}\nEmitDNS=no\nEmitNTP=no\n",
         "etc/sysctl.d/50-gateway.conf": "net.ipv4.ip_forward=1\n",
@@ -298,5 +323,5 @@ def files(network: Network, host: str) -> dict[str, str]:
 def outer_files(network: Network) -> dict[str, str]:
     """What of the gateway's `files` tells of its line: another one for a gateway that comes from a snapshot."""
     way = "[Route]\nGateway={}\nGatewayOnLink=yes\n" if network.line else "Gateway={}\n"
-    head = f"[Match]\nName=wan0\n\n[Network]\nAddress={network.outside}\n"
+    head = f"[Match]\nName={network.wan}\n\n[Network]\nAddress={network.outside}\n"
     return {"etc/systemd/network/50-wan0.network": head + way.format(INTERNET.ip)}

@@ -44,7 +44,7 @@ def card_of(link: str) -> bytes:
 def checksum(data: bytes) -> int:
     """RFC 1071."""
     data += b"\0" * (len(data) % 2)
-    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+    total = sum(int(word) for word in struct.unpack(f">{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
@@ -155,12 +155,14 @@ def plugged(link: str, vlan: int) -> Iterator[None]:
 
 def within(ask: Data) -> Data:
     """In the guests' namespace: take a lease and go about as a guest."""
-    given = offer(CARD, card_of(CARD), take=True)
+    card = str(ask.get("card", CARD))
+    ip("address", "flush", "dev", card)
+    given = offer(card, card_of(card), take=True)
     if not given:
         return {"lease": None}
     prefix = bin(struct.unpack(">I", socket.inet_aton(given["mask"] or "255.255.255.0"))[0]).count("1")
-    ip("address", "add", f"{given['address']}/{prefix}", "dev", CARD)
-    ip("route", "add", "default", "via", given["router"])
+    ip("address", "add", f"{given['address']}/{prefix}", "dev", card)
+    ip("route", "replace", "default", "via", given["router"])
     inside = [f"{address}:{port}" for address, port in ask["closed"] if not reached(address, port)]
     said = [reached(address, port) for address, port in ask["internet"]]
     return {"lease": given, "internet": "" if "" in said else "; ".join(said), "inside": inside}

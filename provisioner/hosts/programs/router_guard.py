@@ -207,7 +207,7 @@ def in_force(before: dict[str, Data | None], after: dict[str, Data | None]) -> l
             said.append(call("sysctl", "-q", "-p", path))
     if any(path.startswith(f"{NETWORK}/") for path in touched):
         said.append(call("networkctl", "reload"))
-        said += settle()
+        said += settle(links(after))
     if "/etc/nftables.conf" in touched:
         there = after["/etc/nftables.conf"]
         said.append(call("nft", "-f", "/etc/nftables.conf") if there else call("nft", "delete", "table", "inet", "office"))
@@ -223,14 +223,18 @@ def in_force(before: dict[str, Data | None], after: dict[str, Data | None]) -> l
     return [line for line in said if line]
 
 
-def settle() -> list[str]:
-    """Wait until every link has what its file says; networkd itself gave it the file that is its own now."""
+def settle(wanted: set[str]) -> list[str]:
+    """Wait until the links that are wanted are there, and every link has what its file says (networkd takes the files itself)."""
     until, listed = time.monotonic() + SETTLE_S, ""
     while time.monotonic() < until:
         listed = subprocess.run(["networkctl", "list", "--no-legend"], capture_output=True, text=True, check=False).stdout
-        if not re.search(r"\bconfiguring\b|\bpending\b", listed):
+        there = all(os.path.exists(f"/sys/class/net/{link}") for link in wanted)
+        if there and not re.search(r"\bconfiguring\b|\bpending\b", listed):
             break
         time.sleep(0.2)
+    missing = sorted(link for link in wanted if not os.path.exists(f"/sys/class/net/{link}"))
+    if missing:
+        return [f"systemd-networkd did not make {', '.join(missing)}: does the kernel know this sort of link?"]
     failed = [" ".join(line.split()) for line in listed.splitlines() if re.search(r"\bfailed\b", line)]
     return [f"systemd-networkd: {'; '.join(failed)}"] if failed else []
 

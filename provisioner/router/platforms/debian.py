@@ -45,6 +45,11 @@ def lan_link(wanted: Description) -> str:
     return BRIDGE if _bridged(wanted) else (wanted.interfaces.lan or [LAN])[0]
 
 
+def guests_link(wanted: Description) -> str:
+    """The link that guests are on."""
+    return GUESTS if _guests_on_radio(wanted) else wanted.interfaces.guests or GUESTS
+
+
 def _bridged(wanted: Description) -> bool:
     return len(wanted.interfaces.lan) > 1 or bool(wanted.interfaces.radio and wanted.wireless)
 
@@ -120,7 +125,8 @@ def _subnet_sections(wanted: Description, subnet: Subnet, more: str = "") -> tup
 
 
 def _lan(wanted: Description) -> Iterator[tuple[str, File]]:
-    guests = f"VLAN={VLAN_GUESTS if _guests_on_radio(wanted) else GUESTS}\n" if wanted.guests else ""
+    vlan = wanted.guests and not wanted.interfaces.guests
+    guests = f"VLAN={VLAN_GUESTS if _guests_on_radio(wanted) else GUESTS}\n" if vlan else ""
     if _bridged(wanted):
         yield f"{NETWORK}/10-office-lan.netdev", File(f"{HEAD}[NetDev]\nName={BRIDGE}\nKind=bridge\n")
         for number, port in enumerate(wanted.interfaces.lan or [LAN]):
@@ -133,14 +139,17 @@ def _guests_on_radio(wanted: Description) -> bool:
 
 
 def _guests(wanted: Description, guests: Subnet) -> Iterator[tuple[str, File]]:
-    """A VLAN on the LAN's cables; with guests on the radio too, a bridge of both."""
+    """A port of their own, or a VLAN on the LAN's cables; with guests on the radio too, a bridge of both."""
+    port = wanted.interfaces.guests
     vlan = f"Kind=vlan\n\n[VLAN]\nId={guests.vlan}\n"
     if _guests_on_radio(wanted):
-        yield f"{NETWORK}/10-office-vlan.netdev", File(f"{HEAD}[NetDev]\nName={VLAN_GUESTS}\n{vlan}")
-        yield _network("vlan", f"Name={VLAN_GUESTS}\n", f"[Network]\nBridge={GUESTS}\n")
-        vlan = "Kind=bridge\n"
-    yield f"{NETWORK}/10-office-guests.netdev", File(f"{HEAD}[NetDev]\nName={GUESTS}\n{vlan}")
-    yield _network("guests", f"Name={GUESTS}\n", *_subnet_sections(wanted, guests))
+        if not port:
+            yield f"{NETWORK}/10-office-vlan.netdev", File(f"{HEAD}[NetDev]\nName={VLAN_GUESTS}\n{vlan}")
+        yield _network("vlan", f"Name={port or VLAN_GUESTS}\n", f"[Network]\nBridge={GUESTS}\n")
+        yield f"{NETWORK}/10-office-guests.netdev", File(f"{HEAD}[NetDev]\nName={GUESTS}\nKind=bridge\n")
+    elif not port:
+        yield f"{NETWORK}/10-office-guests.netdev", File(f"{HEAD}[NetDev]\nName={GUESTS}\n{vlan}")
+    yield _network("guests", f"Name={guests_link(wanted)}\n", *_subnet_sections(wanted, guests))
 
 
 def _tunnel(wanted: Description) -> Iterator[tuple[str, File]]:
@@ -183,7 +192,7 @@ def _radios(wanted: Description) -> Iterator[tuple[str, File]]:
 
 def _network_of(wanted: Description, one: Wireless) -> str:
     """One network of the radio. The name goes as hexadecimal (ssid2 of hostapd.conf): no sign of it is special."""
-    into = lan_link(wanted) if one.subnet == "staff" else GUESTS
+    into = lan_link(wanted) if one.subnet == "staff" else guests_link(wanted)
     return (
         f"bridge={into}\nssid2={one.ssid.encode().hex()}\nutf8_ssid=1\nauth_algs=1\nwpa=2\nrsn_pairwise=CCMP\n"
         f"{_AUTHENTICATION[one.security]}wpa_passphrase={one.key}\n"
@@ -201,14 +210,14 @@ def _firewall(wanted: Description) -> str:
         f'\t\tiifname "{lan}" {one.protocol} dport {_ports(one.first, one.last)} accept comment "{one.role}"'
         for one in wanted.open_ports
     ]
-    guests, tunnel = "", ""
+    guests, tunnel, behind = "", "", guests_link(wanted)
     guests_forward, tunnel_forward = "", ""
     if wanted.guests:
         guests = (
-            f'\t\tiifname "{GUESTS}" udp dport {{ 53, 67 }} accept comment "guests: names and addresses"\n'
-            f'\t\tiifname "{GUESTS}" tcp dport 53 accept\n'
+            f'\t\tiifname "{behind}" udp dport {{ 53, 67 }} accept comment "guests: names and addresses"\n'
+            f'\t\tiifname "{behind}" tcp dport 53 accept\n'
         )
-        guests_forward = f'\t\tiifname "{GUESTS}" oifname "{wan}" accept comment "guests see the Internet"\n'
+        guests_forward = f'\t\tiifname "{behind}" oifname "{wan}" accept comment "guests see the Internet"\n'
     if wanted.tunnel:
         beyond = ", ".join(str(one.network) for one in wanted.tunnel.allowed)
         tunnel = f'\t\tiifname "{TUNNEL}" ip saddr {{ {beyond} }} tcp dport 22 accept comment "maintenance"\n'
@@ -255,7 +264,7 @@ def _names(wanted: Description) -> str:
     lines = [
         HEAD.strip(),
         f"interface={lan_link(wanted)}",
-        *([f"interface={GUESTS}"] if wanted.guests else []),
+        *([f"interface={guests_link(wanted)}"] if wanted.guests else []),
         "except-interface=lo",
         "bind-dynamic",
         "no-hosts",

@@ -3,6 +3,9 @@
 One visit (`hosts/programs/network.py`): an address is asked for and not taken; guests' is, from a card of their own VLAN.
 """
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterable
 from ipaddress import IPv4Address
 from typing import Any
@@ -30,16 +33,38 @@ def run(session: VerifySession) -> Iterable[Finding]:
         "gateway": str(gateway),
         "internet": internet(lab=session.lab),
     }
+    guests: dict[str, Any] = {}
+    own_port = any(host.interfaces and host.interfaces.guests for host in office.hosts.values())
     if office.guests and ours:
         closed = [(server, 445), (server, 22), (str(gateway), 22), (str(office.guests.gateway), 22)]
-        asked["guests"] = {"vlan": office.guests.vlan, "closed": closed, "program": programs.source("network")}
+        guests = {"closed": closed, "internet": asked["internet"]}
+    if guests and not own_port:
+        assert office.guests
+        asked["guests"] = guests | {"vlan": office.guests.vlan, "program": programs.source("network")}
     said = session.ask(session.desktop, "network", timeout_s=VISIT_S, **asked)
     if session.wants("internet"):
         yield _internet(session, said)
     if session.wants("lease"):
         yield _lease(session, said, str(gateway), ours=ours)
     if session.wants("guests"):
-        yield _guests(session, said.get("guests"))
+        seen = said.get("guests")
+        yield _guests(session, _sits_there(session, guests) if guests and own_port else seen)
+
+
+def _sits_there(session: VerifySession, guests: dict[str, Any]) -> dict[str, Any]:
+    """A lab has a place for a guest; elsewhere a port of their own is not seen from any desktop."""
+    from provisioner import lab
+
+    words = lab.guest(session.selection.target) if session.lab else []
+    if not words:
+        return {"problem": "the guests' network has a port of its own"}
+    told = json.dumps({"do": "within", "card": "eth0", **guests})
+    done = subprocess.run(
+        [*words, sys.executable, "-c", programs.source("network")],
+        input=told, capture_output=True, text=True, timeout=VISIT_S, check=False,
+    )  # fmt: skip
+    found = json.loads(done.stdout) if done.returncode == 0 else {"problem": done.stderr.strip()[-300:]}
+    return found if isinstance(found, dict) else {}
 
 
 def _internet(session: VerifySession, said: dict[str, Any]) -> Finding:
