@@ -8,7 +8,7 @@ from provisioner.cli.common import Console, lab_option, office_argument, plug, s
 
 @click.group("router")
 def router() -> None:
-    """The routers of an office: diff, push."""
+    """The routers of an office: show, diff, push."""
 
 
 @verb(router, "push")
@@ -45,6 +45,42 @@ def push(
         )  # fmt: skip
     console.result(as_object(run, selection), lambda: show_run(console, run, selection))
     return exit_code(run, planning=False)
+
+
+@verb(router, "show")
+@office_argument
+@host_option
+@lab_option
+def show(console: Console, office: str, hosts: tuple[str, ...], lab: bool) -> None:
+    """Say how the routers of OFFICE run now: system, links, the way out, leases, the tunnel, the last push."""
+    from provisioner import router as workflow
+    from provisioner.cli.progress import seconds
+    from provisioner.operation.selection import prepare
+
+    target = console.target(office, lab)
+    plug(target)
+    selection = prepare(target, hosts)
+    workflow.refuse_none(selection)
+    selection.hosts = workflow.routers(selection)
+    found = workflow.run_show(selection, watch=lambda _: None, say=console.say)
+
+    def human() -> None:
+        for name, one in found.items():
+            click.echo(f"{name}: {one['platform']}, {shown(one['version'])}, up for {seconds(one['up_s'])}")
+            for link in one["links"]:
+                state = "up" if link["up"] else "no cable"
+                click.echo(shown(f"  {link['name']:<14} {state:<9} {' '.join(link['addresses']) or 'no address'}"))
+            way = one["route"]
+            click.echo(shown(f"  way out: {way['gateway'] or way['dev']} by {way['dev']}" if way else "  way out: none"))
+            if one["tunnel"]:
+                click.echo(shown(f"  tunnel: {one['tunnel']['endpoint']}{'' if one['tunnel']['heard'] else ', never heard'}"))
+            for lease in one["leases"]:
+                click.echo(shown(f"  lease: {lease['address']:<15} {lease['mac']} {lease['name']}"))
+            last = one["last"]
+            ended = f"{last['how']}, by {last['technician']}, run {last['run']}" if last else "none"
+            click.echo(shown(f"  last push: {ended}"))
+
+    console.result({"office": office, "lab": lab, "routers": found}, human)
 
 
 @verb(router, "diff")

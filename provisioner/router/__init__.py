@@ -163,6 +163,30 @@ def run_push(
     return op.run
 
 
+def run_show(selection: Selection, *, watch: Listener, say: Callable[[str], None]) -> dict[str, dict[str, Any]]:
+    """`router show`: how each router that answers runs now: host -> platform, version, up_s, links, route, leases, tunnel, last.
+
+    Raises:
+        HostKeyChanged, Unverified, BadInput, Missing: nobody could be asked.
+        Unreachable: no router answers.
+    """
+    refuse_none(selection)
+    found: dict[str, dict[str, Any]] = {}
+    with operation(selection, "router show", watch=watch, say=say, leased=False) as op:
+        for host in op.met:
+            try:
+                found[host] = {"platform": selection.office.hosts[host].platform, **device(selection, host).running()}
+            except Unreachable as problem:
+                op.recorder(_failure(host, problem))
+            else:
+                op.recorder(Event("host_ok", host, PUSHED))
+        op.status = runs.verdict(fold(op.recorder.events).hosts)
+    if not found:
+        here = op.run.hosts.values()
+        raise Unreachable(next((host.problem for host in here if host.problem), "no router answers"))
+    return found
+
+
 def run_diff(selection: Selection, *, watch: Listener, say: Callable[[str], None]) -> Run:
     """`router diff`: the routers as they run against the dossier; nothing is changed.
 

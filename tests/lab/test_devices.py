@@ -64,7 +64,7 @@ def test_a_device_of_a_new_sort_is_listed_switched_and_removed(tmp_path: Path, m
 
 
 def test_printers_and_providers_stand_around_an_office(tmp_path: Path) -> None:
-    """They come in this order, each where the dossier and the lab's Internet have it."""
+    """The line and they come in this order, each where the dossier and the lab's Internet have it."""
     target = make(tmp_path / "stage").target
     plan = network.plan(open_inventory(target.inventory).office("demo"), target.id)
     state = State("demo", str(target.inventory), target.id, "trixie", ("installer", "x"), plan)
@@ -72,6 +72,7 @@ def test_printers_and_providers_stand_around_an_office(tmp_path: Path) -> None:
     found = devices.of(state)
 
     assert [(one.name, one.address, one.running) for one in found] == [
+        ("line", "198.51.100.1", False),
         ("bureau", "192.168.1.30", False),
         ("provider", "198.51.100.1", False),
     ]

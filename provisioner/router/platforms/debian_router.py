@@ -5,7 +5,7 @@ import difflib
 import json
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from provisioner.errors import Busy, Unreadable
@@ -44,6 +44,15 @@ class DebianRouter:
             for path in debian.OWNED
             if _differs(files.get(path), wanted.get(path))
         ]
+
+    def running(self) -> dict[str, Any]:
+        """How it runs now (`router_state`), and its `last` push."""
+        said = self._ask("router_state", {})
+        words = {"version": str, "up_s": int | float, "links": list, "leases": list, "route": dict | None, "tunnel": dict | None}
+        if not all(isinstance(said.get(word), kind) for word, kind in words.items()):
+            raise Unreadable(f"{self.host} says something else than how it runs", hint="look at the machine itself")
+        last = self.state(fresh=False)
+        return {**{word: said[word] for word in words}, "last": asdict(last.last) if last.last else None}
 
     def state(self, *, fresh: bool) -> State:
         """What it says of pushes."""
