@@ -15,8 +15,8 @@ from provisioner.operation import LeaseLost, Listener, Operation, operation
 from provisioner.operation.selection import Selection, refuse_lockout, refuse_returned
 from provisioner.router import platforms
 from provisioner.router.description import Description, describe
+from provisioner.router.guard import TIMEOUT_S, Device, Outcome, push
 from provisioner.router.platforms.debian_router import DebianRouter
-from provisioner.router.push import TIMEOUT_S, Device, Outcome, push
 from provisioner.runs import Event, Run, fold
 from provisioner.secrets import vault
 

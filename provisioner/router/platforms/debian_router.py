@@ -12,8 +12,8 @@ from provisioner.errors import Busy, Unreadable
 from provisioner.hosts import answers, programs
 from provisioner.hosts.access import SshAccess
 from provisioner.router.description import Description
+from provisioner.router.guard import Difference, Rejected, State, Window
 from provisioner.router.platforms import File, debian
-from provisioner.router.push import Difference, Rejected, State, Window
 
 ANSWER_S = 90.0
 FRESH_S = 12.0

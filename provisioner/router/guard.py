@@ -145,6 +145,8 @@ def _try(device: Device, token: str, before: Mapping[str, str], until: float, ch
             if state.refused:
                 return "; ".join(state.refused)
             if not (state.window and state.window.token == token):
+                if state.last and (state.last.token, state.last.how) == (token, "applied"):
+                    return ""  # the answer to the confirmation was lost, not the confirmation
                 return state.last.why if state.last else "the router no longer waits for this push"
             if state.loaded:
                 now = device.probe()
