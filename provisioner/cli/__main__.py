@@ -25,7 +25,7 @@ VERBS = {
     "adopt": ("adopt", "First contact: pin the host's key, put your account in place."),
     "plan": ("apply", "Say what apply would change, with diffs and a digest."),
     "apply": ("apply", "Bring the office's hosts where the dossier wants them."),
-    "router": ("router", "The office's routers alone: show, diff, push."),
+    "router": ("router", "The office's routers alone: show, diff, push, backup, restore."),
     "access": ("access", "Who may log in where; a technician leaves: list, revoke, rotate."),
     "verify": ("verify", "Try the office from its user's seat, as a witness."),
     "record": ("record", "The hand-over record and the first-steps sheets: new, show, check, sheet."),

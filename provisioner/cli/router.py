@@ -3,12 +3,13 @@
 import click
 
 from provisioner.cli.apply import as_object, exit_code, force_option, host_option, show_run
-from provisioner.cli.common import Console, lab_option, office_argument, plug, shown, verb
+from provisioner.cli.common import Console, confirm, lab_option, office_argument, plug, shown, terminal, verb
+from provisioner.errors import BadInput, Missing
 
 
 @click.group("router")
 def router() -> None:
-    """The routers of an office: show, diff, push."""
+    """The routers of an office: show, diff, push, backup, restore."""
 
 
 @verb(router, "push")
@@ -116,3 +117,85 @@ def diff(console: Console, office: str, hosts: tuple[str, ...], lab: bool) -> in
     changes = {name: [{"task": c.task, "diff": c.diff} for c in host.changes] for name, host in sorted(run.hosts.items())}
     console.result(as_object(run, selection, changes=changes), human)
     return exit_code(run, planning=True)
+
+
+@verb(router, "backup")
+@click.argument("office", required=False)
+@click.option("--all", "every", is_flag=True, help="Of every office of the inventory.")
+@lab_option
+@click.option("--no-commit", is_flag=True, help="Leave the commit to you.")
+def backup(console: Console, office: str | None, every: bool, lab: bool, no_commit: bool) -> int:
+    """Keep what the routers of OFFICE have now: encrypted to be given back, and without secrets to be read and compared."""
+    from provisioner import router as workflow
+    from provisioner.cli.progress import Watch
+    from provisioner.inventory import open_inventory
+    from provisioner.operation.selection import prepare
+
+    if every == bool(office) or (every and lab):
+        raise BadInput("an office, or --all of the inventory's", hint="provisioner router backup OFFICE")
+    names = open_inventory(console.inventory).office_names() if every else [str(office)]
+    worst, found = 0, {}
+    for name in names:
+        target = console.target(name, lab)
+        try:
+            plug(target)
+            selection = prepare(target)
+            workflow.refuse_none(selection)
+        except Missing as problem:
+            if not every:
+                raise
+            console.say(f"{name}: {problem}")
+            continue
+        selection.hosts = workflow.routers(selection)
+        watch = Watch(console, f"router backup {name}", None)
+        with watch.showing():
+            run = workflow.run_backup(selection, watch=watch, say=console.say, commit=not no_commit)
+        found[name] = as_object(run, selection)
+        worst = max(worst, exit_code(run, planning=False))
+        for host, one in sorted(run.hosts.items()):
+            done = "kept: it was another than before" if one.counts["changed"] else one.problem or "as it was kept before"
+            console.say(f"{name}: {host}: {done}")
+    console.result({"offices": found}, lambda: None)
+    return worst
+
+
+@verb(router, "restore")
+@office_argument
+@click.argument("host", required=False)
+@click.option(
+    "--at", "at", default="", metavar="WHEN", help="As it was kept at this day or moment (2026-01-31, 2026-01-31T17:00)."
+)
+@click.option("--timeout", "timeout_s", type=click.IntRange(15, 3600), default=120, show_default=True, metavar="SECONDS",
+              help="After how long the router goes back by itself unless the push proves good.")  # fmt: skip
+@click.option("--yes", is_flag=True, help="Do not ask first.")
+@lab_option
+@click.option("--no-commit", is_flag=True, help="Leave the run's summary uncommitted.")
+def restore(
+    console: Console, office: str, host: str | None, at: str, timeout_s: int, yes: bool, lab: bool, no_commit: bool
+) -> int:  # fmt: skip
+    """Give a router of OFFICE the configuration back that was kept, byte for byte, by a guarded push.
+
+    The dossier stays as it is: `router diff` says how the two differ then, and the next apply follows the dossier.
+    """
+    from provisioner import router as workflow
+    from provisioner.cli.progress import Watch
+    from provisioner.operation.selection import prepare
+
+    target = console.target(office, lab)
+    if not yes and (console.as_json or not terminal()):
+        raise BadInput("restore would ask first, and nobody is there to answer", hint="--yes")
+    plug(target)
+    selection = prepare(target, [host] if host else ())
+    workflow.refuse_none(selection)
+    selection.hosts = workflow.routers(selection)
+    name = selection.hosts[0]
+    if not yes and not confirm(f"Give {name} its kept configuration{f' of {at}' if at else ''} back?"):
+        console.say("nothing was changed")
+        return 0
+    watch = Watch(console, f"router restore {office}", None)
+    with watch.showing():
+        run = workflow.run_restore(
+            selection, name, at, watch=watch, say=console.say, timeout_s=timeout_s, commit=not no_commit
+        )  # fmt: skip
+    console.result(as_object(run, selection), lambda: show_run(console, run, selection))
+    return exit_code(run, planning=False)

@@ -134,3 +134,10 @@ def remembered(root: Path, folder: Path) -> dict[str, str]:
             raw = subprocess.run(["git", "-C", str(root), "cat-file", "blob", blob], capture_output=True, check=False)
             found[Path(name).name] = hashlib.sha256(raw.stdout).hexdigest()
     return found
+
+
+def version_at(root: Path, path: Path, when: str) -> str | None:
+    """The text that a file had at a day or moment (git-log(1), --before); None where no commit of then has it."""
+    made = _git(root, "log", "-1", "--format=%H", f"--before={when}", "--", str(path)).stdout.strip()
+    done = _git(root, "show", f"{made}:./{path.relative_to(root)}") if made else None
+    return done.stdout if done and not done.returncode else None

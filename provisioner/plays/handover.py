@@ -111,7 +111,7 @@ def hosts(dossier: Path) -> dict[str, tuple[str, dict[str, Any]]]:
 
         data["secrets"] = vault.read(target).model_dump(mode="json")
         data["secrets"]["backup"].pop("keeper_key", None)  # no machine of the office may ever hold it
-        for section in ("wan", "wifi", "tunnel"):  # the router's, which no role sets
+        for section in ("wan", "wifi", "tunnel", "router"):  # the router's, which no role sets
             data["secrets"].pop(section)
         for technician in data["technicians"]:
             technician["keys"] = [*technician["keys"], *handover.technicians.get(technician["login"], [])]

@@ -11,17 +11,21 @@ from provisioner import runs
 from provisioner.errors import Missing, ProvisionerError, Unreachable, Unreadable
 from provisioner.inventory.models import Kind
 from provisioner.inventory.placement import internet
+from provisioner.inventory.target import Target
+from provisioner.laptop import git
 from provisioner.operation import LeaseLost, Listener, Operation, operation
 from provisioner.operation.selection import Selection, refuse_lockout, refuse_returned
-from provisioner.router import platforms
+from provisioner.router import backups, platforms
 from provisioner.router.description import Description, describe
-from provisioner.router.guard import TIMEOUT_S, Device, Outcome, push
+from provisioner.router.guard import TIMEOUT_S, Outcome, push
+from provisioner.router.platforms import Files, debian
 from provisioner.router.platforms.debian_router import DebianRouter
 from provisioner.runs import Event, Run, fold
 from provisioner.secrets import vault
 
 ROLE = "router"
 TASK = "router: {}"
+KEPT = "router: What it has is kept"
 PUSHED = "router: The new configuration is confirmed over a fresh connection"
 NEIGHBOURS = 4  # hosts of the LAN that are tried, one of which must answer
 
@@ -41,8 +45,8 @@ def wanted(selection: Selection, host: str) -> Description:
     return describe(selection.office, selection.pack, vault.read(selection.target), host)
 
 
-def device(selection: Selection, host: str) -> DebianRouter:
-    """The way to a router that was met."""
+def device(selection: Selection, host: str, files: Files | None = None) -> DebianRouter:
+    """The way to a router that was met; `files` instead of what the dossier wants."""
     description = wanted(selection, host)
     near = [str(one.address) for name, one in selection.office.hosts.items() if name != host][:NEIGHBOURS]
     probes: dict[str, Any] = {
@@ -52,7 +56,8 @@ def device(selection: Selection, host: str) -> DebianRouter:
         "lan": near,
     }
     return DebianRouter(
-        selection.ssh, host, selection.met[host], description, probes, selection.ssh.user, selection.run_id
+        selection.ssh, host, selection.met[host], debian.render(description) if files is None else files, probes,
+        selection.ssh.user, selection.run_id,
     )  # fmt: skip
 
 
@@ -89,9 +94,9 @@ def converge(op: Operation, *, timeout_s: float = TIMEOUT_S) -> None:
             _pushed(op, host, timeout_s)
 
 
-def _pushed(op: Operation, host: str, timeout_s: float) -> None:
+def _pushed(op: Operation, host: str, timeout_s: float, files: Files | None = None) -> None:
     op.check()
-    router: Device = device(op.selection, host)
+    router = device(op.selection, host, files)
     try:
         outcome = push(router, timeout_s=timeout_s, say=lambda line: op.say(f"{host}: {line}"), check=op.check)
     except LeaseLost:
@@ -101,6 +106,17 @@ def _pushed(op: Operation, host: str, timeout_s: float) -> None:
         return
     for event in _events(host, outcome, timeout_s):
         op.recorder(event)
+    if outcome.how == "applied":  # what it has now is what is given back one day
+        _kept(op, host, router)
+
+
+def _kept(op: Operation, host: str, router: DebianRouter) -> bool | None:
+    """Keep what a router has; whether it was another, None when that could not be known."""
+    try:
+        return backups.keep(op.selection.target, host, router.current())
+    except (Unreachable, OSError) as problem:
+        op.say(f"{host}: its configuration could not be kept: {problem}; later: provisioner router backup")
+        return None
 
 
 def _events(host: str, outcome: Outcome, timeout_s: float) -> list[Event]:
@@ -161,6 +177,69 @@ def run_push(
         converge(op, timeout_s=timeout_s)
         op.status = runs.verdict(fold(op.recorder.events).hosts)
     return op.run
+
+
+def run_backup(selection: Selection, *, watch: Listener, say: Callable[[str], None], commit: bool) -> Run:
+    """`router backup`: what the routers have now is kept in the office's folder; one commit when it is another.
+
+    Raises:
+        HostKeyChanged, Unverified, BadInput, Missing, Locked: nobody could be asked, or nothing kept.
+    """
+    refuse_none(selection)
+    vault.complete(selection.target, selection.office)
+    with operation(selection, "router backup", watch=watch, say=say, leased=False) as op:
+        for host in op.met:
+            op.recorder(Event("task_started", task=KEPT))
+            try:
+                another = backups.keep(selection.target, host, device(selection, host).current())
+            except Unreachable as problem:
+                op.recorder(_failure(host, problem))
+            else:
+                op.recorder(Event("host_changed" if another else "host_ok", host, KEPT))
+        op.status = runs.verdict(fold(op.recorder.events).hosts)
+    target = selection.target
+    if commit and not target.lab and op.run.changed:
+        git.commit(target.inventory, [target.folder / backups.FOLDER], f"{target.office}: the routers' configuration")
+    return op.run
+
+
+def run_restore(
+    selection: Selection, host: str, at: str, *, watch: Listener, say: Callable[[str], None], timeout_s: float, commit: bool
+) -> Run:
+    """`router restore`: a router gets the configuration back that was kept, `at` a day or moment, by a guarded push.
+
+    Raises:
+        Missing: none is kept, or none of that time.
+        Busy, HostKeyChanged, Unverified, BadInput, Locked: nothing was changed.
+    """
+    refuse_lockout(selection)
+    refuse_returned(selection)
+    target = selection.target
+    files = backups.kept(target, host) if not at else backups.opened(target, host, _of_then(target, host, at))
+    with operation(
+        selection, "router restore", watch=watch, say=say, commit=commit, detail={"at": at} if at else {}
+    ) as op:  # fmt: skip
+        op.begun = True
+        if host in op.met:
+            op.recorder(Event("task_started", task=PUSHED))
+            _pushed(op, host, timeout_s, files)
+        op.status = runs.verdict(fold(op.recorder.events).hosts)
+    return op.run
+
+
+def _of_then(target: Target, host: str, at: str) -> str:
+    """The encrypted copy as it was at a day or moment.
+
+    Raises:
+        Missing: git has none from before that.
+    """
+    text = None if target.lab else git.version_at(target.inventory, backups.vault_of(target, host), at)
+    if text is None:
+        raise Missing(
+            f"no configuration of {host} is kept from {at}" if not target.lab else "a lab keeps the newest configuration alone",
+            hint=f"git -C {target.inventory} log -- {backups.vault_of(target, host)}" if not target.lab else "without --at",
+        )
+    return text
 
 
 def run_show(selection: Selection, *, watch: Listener, say: Callable[[str], None]) -> dict[str, dict[str, Any]]:

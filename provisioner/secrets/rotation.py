@@ -43,15 +43,19 @@ def rotate(target: "Target", office: Office, *, backup_key: bool = False) -> lis
         gone["backup"] = {name: text for name, text in old.backup.items() if name not in again}
         if known := old.backup.get("password"):  # a repository that is out of reach meanwhile opens with it alone
             gone["backup"][f"former_{1 + sum(map(is_former, old.backup))}"] = known
+        if known := old.router.get("key"):  # what is kept already opens with it alone
+            gone["router"] = {name: text for name, text in old.router.items() if name != "key"}
+            gone["router"][f"former_{1 + sum(map(is_former, old.router))}"] = known
         fresh = completed(old.model_copy(update=gone), office, lab=target.lab)
         key = secrets.token_urlsafe(32)
         disk.write(next_key_file(target), wrapped(target, key), mode=mode(target))
         store(target, key, fresh)
         disk.move(next_key_file(target), key_file(target))
     names = [f"{section}.{name}" for section in ROTATED for name in getattr(fresh, section)]
+    names += ["router.key"] if fresh.router else []
     return ["vault.key", *names, *(f"backup.{name}" for name in again if name in fresh.backup)]
 
 
 def is_former(name: str) -> bool:
-    """Whether a secret of `backup` is a password that the repositories had before."""
+    """Whether a secret is one that was in use before, kept for what it still opens."""
     return name.startswith("former_")

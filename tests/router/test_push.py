@@ -270,3 +270,21 @@ def test_a_guard_whose_helper_is_killed(gateway: Gateway, tmp_path: Path) -> Non
         back(gateway, before, began)
     finally:
         inside(gateway.stage, "router", f"rm -f {place} /run/slow /run/caught")
+
+
+def test_what_was_kept_is_given_back(gateway: Gateway) -> None:
+    """Somebody changes the router by hand: the difference is said, and the kept configuration comes back byte for byte."""
+    assert gateway.push().code in (0, 3)
+    kept = gateway.stage.json("router", "backup", "demo", "--lab")
+    assert kept.code == 0, kept
+    before = gateway.seen()
+    inside(gateway.stage, "router", "echo 'dhcp-option=3' >> /etc/dnsmasq.d/office.conf; rm /etc/nftables.conf")
+    assert gateway.stage.json("router", "diff", "demo", "--lab").code == 3
+
+    said = gateway.stage.json("router", "restore", "demo", "--lab", "--yes", "--timeout", str(TIMEOUT_S))
+
+    assert said.code == 0, said
+    assert gateway.seen() == before
+    shown = gateway.stage.json("router", "show", "demo", "--lab")
+    assert shown.data["routers"]["router"]["last"]["how"] == "applied"
+    assert "192.168.1.1/24" in [one for link in shown.data["routers"]["router"]["links"] for one in link["addresses"]]

@@ -12,13 +12,23 @@ if TYPE_CHECKING:
 class File:
     """A file of a router's configuration. `secret`: what it says is never shown, only that it is another."""
 
-    content: str
+    content: str  # bytes that are no UTF-8 stand in it as surrogates (PEP 383)
     mode: str = "0644"
     group: str = "root"
     secret: bool = False
 
+    @property
+    def data(self) -> bytes:
+        """The bytes of the file."""
+        return self.content.encode("utf-8", "surrogateescape")
+
 
 Files = Mapping[str, File]
+
+
+def holds_secret(path: str) -> bool:
+    """Whether a file's text is never shown, whoever wrote it."""
+    return path.endswith((".key", "-secret")) or "/hostapd/" in path
 
 
 def cannot(wanted: "Description") -> list[str]:

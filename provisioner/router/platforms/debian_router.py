@@ -11,9 +11,8 @@ from typing import Any
 from provisioner.errors import Busy, Unreadable
 from provisioner.hosts import answers, programs
 from provisioner.hosts.access import SshAccess
-from provisioner.router.description import Description
 from provisioner.router.guard import Difference, Rejected, State, Window
-from provisioner.router.platforms import File, debian
+from provisioner.router.platforms import File, Files, debian, holds_secret
 
 ANSWER_S = 90.0
 FRESH_S = 12.0
@@ -27,23 +26,27 @@ class DebianRouter:
     access: SshAccess
     host: str
     address: str
-    wanted: Description
+    wanted: Files
     probes: Mapping[str, Any]
     technician: str
     run: str
 
     def differences(self) -> list[Difference]:
         """What a push would change, file by file."""
-        here = self._ask("router_guard", {"do": "read", "paths": list(debian.OWNED)}, limit_bytes=FILES_BYTES)
-        files = here.get("files")
-        if not isinstance(files, dict):
-            raise Unreadable(f"{self.host} says something else than its files", hint="look at the machine itself")
-        wanted = debian.render(self.wanted)
+        here = self.current()
         return [
-            Difference(path, _diff(path, files.get(path), wanted.get(path)))
+            Difference(path, _diff(path, here.get(path), self.wanted.get(path)))
             for path in debian.OWNED
-            if _differs(files.get(path), wanted.get(path))
+            if _wire(here.get(path)) != _wire(self.wanted.get(path))
         ]
+
+    def current(self) -> Files:
+        """The files that are ours, as they lie there now."""
+        said = self._ask("router_guard", {"do": "read", "paths": list(debian.OWNED)}, limit_bytes=FILES_BYTES)
+        try:
+            return {path: _file(path, one) for path in debian.OWNED if (one := said["files"][path]) is not None}
+        except (TypeError, KeyError, ValueError, AttributeError):
+            raise Unreadable(f"{self.host} says something else than its files", hint="look at the machine itself") from None
 
     def running(self) -> dict[str, Any]:
         """How it runs now (`router_state`), and its `last` push."""
@@ -67,7 +70,7 @@ class DebianRouter:
 
     def arm(self, token: str, timeout_s: float) -> None:
         """Keep what is there and start the timer."""
-        files = {path: _wire(debian.render(self.wanted).get(path)) for path in debian.OWNED}
+        files = {path: _wire(self.wanted.get(path)) for path in debian.OWNED}
         asked = {
             "do": "arm", "token": token, "technician": self.technician, "run": self.run, "timeout_s": timeout_s,
             "files": files, "program": programs.source("router_guard"),
@@ -123,29 +126,24 @@ class DebianRouter:
         return said
 
 
+def _file(path: str, one: Any) -> File:
+    content, mode, group = base64.b64decode(one["content"]), str(one["mode"]), str(one["group"])
+    return File(content.decode("utf-8", "surrogateescape"), mode, group, holds_secret(path))
+
+
 def _wire(file: File | None) -> dict[str, str] | None:
     if file is None:
         return None
-    return {"content": base64.b64encode(file.content.encode()).decode(), "mode": file.mode, "group": file.group}
+    return {"content": base64.b64encode(file.data).decode(), "mode": file.mode, "group": file.group}
 
 
-def _differs(there: Any, wanted: File | None) -> bool:
-    return bool(there != _wire(wanted))
-
-
-def _diff(path: str, there: Any, wanted: File | None) -> str:
-    if (wanted and wanted.secret) or path.endswith((".key", "-secret")) or "/hostapd/" in path:
+def _diff(path: str, there: File | None, wanted: File | None) -> str:
+    if holds_secret(path) or (wanted and wanted.secret):
         return f"{path}: secret changed\n"
-    before, after = _text(there).splitlines(keepends=True), (wanted.content if wanted else "").splitlines(keepends=True)
+    before, after = ((one.content if one else "").splitlines(keepends=True) for one in (there, wanted))
     named = (path if there else "/dev/null", path if wanted else "/dev/null")
-    return "".join(difflib.unified_diff(before, after, *named)) or f"{path}: mode or owner\n"
-
-
-def _text(there: Any) -> str:
-    try:
-        return base64.b64decode(there["content"]).decode("utf-8", "replace") if isinstance(there, dict) else ""
-    except (KeyError, TypeError, ValueError):
-        return ""
+    said = "".join(difflib.unified_diff(before, after, *named))
+    return said.encode("utf-8", "replace").decode() or f"{path}: mode or owner\n"
 
 
 def _state(said: Mapping[str, Any]) -> State:
