@@ -15,11 +15,12 @@ from provisioner.hosts.first_contact import FirstContact
 from provisioner.hosts.keys import public_key
 from provisioner.hosts.pins import fingerprint, pin, pinned
 from provisioner.inventory.target import Target
+from provisioner.laptop.installed import playbooks
 
 if TYPE_CHECKING:
     from provisioner.inventory.dossier import Office
 
-# One round trip; `key value` lines, because a blank machine may lack python3. Run as root: it only reads.
+# One round trip; `key value` lines, because a blank machine may lack python3. Run as root: it only reads. After sources.sh.
 _LOOK = r"""
 . /etc/os-release; echo "system $PRETTY_NAME"; echo "id $ID ${VERSION_ID:-}"
 echo "name $(hostname 2>/dev/null || cat /etc/hostname)"
@@ -35,6 +36,7 @@ command -v python3 >/dev/null && echo "python yes"
 for file in /etc/samba/smb.conf /etc/cups/printers.conf /var/lib/docker /var/lib/mysql /var/lib/postgresql /srv/*; do
   [ -e "$file" ] && echo "holds $file"
 done
+sources 2>/dev/null | sed -n 's/^foreign|/source /p'
 exit 0
 """
 
@@ -80,6 +82,7 @@ class Holding:
     ports: tuple[int, ...] = ()
     holds: tuple[str, ...] = ()
     ahead_s: float = 0.0  # its clock, of this laptop's
+    sources: tuple[tuple[str, str], ...] = ()  # where else than from Debian packages come from: (address, file that says so)
 
 
 def find(office: "Office", hosts: list[str]) -> dict[str, str]:
@@ -125,7 +128,8 @@ def look(contact: FirstContact, host: str, user: str) -> Holding:
     Raises:
         HostFailed: sudo refuses this login.
     """
-    code, out, err = contact.run(_LOOK, sudo=True)
+    shell = (playbooks() / "files/sources.sh").read_text(encoding="utf-8")
+    code, out, err = contact.run(f"{shell}{_LOOK}", sudo=True)
     if code:
         said = (err.strip().splitlines() or ["no reason given"])[-1]
         raise HostFailed(f"{host} ({contact.address}) refuses sudo to {user}: {said}", hint="use the login that may administer")
@@ -155,6 +159,7 @@ def look(contact: FirstContact, host: str, user: str) -> Holding:
         ports=tuple(sorted(number(p) for p in many.get("port", []) if number(p))),
         holds=tuple(many.get("holds", [])),
         ahead_s=clock - time.time() if clock else 0.0,
+        sources=tuple((parts[1], parts[0]) for line in many.get("source", []) if len(parts := line.split("|")) == 3),
     )
 
 

@@ -33,6 +33,21 @@ _KNOWN = tuple(
             " (dpkg --remove --force-remove-reinstreq {0}), then again",
         ),
         (
+            r"Malformed (?:entry|line|stanza) (\d+) in (?:list|source|source list) (?:file )?(\S+)",
+            "the list of package sources {1} has a mistake in its entry {0}, and apt reads none while it is there: mend that file"
+            " or take it away, then again",
+        ),
+        (
+            r"Type '([^']*)' is not known on (?:line|stanza) (\d+) in source(?: list)?(?: file)? (\S+)",
+            "the list of package sources {2} has a mistake in its entry {1} ({0}), and apt reads none while it is there: mend"
+            " that file or take it away, then again",
+        ),
+        (
+            r"Conflicting values set for option Signed-By regarding source (\S+ \S+): (.*?)(?:\n|$)",
+            "two lists of package sources in /etc/apt/sources.list.d name {0} with two keys ({1}), and apt reads none while both"
+            " are there: take one away, then again",
+        ),
+        (
             r"503 +too slow: (\S+ kB/s)",
             "almost nothing comes from the package mirror ({0}): it, or the line to it, is down or too slow; try again later",
         ),

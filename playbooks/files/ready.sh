@@ -3,7 +3,8 @@
 # holds a lock (WAIT_S at most), finishes what was cut short, refreshes the lists when they are older than an hour or from a
 # future that a wrong clock saw (within LISTS_S), and installs the security updates that wait, or only looks for them.
 # Says first which Debian this is, as in `debian-13`; then `repaired`, and `upgraded` with the packages' names, when there was
-# something to do. What it cannot do is said on stderr, the cause first, in words that provisioner/causes.py knows.
+# something to do; and a line `note: …` for each source that is not Debian's and gives nothing: Debian's own are enough.
+# What it cannot do is said on stderr, the cause first, in words that provisioner/explain.py knows. Needs sources.sh before it.
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 wait_s=$2 lists_s=$3
@@ -55,15 +56,51 @@ if [ -n "$(dpkg --audit)" ] || [ -n "$(ls /var/lib/dpkg/updates 2>/dev/null)" ];
   echo repaired
 fi
 
-lists=/var/lib/apt/lists
-if [ -z "$(find $lists -maxdepth 1 -name '*_Packages*' | head -n 1)" ] || [ -z "$(find $lists -maxdepth 0 -mmin -60 ! -newermt now)" ]; then
+# What apt complained of, each with the file that names the source; of a foreign one it is a note, and no reason to stop.
+# Both words count: after an `E:` about one source apt does not repeat what it said in an `Err:` of another.
+# shellcheck disable=SC2016 # awk's own variables
+complaints() {
+  printf '%s\n' "$said" | SOURCES=$(sources) awk '
+    BEGIN {
+      count = split(ENVIRON["SOURCES"], line, "\n")
+      for (n = 1; n <= count; n++) { split(line[n], part, "|"); whose[n] = part[1]; file[n] = part[2]; uri[n] = part[3] }
+    }
+    /^[EW]: Some index files failed/ { next }
+    /^([EW]|Err:[0-9]+):? / {
+      ours = 1; where = ""
+      for (n = 1; n <= count; n++) {
+        at = index($0, uri[n])
+        if (!at || substr($0, at + length(uri[n]), 1) !~ /[ \/]/) continue
+        where = file[n]
+        if (whose[n] == "own") continue
+        ours = 0
+        if (!/^Err/ || !(n in why)) why[n] = substr($0, index($0, " ") + 1)
+      }
+      if (/^W/ && (!where || !/rror|ailed|does not have|not signed/)) ours = 0  # a hint, as of a key that is kept in an old place
+      if (ours) print $0 (where ? " (" where ")" : "")
+      next
+    }
+    !/^ / { ours = 0 }
+    ours
+    END {
+      for (n = 1; n <= count; n++) if ((n in why) && !told[uri[n]]++)
+        print "note: " uri[n] " (" file[n] ") gives nothing, so what came from there gets no updates: " why[n]
+    }'
+}
+
+eval "$(apt-config shell lists Dir::State::lists/d)"
+if [ -z "$(find "$lists" -maxdepth 1 -name '*_Packages*' | head -n 1)" ] || [ -z "$(find "$lists" -maxdepth 0 -mmin -60 ! -newermt now)" ]; then
   patiently timeout "$lists_s" apt-get update -q -o APT::Update::Error-Mode=any -o Acquire::http::Timeout=20 || {
-    [ $? -ne 124 ] || echo "the package lists did not come within $lists_s s" >&2
-    echo "$said" >&2
-    rm -f $lists/partial/*  # half a list of a bad mirror's would be taken for the beginning of a good one's
-    exit 1
+    code=$? heard=$(complaints)
+    rm -f "$lists"/partial/*  # half a list of a bad mirror's would be taken for the beginning of a good one's
+    if [ $code -eq 124 ] || printf '%s\n' "$heard" | grep -qv '^note: '; then
+      [ $code -ne 124 ] || echo "the package lists did not come within $lists_s s" >&2
+      printf '%s\n' "$heard" | grep -v '^note: ' | grep . >&2 || echo "$said" >&2
+      exit 1
+    fi
+    printf '%s\n' "$heard"
   }
-  touch $lists
+  touch "$lists"
 fi
 
 # unattended-upgrades does this every night; a machine that is handed over must not wait for its first one

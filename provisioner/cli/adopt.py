@@ -156,6 +156,7 @@ def _found(holding: "Holding") -> dict[str, Any]:
         "macs": list(holding.macs), "people": list(holding.people), "home_kib": holding.home_kib,
         "free_kib": holding.free_kib, "ports": list(holding.ports), "holds": list(holding.holds),
         "clock_ahead_s": round(holding.ahead_s),
+        "sources": [{"address": address, "file": file} for address, file in holding.sources],
     }  # fmt: skip
 
 
@@ -166,5 +167,7 @@ def _tell(console: Console, host: str, holding: "Holding") -> None:
     console.say(f"  listens on: {', '.join(map(str, holding.ports)) or 'nothing known'}")
     if abs(holding.ahead_s) > SAID_S:
         console.say(f"  ! its clock is {span(holding.ahead_s)} this laptop's")
+    for address, file in holding.sources:
+        console.say(f"  packages come from {address} too ({file}), which is not Debian: nobody here sees to its updates")
     if holding.holds:
         console.say(f"  holds: {', '.join(holding.holds)}")

@@ -187,6 +187,7 @@ def show_plan(console: Console, found: "Plan", selection: "Selection") -> None:
     for name, gone in (selection.dropped or {}).items():
         said = f"{name}: no longer in the pack: {', '.join(gone)} (stays installed, its ports are closed)"
         console.out.print(Text(said, "yellow"), soft_wrap=True)
+    _notes(console, found.run)
     _left_out(console, selection)
     hosts = sum(bool(host.changes) for host in found.run.hosts.values())
     last = f"{found.run.changed} changes on {hosts} host{'s' * (hosts > 1)}" if found.run.changed else "nothing to change"
@@ -208,6 +209,14 @@ def _left_out(console: Console, selection: "Selection") -> None:
                 "yellow",
             )
         )
+
+
+def _notes(console: Console, run: "Run") -> None:
+    from rich.text import Text
+
+    for name, host in sorted(run.hosts.items()):
+        for note in host.notes:
+            console.out.print(Text(f"! {name}: {shown(note)}", "yellow"), soft_wrap=True)
 
 
 def show_run(console: Console, run: "Run", selection: "Selection | None" = None) -> None:
@@ -234,9 +243,7 @@ def show_run(console: Console, run: "Run", selection: "Selection | None" = None)
             console.out.print(Text(f"\n✗ {name}{shown(where)}", "bold red"), soft_wrap=True)
             for line in host.problem.splitlines()[:12]:
                 console.out.print(Text(f"  {shown(line)}", "red"), soft_wrap=True)
-    for name, host in sorted(run.hosts.items()):
-        for note in host.notes:
-            console.out.print(Text(f"! {name}: {shown(note)}", "yellow"), soft_wrap=True)
+    _notes(console, run)
     took = f" in {seconds(run.finished - run.started)}" if run.finished else ""
     words = {"changed": "done", "unchanged": "done, nothing had to change"}.get(run.status, run.status)
     good = run.status in ("changed", "unchanged")

@@ -30,6 +30,7 @@ __all__ = ["playbooks"]
 # What a technician's own environment may ask of Ansible; all else there, such as ANSIBLE_HOST_KEY_CHECKING=false, would undo
 # what is set in ansible.cfg and in our words for ssh.
 HEARD = ("ANSIBLE_VERBOSITY", "ANSIBLE_LOG_PATH")
+NOTE = "note: "  # how a script of ours begins a line about what it could not do and may be left undone for now
 SECRET = "********"  # noqa: S105 - what stands where a secret stood
 
 
@@ -182,7 +183,8 @@ class Play:
         result = data.get("res") or {}
         what = OUTCOMES[kind]
         detail: dict[str, Any] = {}
-        if notes := result.get("notes"):  # of our own modules
+        said = str(result.get("stdout") or "").splitlines()  # our own modules say `notes`, our own scripts lines
+        if notes := [*(result.get("notes") or ()), *(line.removeprefix(NOTE) for line in said if line.startswith(NOTE))]:
             detail["notes"] = [str(note) for note in notes]
         if kind == "runner_on_ok" and result.get("changed"):
             what = "host_changed"

@@ -1,5 +1,6 @@
 """The office's shares, as its people use them."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -159,3 +160,46 @@ def test_a_taken_name_is_not_overwritten(own_office: Stage) -> None:
         "hers",
         "his",
     ]
+
+
+# As a client of SMB sees and sends names, sign by sign; smbclient's own commands cannot say some of them.
+_CLIENT = """
+import sys
+from samba import credentials
+from samba.samba3 import libsmb_samba_internal as libsmb, param
+lp = param.get_context()
+lp.load("/etc/samba/smb.conf")
+who = credentials.Credentials()
+who.guess(lp)
+who.set_username("zoe")
+who.set_password(sys.stdin.readline().rstrip("\\n"))
+who.set_kerberos_state(credentials.DONT_USE_KERBEROS)
+share = libsmb.Conn("127.0.0.1", "commun", lp, who)
+for name in sorted(one["name"] for one in share.list("ancien", mask="*") if one["name"] not in (".", "..")):
+    share.savefile("ancien\\\\" + name, share.loadfile("ancien\\\\" + name) + b" et plus")
+    print(ascii(name))
+share.savefile("ancien\\\\neuf\\uf022 12h30.odt", b"neuf")
+share.unlink("ancien\\\\Facture \\uf020n\\xb0 12\\uf020\\uf025.pdf")
+"""
+OLD_NAMES = ("Devis: boulangerie.odt", 'Facture "n° 12"?.pdf', "Bilan [2025] *.ods", "a<b>c|d.txt", "back\\slash.txt", "Été.odt")
+
+
+def test_names_that_windows_cannot_write_are_read_and_saved_by_all(office: Stage) -> None:
+    """Files of an old machine with : ? * " < > | in their names: each has a name on every computer, opens and is saved there."""
+    folder = "/srv/share/commun/ancien"
+    quoted = " ".join(shlex.quote(f"{folder}/{name}") for name in OLD_NAMES)
+    make = f'mkdir {folder}; for f in {quoted}; do printf avant > "$f"; done; chown -R office-files: {folder}'
+    office.on("server", f"sudo sh -c {shlex.quote(make)}")
+    try:
+        line = f"printf '%s\\n' {shlex.quote(passwords(office)['zoe'])} | sudo python3 -c {shlex.quote(_CLIENT)}"
+        seen = office.on("server", line).splitlines()
+        assert seen == [
+            ascii(name) for name in sorted(("Bilan [2025] \uf021.ods", "Devis\uf022 boulangerie.odt", "a\uf023b\uf024c\uf027d.txt",
+                                            "Facture \uf020n° 12\uf020\uf025.pdf", "back\uf026slash.txt", "Été.odt"))
+        ]  # fmt: skip
+        kept = office.on("server", f'sudo sh -c \'cd {folder}; for f in *; do printf "%s=%s\\n" "$f" "$(cat "$f")"; done\'')
+        there = dict(one.split("=") for one in kept.splitlines())
+        assert there == {name: "avant et plus" for name in OLD_NAMES if "12" not in name} | {"neuf: 12h30.odt": "neuf"}
+        assert "Facture" in office.on("server", "sudo ls /srv/share/commun/.corbeille/ancien")
+    finally:
+        office.on("server", f"sudo rm -r {folder}; sudo rm -rf /srv/share/commun/.corbeille/ancien")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.lab.light import bring_up, inside, kill, light, power, soon
+from tests.lab.light import bring_up, inside, kill, light, power, soon, state
 from tests.stage import CommandResult, Stage
 
 pytestmark = pytest.mark.lab
@@ -193,3 +193,68 @@ def test_another_manager_of_the_link_that_wins_is_named(office: Stage) -> None:
     finally:
         inside(office, "desktop", f"rm {vendor}; networkctl reload")
     assert apply(office, "desktop").code == 0
+
+
+@pytest.mark.deep
+def test_the_address_is_the_cards_alone(office: Stage) -> None:
+    """A bridge for virtual machines with the card's MAC gets no address, and loses the one that an earlier version gave it."""
+    bridge = (
+        "ip link add br-vm address 02:00:5e:10:00:14 type bridge; ip link add vt0 type veth peer name vt1;"
+        " ip link set vt0 master br-vm; ip link set vt0 up; ip link set vt1 up; ip link set br-vm up"
+    )
+    there = "ip -4 -o addr show | awk '/192.168.1.20/ { print $2 }'"
+    assert apply(office, "desktop").code == 0
+    inside(office, "desktop", f"sed -i /^Kind=/d /etc/systemd/network/10-office.network; {bridge}; networkctl reload")
+    try:
+        assert soon(lambda: inside(office, "desktop", there).split() == ["eth0", "br-vm"])
+        assert apply(office, "desktop").data["status"] == "changed"
+        assert inside(office, "desktop", there).split() == ["eth0"]
+        inside(office, "desktop", "ip link set br-vm down; ip link set br-vm up; networkctl reload; sleep 5")
+        assert inside(office, "desktop", there).split() == ["eth0"]
+        assert apply(office, "desktop").data["status"] == "unchanged"
+    finally:
+        inside(office, "desktop", "ip link del vt0; ip link del br-vm")
+
+
+@pytest.mark.deep
+def test_a_card_within_a_bridge_is_said_before_anything_is_half_done(office: Stage) -> None:
+    """The office's address cannot stand on a bridge's port: the host fails with what to do, and is reached as before."""
+    inside(office, "desktop", "systemctl stop systemd-networkd.socket systemd-networkd")
+    over = (
+        "ip link add br0 address 02:00:5e:10:00:14 type bridge; ip link set br0 up; ip addr flush dev eth0;"
+        " ip link set eth0 master br0; ip addr add 192.168.1.77/24 dev br0; ip route replace default via 192.168.1.1"
+    )
+    inside(office, "desktop", over)
+    try:
+        said = problem(apply(office, "desktop"), "desktop")
+        assert "eth0 is a port of br0, and the office's address stands on the card itself: take it out of br0" in said
+        assert office.on("desktop", "hostname").strip() == "desktop"
+    finally:
+        inside(office, "desktop", "ip link del br0; systemctl start systemd-networkd; networkctl reconfigure eth0")
+    assert apply(office, "desktop").code == 0
+
+
+_DEPOT = """mkdir -p /srv/depot/dists/stable
+printf 'Origin: Tiers\\nSuite: stable\\nDate: Fri, 27 Nov 2026 10:00:00 UTC\\nArchitectures: amd64\\nComponents: main\\n' \
+  > /srv/depot/dists/stable/Release
+echo 'deb [signed-by=/usr/share/keyrings/tiers.gpg] file:/srv/depot stable main' > /etc/apt/sources.list.d/tiers.list
+touch -d '2 hours ago' /var/lib/apt/lists
+"""
+
+
+@pytest.mark.deep
+def test_a_source_that_is_not_debians_is_named_at_first_contact_and_stops_nothing(office: Stage) -> None:
+    """A maker's source whose key is gone: a note of plan and apply with its file and address, and Debian's own go on."""
+    inside(office, "router", _DEPOT)
+    try:
+        said = office.json("plan", "demo", "--lab", "--host", "router")
+        assert said.code in (0, 3), said
+        assert said.data["notes"]["router"][0].startswith("file:/srv/depot (/etc/apt/sources.list.d/tiers.list) gives nothing")
+        known = state(office) / "known_hosts"
+        known.write_text("".join(line for line in known.read_text().splitlines(True) if not line.startswith("router.")))
+        met = office.json("adopt", "demo", "router", "--lab", "--yes")
+        assert met.code == 0, met
+        found = met.data["hosts"]["router"]["found"]["sources"]
+        assert found == [{"address": "file:/srv/depot", "file": "/etc/apt/sources.list.d/tiers.list"}]
+    finally:
+        inside(office, "router", "rm -r /srv/depot /etc/apt/sources.list.d/tiers.list")

@@ -2,9 +2,15 @@
 # join.sh MAC ADDRESS PREFIX: puts the address on the link with that MAC, beside those it has, unless somebody else answers to it.
 set -eu
 mac=$1 address=$2 prefix=$3
-link=$(ip -o link | awk -v mac="$mac" 'tolower($0) ~ ("link/ether " mac) { sub(/[@:].*/, "", $2); print $2; exit }')
+link=$(card "$mac")
 [ -n "$link" ] || { echo "no link has the dossier's MAC $mac: correct it with what 'ip link' shows" >&2; exit 1; }
 ! ip -4 -o addr show dev "$link" | grep -q " $address/" || exit 0
+if [ -e "/sys/class/net/$link/master" ]; then
+  over=$(basename "$(readlink "/sys/class/net/$link/master")")
+  echo "$link is a port of $over, and the office's address stands on the card itself: take it out of $over, or set the bridge up" \
+    "after the pack, over another card" >&2
+  exit 1
+fi
 # one datagram makes the kernel ask who has the address (ARP); a machine that has it answers within the second
 python3 -c 'import socket, sys; socket.socket(type=socket.SOCK_DGRAM).sendto(b"", (sys.argv[1], 9))' "$address" || true
 sleep 1

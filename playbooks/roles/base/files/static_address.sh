@@ -4,7 +4,7 @@
 set -eu
 umask 077
 mac=$1 address=$2
-link=$(ip -o link | awk -v mac="$mac" 'tolower($0) ~ ("link/ether " mac) { sub(/[@:].*/, "", $2); print $2; exit }')
+link=$(card "$mac")
 changed=
 
 # Every file that ifupdown reads (interfaces(5), source and source-directory): what it says of this link goes, the rest stays.
@@ -56,6 +56,12 @@ if [ "$others" != 0 ] || [ "$managed" != /etc/systemd/network/10-office.network 
   done
   changed=yes
 fi
+# A bridge or a VLAN that bears the card's MAC, and once got the card's address for it.
+for there in $(ip -4 -o addr show | awk -v link="$link" -v address="$address/" '$2 != link && index($4, address) == 1 { print $2 ":" $4 }'); do
+  networkctl reload
+  ip addr del "${there#*:}" dev "${there%%:*}" 2>/dev/null || true # networkd may have been faster
+  changed=yes
+done
 for _ in 1 2 3 4 5 6; do # what was just reconfigured takes a moment
   managed=$(networkctl status "$link" 2>/dev/null | awk '/Network File:/ { print $3 }')
   [ "$managed" != /etc/systemd/network/10-office.network ] || break
