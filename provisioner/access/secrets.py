@@ -37,6 +37,12 @@ def known(target: Target, *, lab: bool) -> list[Secret]:
             elif section == "backup" and rotation.is_former(name):
                 how = "nothing: no repository opens with it once an apply, or a backup after it, has reached both places"
                 listed.append(Secret(word, "what opened the repositories before", how))
+            elif word == "router.key":
+                listed.append(Secret(word, "what opens the routers' kept configurations"))
+            elif section == "router":
+                listed.append(
+                    Secret(word, "what opens those that git has from before", "nothing: what is kept from now on is not theirs")
+                )
             elif section == "people":
                 how = f"provisioner person password {said} {name}, unless they have chosen their own since"
                 listed.append(Secret(word, "somebody's first password", how))
@@ -46,6 +52,10 @@ def known(target: Target, *, lab: bool) -> list[Secret]:
     for word, what, how in (
         ("mail.password", "the mail provider's", mail),
         ("backup.ssh_key", "the backups'", tell),
+        ("wifi.staff", "the key of the staff's Wi-Fi", f"another one: provisioner secrets set {said} wifi.staff"),
+        ("wifi.guests", "the key of the guests' Wi-Fi", f"another one: provisioner secrets set {said} wifi.guests"),
+        ("wan.password", "the Internet provider's", f"a new one there, then: provisioner secrets set {said} wan.password"),
+        ("tunnel.key", "the router's, in its tunnel to us", "at the tunnel's other end, this router's key is taken out"),
         ("backup.keeper_key", "what opens the backups' second place to its keeper", tell),
     ):
         section, _, name = word.partition(".")

@@ -52,8 +52,8 @@ def rotate(target: "Target", office: Office, *, backup_key: bool = False) -> lis
         store(target, key, fresh)
         disk.move(next_key_file(target), key_file(target))
     names = [f"{section}.{name}" for section in ROTATED for name in getattr(fresh, section)]
-    names += ["router.key"] if fresh.router else []
-    return ["vault.key", *names, *(f"backup.{name}" for name in again if name in fresh.backup)]
+    router = ["router.key"] if fresh.router else []
+    return ["vault.key", *names, *(f"backup.{name}" for name in again if name in fresh.backup), *router]
 
 
 def is_former(name: str) -> bool:

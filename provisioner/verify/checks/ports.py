@@ -13,6 +13,7 @@ from provisioner.language import N_
 from provisioner.verify.checks import Check, VerifySession, judged, not_applicable
 
 WAKING_S = 12
+ASKING = {"udp 67", "udp 546"}  # who asks for an address has none yet; what the line's provider answers a router about its prefix
 
 Declared = Sequence[tuple[str, int, int]]  # protocol, first, last
 
@@ -76,7 +77,7 @@ def _judge(session: VerifySession, host: str, open_ports: list[int] | None) -> F
     wanted = declared(session, host)
     extra, closed = differing(open_ports or [], wanted)
     rules = session.facts.get(host, {}).get("firewall")
-    same = rules is not None and sorted(set(rules) - {"udp 67"}) == sorted(set(allowed(wanted)) - {"udp 67"})
+    same = rules is not None and set(rules) - ASKING == set(allowed(wanted)) - ASKING
     evidence = (
         f"TCP answers: {' '.join(map(str, open_ports or [])) or 'none'}; undeclared: {extra or '-'}; silent: {closed or '-'}"
     )
