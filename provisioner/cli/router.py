@@ -109,6 +109,8 @@ def diff(console: Console, office: str, hosts: tuple[str, ...], lab: bool) -> in
     def human() -> None:
         for name, host in sorted(run.hosts.items()):
             click.echo(f"{name}: {f'{len(host.changes)} parts differ' if host.changes else 'as the dossier wants it'}")
+            for note in host.notes:
+                click.echo(f"  ! {shown(note)}")
             for change in host.changes:
                 click.echo(f"  {change.task.partition(': ')[2]}")
                 for line in change.diff.splitlines():

@@ -83,7 +83,8 @@ def _planned(op: Operation, host: str, listen: Callable[[Event], None]) -> None:
     for said in platforms.cannot(wanted(op.selection, host)):
         listen(Event("host_ok", host, TASK.format("what it cannot do"), {"notes": [said]}))
     for one in found:
-        listen(Event("host_changed", host, TASK.format(one.part), {"diff": one.diff}))
+        notes = [f"{one.part} was changed on the router itself since its last push"] if one.by_hand else []
+        listen(Event("host_changed", host, TASK.format(one.part), {"diff": one.diff, "notes": notes}))
 
 
 def converge(op: Operation, *, timeout_s: float = TIMEOUT_S) -> None:

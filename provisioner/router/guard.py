@@ -31,10 +31,14 @@ class Rejected(ProvisionerError):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One part of the configuration that is another than wanted: a diff as `diff -u` writes it, without secrets."""
+    """One part of the configuration that is another than wanted: a diff as `diff -u` writes it, without secrets.
+
+    `by_hand`: somebody changed it on the router since the last push, so the dossier alone does not explain it.
+    """
 
     part: str
     diff: str
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)

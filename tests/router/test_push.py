@@ -135,6 +135,7 @@ def test_what_proves_good_stays(gateway: Gateway) -> None:
     differs = gateway.stage.json("router", "diff", "demo", "--lab")
     assert differs.code == 3, differs
     (change,) = differs.data["changes"]["router"]
+    assert differs.data["notes"] == {}  # the dossier explains it
     assert "+dhcp-host=02:00:5e:10:00:51,192.168.1.41,camera" in change["diff"]
 
     said = gateway.push()
@@ -279,7 +280,10 @@ def test_what_was_kept_is_given_back(gateway: Gateway) -> None:
     assert kept.code == 0, kept
     before = gateway.seen()
     inside(gateway.stage, "router", "echo 'dhcp-option=3' >> /etc/dnsmasq.d/office.conf; rm /etc/nftables.conf")
-    assert gateway.stage.json("router", "diff", "demo", "--lab").code == 3
+    differs = gateway.stage.json("router", "diff", "demo", "--lab")
+    assert differs.code == 3
+    told = "{} was changed on the router itself since its last push"
+    assert set(differs.data["notes"]["router"]) == {told.format("/etc/dnsmasq.d/office.conf"), told.format("/etc/nftables.conf")}
 
     said = gateway.stage.json("router", "restore", "demo", "--lab", "--yes", "--timeout", str(TIMEOUT_S))
 

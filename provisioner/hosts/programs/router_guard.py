@@ -335,7 +335,8 @@ def back(why: str, *, started: bool = True) -> Data:
 def end(pending: Data, how: str, why: str, said: list[str]) -> None:
     """Note how the window ended."""
     told = {word: pending[word] for word in ("token", "technician", "run")}
-    put(LAST, json.dumps({**told, "how": how, "why": why, "said": said, "at": time.time()}).encode())
+    files = {path: digest({path: look(path)}) for path in pending["after"]}  # whoever changes one by hand is found
+    put(LAST, json.dumps({**told, "how": how, "why": why, "said": said, "at": time.time(), "files": files}).encode())
 
 
 def confirm(ask: Data) -> Data:

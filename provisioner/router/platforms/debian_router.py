@@ -2,6 +2,7 @@
 
 import base64
 import difflib
+import hashlib
 import json
 import subprocess
 from collections.abc import Mapping
@@ -33,16 +34,28 @@ class DebianRouter:
 
     def differences(self) -> list[Difference]:
         """What a push would change, file by file."""
-        here = self.current()
+        said = self._read()
+        here, last = self._files(said), said.get("last")
+        left = last.get("files") if isinstance(last, dict) else None
+        pushed = left if isinstance(left, dict) else {}
         return [
-            Difference(path, _diff(path, here.get(path), self.wanted.get(path)))
+            Difference(
+                path,
+                _diff(path, here.get(path), self.wanted.get(path)),
+                by_hand=path in pushed and pushed[path] != _digest(path, here.get(path)),
+            )
             for path in debian.OWNED
             if _wire(here.get(path)) != _wire(self.wanted.get(path))
         ]
 
     def current(self) -> Files:
         """The files that are ours, as they lie there now."""
-        said = self._ask("router_guard", {"do": "read", "paths": list(debian.OWNED)}, limit_bytes=FILES_BYTES)
+        return self._files(self._read())
+
+    def _read(self) -> dict[str, Any]:
+        return self._ask("router_guard", {"do": "read", "paths": list(debian.OWNED)}, limit_bytes=FILES_BYTES)
+
+    def _files(self, said: Mapping[str, Any]) -> Files:
         try:
             return {path: _file(path, one) for path in debian.OWNED if (one := said["files"][path]) is not None}
         except (TypeError, KeyError, ValueError, AttributeError):
@@ -135,6 +148,11 @@ def _wire(file: File | None) -> dict[str, str] | None:
     if file is None:
         return None
     return {"content": base64.b64encode(file.data).decode(), "mode": file.mode, "group": file.group}
+
+
+def _digest(path: str, file: File | None) -> str:
+    """As the guard itself has it (`router_guard.digest`)."""
+    return hashlib.sha256(json.dumps({path: _wire(file)}, sort_keys=True).encode()).hexdigest()
 
 
 def _diff(path: str, there: File | None, wanted: File | None) -> str:
