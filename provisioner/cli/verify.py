@@ -91,7 +91,7 @@ def show_findings(console: Console, findings: "Iterable[Finding]", lang: str) ->
     """One line for each thing that was tried, with what was seen below those that are not well."""
     from rich.text import Text
 
-    from provisioner.language import translator
+    from provisioner.language import evidence, translator
     from provisioner.verify.table import TITLES
 
     say = translator(lang)
@@ -103,5 +103,5 @@ def show_findings(console: Console, findings: "Iterable[Finding]", lang: str) ->
         mark, style = MARKS[finding.level.word]
         console.out.print(Text(f"  {mark} {shown(say(finding.sentence, **finding.values))}", style), soft_wrap=True)
         if finding.level.word in ("critical", "unknown", "warning"):
-            for line in finding.evidence.splitlines()[:12]:
+            for line in evidence.told(say, finding.evidence).splitlines()[:12]:
                 console.out.print(Text(f"      {shown(line)}", "dim"), soft_wrap=True)

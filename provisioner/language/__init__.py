@@ -67,7 +67,7 @@ class Translator:
         text = self._sentences.get(sentence)
         return text if text is not None else typeset(sentence, "en")
 
-    def value(self, value: Any) -> str:
+    def value(self, value: Any) -> str:  # noqa: PLR0911 - one line a kind
         """One value as text: plain data only; anything else is what `str` says of it."""
         if isinstance(value, str):
             return value
@@ -75,8 +75,12 @@ class Translator:
             return self.moment(value)
         if isinstance(value, date):
             return self.day(value)
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, bool):
+            return self(N_("yes") if value else N_("no"))
+        if isinstance(value, int | float):
             return self.number(value)
+        if isinstance(value, Mapping):
+            return self.listed(self(N_("{name}: {value}"), name=str(name), value=one) for name, one in value.items())
         if isinstance(value, list | tuple | set | frozenset):
             return self.listed(map(self.value, sorted(value) if isinstance(value, set | frozenset) else value))
         return "" if value is None else str(value)

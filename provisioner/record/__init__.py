@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from provisioner import documents
 from provisioner.documents.ledger import sha256
 from provisioner.errors import Missing, Unverified
 from provisioner.inventory import open_inventory
-from provisioner.language import N_, of_locale, translator
+from provisioner.language import N_, evidence, of_locale, translator
 from provisioner.laptop import git
 from provisioner.record import chain
 from provisioner.record.contents import KINDS, SERVICES, contents, digest, lasting
@@ -171,13 +172,14 @@ def shown(folder: Path, said: Mapping[str, Any]) -> dict[str, str]:
 
 def page(said: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
     """The record as HTML, from nothing but its contents and the pictures they name: the same make the same page, to the byte."""
-    name = translator(said["language"])(N_("Hand-over record no. {number}"), number=str(said["number"]))
+    say = translator(said["language"])
+    name = say(N_("Hand-over record no. {number}"), number=str(said["number"]))
     return documents.html(
         "record.html",
         said["language"],
         {
             "r": said, "pictures": pictures, "kinds": KINDS, "services": SERVICES, "levels": LEVELS,
-            "counted": lasting(said["tests"]),
+            "counted": lasting(said["tests"]), "seen": partial(evidence.told, say),
             "without": said["verdict"] == WITHOUT, "verdict": VERDICTS[said["verdict"] == WITHOUT],
             "seal": digest(said), "day": documents.day_of(said["made"], said["timezone"]), "author": said["reseller"]["name"],
         },

@@ -236,7 +236,7 @@ def test_the_record_tells_what_it_must(real: Target) -> None:
     for wanted in (
         "Recette sans réserve", "L'Épicerie d'à côté", "SIREN 000\u00a0613\u00a0984", "Zoé N'Diaye, gérante", "L'Atelier Lumière",
         "FICTIF-S-0001", "Debian GNU/Linux 13 (trixie)", "mises à jour de sécurité jusqu’au 30 juin 2030", "3 février 2031",
-        "FICTIF-P-0001", "À côté de la caisse", "Sauvegardes", "Le dossier commun", "Réussi : 21".replace(" :", "\u00a0:"),
+        "FICTIF-P-0001", "À côté de la caisse", "Sauvegardes", "Le dossier commun", f"Réussi : {len(handover.findings())}",
         "09:30", "04\u00a000\u00a000\u00a001\u00a010", "Céline Lefèvre", "samba-ad-dc 2:4.22.6+dfsg-0+deb13u1",
         "Pour le client", "Pour le prestataire", "aucun, celui-ci est le premier", "Une seconde copie part vers un autre lieu.",
     ):  # fmt: skip

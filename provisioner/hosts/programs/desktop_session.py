@@ -118,7 +118,8 @@ def document(screen: Screen) -> Answer:
         if job and not printed:  # it must not come out an hour later, nor stand before what others print
             screen.run("cancel", job, timeout=10)
     screen.close(title)
-    seen = f"{title}; kept: {'yes' if kept else 'no'}; PDF: {'yes' if pdf else made}; printed: {'' if printed else 'no: '}{queue}"
+    done = ["yes" if one else "no" for one in (kept, printed)]
+    seen = f"{title}; kept: {done[0]}; PDF: {'yes' if pdf else made}; printed: {done[1]}; {queue}"
     end_program(login, "soffice.bin")
     return {"ok": bool(title and kept and pdf and printed), "evidence": seen, "pictures": pictures}
 
@@ -235,7 +236,8 @@ def lock(screen: Screen) -> Answer:
     wake(screen)
     screen.type(screen.ask["password"], "Return")
     opened = wait(lambda: not locked(), 15, 0.5)
-    seen = f"locked: {shut}; after a wrong password: {still}; open for the right one: {bool(opened)}"
+    answers = ["yes" if one else "no" for one in (shut, still, opened)]
+    seen = "locked: {}; locked after a wrong password: {}; open for the right one: {}".format(*answers)
     return {"ok": bool(shut and still and opened), "evidence": seen, "pictures": pictures}
 
 
@@ -264,7 +266,7 @@ def main() -> None:
             try:
                 answer = STEPS[step](screen)
             except Exception as error:
-                answer = {"ok": False, "evidence": f"{type(error).__name__}: {error}"}
+                answer = {"ok": False, "evidence": f"it could not be tried: {getattr(error, 'strerror', None) or error}"}
             answers[step] = {**answer, "took_s": round(time.time() - began, 1)}
             if step == "desktop" and not answer["ok"]:
                 break

@@ -126,7 +126,7 @@ def reached(address: str, port: int) -> str:
     except ConnectionRefusedError:
         return ""
     except OSError as error:
-        return f"{address}:{port}: {error}"
+        return f"{address}:{port}: {error.strerror or error}"
     return ""
 
 

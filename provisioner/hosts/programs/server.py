@@ -75,10 +75,8 @@ def restored(ask: Ask) -> Answer:
     _, said, wrong = backups("list", "--place", ask["place"])
     snapshots = [one for line in said if line.get("event") == "snapshots" for one in line["snapshots"]]
     if not snapshots:
-        return {
-            "ok": False,
-            "evidence": "; ".join(str(line.get("cause")) for line in said if "cause" in line) or wrong or "no backup",
-        }
+        causes = "; ".join(line["cause"] for line in said if line.get("cause"))
+        return {"ok": False, "none": not causes and not wrong, "evidence": causes or wrong}
     newest = max(snapshots, key=lambda one: str(one["time"]))
     at = datetime.datetime.fromisoformat(re.sub(r"\.\d+", "", newest["time"].replace("Z", "+00:00"))).timestamp()
     hours = (time.time() - at) / 3600
@@ -89,7 +87,7 @@ def restored(ask: Ask) -> Answer:
         )
         back = os.path.join(folder, os.path.basename(path))
         same = code == 0 and os.path.exists(back) and filecmp.cmp(path, back, shallow=False)
-    causes = "; ".join(str(line["cause"]) for line in said if "cause" in line)
+    causes = "; ".join(line["cause"] for line in said if line.get("cause"))
     evidence = f"snapshot {newest['id'][:8]} of {newest['time'][:16]} ({hours:.1f} h ago), {len(snapshots)} kept; {path}: "
     return {
         "ok": same and recent(hours, ask["fresh_h"]),
@@ -103,7 +101,7 @@ def main() -> None:
     try:
         answer = globals()[ask["do"]](ask)
     except Exception as error:
-        answer = {"ok": False, "evidence": f"{type(error).__name__}: {error}"}
+        answer = {"ok": False, "evidence": f"it could not be tried: {getattr(error, 'strerror', None) or error}"}
     print(json.dumps(answer))
 
 

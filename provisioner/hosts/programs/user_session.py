@@ -292,7 +292,7 @@ def clock(ask: Ask) -> Answer:
             asked.sendto(b"\x23" + b"\0" * 47, (ask["server"], 123))
             data = asked.recv(64)
         except OSError as error:
-            return {"ok": False, "evidence": f"{ask['server']} gives no time: {error}", "offset": None}
+            return {"ok": False, "evidence": f"{ask['server']} gives no time: {error.strerror or error}", "offset": None}
         back = time.time()
     stratum, parts = data[1], struct.unpack(">II", data[40:48])
     offset = parts[0] - 2208988800 + parts[1] / 2**32 - (sent + back) / 2
@@ -331,7 +331,7 @@ def main() -> None:
     try:
         answer = globals()[ask["do"]](ask)
     except Exception as error:
-        answer = {"ok": False, "evidence": f"{type(error).__name__}: {error}"}
+        answer = {"ok": False, "evidence": f"it could not be tried: {getattr(error, 'strerror', None) or error}"}
     print(json.dumps(answer))
 
 

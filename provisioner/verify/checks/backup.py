@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 
-from provisioner.findings import Finding
+from provisioner.findings import Finding, Level
 from provisioner.language import N_
 from provisioner.verify.checks import NO_SERVER, NOT_IN_PACK, Check, VerifySession, judged, not_applicable
 
 FRESH_H = 30  # one a night, and some hours of grace
+NONE_YET = N_("No backup was made at “{place}” yet: “{command}” makes the first one.")
 
 
 def run(session: VerifySession) -> Iterable[Finding]:
@@ -18,6 +19,9 @@ def run(session: VerifySession) -> Iterable[Finding]:
         yield not_applicable("backup", N_("The office keeps no copy of its backups elsewhere."), "remote")
     for place in ("disk", "remote") if session.office.backup else ("disk",):
         said = session.ask(session.server, "server", do="restored", place=place, fresh_h=FRESH_H, timeout_s=60)
+        if said.get("none") is True:
+            yield Finding("backup", Level.CRITICAL, NONE_YET, {"place": place, "command": _makes(session)}, place)
+            continue
         yield judged(
             "backup",
             said["ok"],
@@ -27,6 +31,10 @@ def run(session: VerifySession) -> Iterable[Finding]:
             place,
             place=place,
         )
+
+
+def _makes(session: VerifySession) -> str:
+    return f"provisioner backup run {session.office.name}{' --lab' if session.lab else ''}"
 
 
 CHECK = Check("backup", N_("Restoring from the backup"), run, frozenset({"backup_disk", "provider"}))

@@ -37,6 +37,10 @@ def differing(open_ports: Iterable[int], wanted: Declared) -> tuple[list[int], l
     return extra, closed
 
 
+def _listed(ports: Iterable[object]) -> str:
+    return " ".join(map(str, ports)) or "none"
+
+
 def allowed(wanted: Declared) -> list[str]:
     """The same as the kernel's list of rules must have it: `tcp 22`, `tcp 49152-49171`."""
     return sorted({f"{protocol} {first}" if first == last else f"{protocol} {first}-{last}" for protocol, first, last in wanted})
@@ -78,9 +82,7 @@ def _judge(session: VerifySession, host: str, open_ports: list[int] | None) -> F
     extra, closed = differing(open_ports or [], wanted)
     rules = session.facts.get(host, {}).get("firewall")
     same = rules is not None and set(rules) - ASKING == set(allowed(wanted)) - ASKING
-    evidence = (
-        f"TCP answers: {' '.join(map(str, open_ports or [])) or 'none'}; undeclared: {extra or '-'}; silent: {closed or '-'}"
-    )
+    evidence = f"TCP answers: {_listed(open_ports or ())}; undeclared: {_listed(extra)}; silent: {_listed(closed)}"
     evidence += f"; firewall: {' '.join(rules) if rules is not None else 'not loaded'}"
     return judged(
         "ports",
