@@ -56,7 +56,7 @@ def said() -> Iterator[tuple[str, str]]:
                 found = [node.args[4]]
             for one in found:
                 for piece in pieces(one):
-                    yield from ((f"{path.name}:{getattr(node, "lineno", 0)}", part) for part in re.split(r"\n|; ", piece) if part)
+                    yield from ((f"{path.name}:{getattr(node, 'lineno', 0)}", part) for part in re.split(r"\n|; ", piece) if part)
 
 
 def test_every_sentence_of_our_own_has_its_french() -> None:
