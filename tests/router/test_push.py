@@ -292,3 +292,19 @@ def test_what_was_kept_is_given_back(gateway: Gateway) -> None:
     shown = gateway.stage.json("router", "show", "demo", "--lab")
     assert shown.data["routers"]["router"]["last"]["how"] == "applied"
     assert "192.168.1.1/24" in [one for link in shown.data["routers"]["router"]["links"] for one in link["addresses"]]
+
+
+def test_a_full_disk(gateway: Gateway, tmp_path: Path) -> None:
+    """No room is left on the router once the push has begun: it goes back all the same, to the last byte."""
+    gateway.change()
+    before, began = gateway.seen(), time.monotonic()
+    running, _ = gateway.held("arm", tmp_path)
+    kill(running)
+    inside(gateway.stage, "router", "mkdir /run/full; mount -t tmpfs -o size=1m full /run/full")
+    try:
+        # what stands in its way is a disk of its own under the guard's folder, full to the last block
+        inside(gateway.stage, "router", f"cp -a {GUARD}/. /run/full/ && mount --bind /run/full {GUARD}")
+        inside(gateway.stage, "router", f"dd if=/dev/zero of={GUARD}/filler bs=1k 2>/dev/null; true")
+        back(gateway, before, began)
+    finally:
+        inside(gateway.stage, "router", f"umount {GUARD} /run/full; rm -rf {GUARD}/pending.json /run/full; true")

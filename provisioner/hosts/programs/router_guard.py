@@ -28,6 +28,8 @@ PROGRAM = f"{BASE}/guard.py"
 UNITS = "/etc/systemd/system"
 REVERT, BOOT, LOAD = "office-router-revert", "office-router-boot", "office-router-load"
 NETWORK = "/etc/systemd/network"
+# Room on both disks for the way back, given free before it is gone: a router whose disk is full goes back too.
+RESERVES, RESERVE_BYTES = ("/etc/.office-router-reserve", f"{BASE}/reserve"), 1 << 18
 SETTLE_S = 8  # what a link that was reconfigured may take to be as it was
 
 _SERVICE = """[Unit]
@@ -217,9 +219,10 @@ def in_force(before: dict[str, Data | None], after: dict[str, Data | None]) -> l
     }  # fmt: skip
     for unit, folder in services.items():
         mine = [path for path in after if path.startswith(folder)]
-        if touched & set(mine) and installed(unit):
+        if touched & set(mine):
             word = "restart" if any(after[path] for path in mine) or unit.startswith("systemd-") else "stop"
-            said.append(call("systemctl", word, unit))
+            if word == "restart" or installed(unit):
+                said.append(call("systemctl", word, unit))
     return [line for line in said if line]
 
 
@@ -274,6 +277,8 @@ def arm(ask: Data) -> Data:
         put(f"{UNITS}/{name}.service", text.encode(), 0o644)
     put(f"{UNITS}/{REVERT}.timer", _TIMER.format(timeout_s=timeout_s).encode(), 0o644)
     remove(LOADED)
+    for path in RESERVES:
+        put(path, os.urandom(RESERVE_BYTES))
     if refused_units := call("systemctl", "daemon-reload") or call("systemctl", "-q", "enable", f"{BOOT}.service"):
         return {"rejected": [refused_units]}
     pending = {
@@ -290,6 +295,8 @@ def arm(ask: Data) -> Data:
 def close() -> None:
     """The window is over: first its mark, then the guard."""
     remove(PENDING)
+    for path in RESERVES:
+        remove(path)
     call("systemctl", "stop", f"{REVERT}.timer")
     call("systemctl", "-q", "disable", f"{BOOT}.service")
 
@@ -319,6 +326,8 @@ def back(why: str, *, started: bool = True) -> Data:
     pending = read(PENDING)
     if pending is None:
         return {"over": True}
+    for path in RESERVES:
+        remove(path)
     for path, former in pending["before"].items():
         write(path, former)
     said = in_force(pending["after"], pending["before"]) if started else []
@@ -349,25 +358,15 @@ def confirm(ask: Data) -> Data:
     return {"confirmed": True, **state()}
 
 
-def begin_load(ask: Data) -> Data:
-    """Start loading apart from this connection, which may not outlive it."""
+def begin(ask: Data) -> Data:
+    """Load, or give up at once and not only in time; either apart from this connection, which may not outlive it."""
     if not mine(ask):
         return {"over": True, **state()}
-    refused = call("systemctl", "start", "--no-block", f"{LOAD}.service")
-    return {"rejected": [refused]} if refused else {"loading": True}
+    refused = call("systemctl", "start", "--no-block", f"{LOAD if ask['do'] == 'load' else REVERT}.service")
+    return {"rejected": [refused]} if refused else {"begun": True}
 
 
-def revert(ask: Data) -> Data:
-    """Give up: the former configuration now, not only in time; apart from this connection too."""
-    if not mine(ask):
-        return {"over": True, **state()}
-    refused = call("systemctl", "start", "--no-block", f"{REVERT}.service")
-    return {"rejected": [refused]} if refused else {"reverting": True}
-
-
-DOES: dict[str, Callable[[Data], Data]] = {
-    "arm": arm, "confirm": confirm, "load": begin_load, "revert": revert,
-}  # fmt: skip
+DOES: dict[str, Callable[[Data], Data]] = {"arm": arm, "confirm": confirm, "load": begin, "revert": begin}
 
 
 def answer(ask: Data) -> Data:
