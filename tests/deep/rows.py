@@ -36,6 +36,7 @@ FAULTS = {
     "F10": "two technicians in the same second, a dead laptop's lease, a live one cut off, an older clone",
     "F11": "a kill, or no space, at every write, rename and fsync of what the tool keeps",
     "F12": "garbage dossiers",
+    "R1": "a push to a router: link, power, laptop, guard cut or killed after each of its steps, a second pusher, refused lines",
     "T1": "the audit edited, cut, reordered, back-dated, forged, with two heads",
     "T2": "client text that spells code, in every field, in every output",
     "T3": "secrets searched wherever they must not be, after a good, a failed, a verbose and a killed run",

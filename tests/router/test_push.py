@@ -18,7 +18,7 @@ from provisioner.router.platforms.debian import OWNED
 from tests.lab.light import bring_up, inside, kill, light, power, soon
 from tests.stage import CommandResult, Stage
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.case("R1")]
 
 TIMEOUT_S = 20
 BACK_S = TIMEOUT_S + 30
