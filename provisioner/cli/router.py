@@ -12,7 +12,7 @@ def router() -> None:
     """The routers of an office: show, diff, push, backup, restore."""
 
 
-@verb(router, "push")
+@verb(router, "push", short_help="The guarded push, and nothing else of an apply.")
 @office_argument
 @host_option
 @click.option(
@@ -48,14 +48,13 @@ def push(
     return exit_code(run, planning=False)
 
 
-@verb(router, "show")
+@verb(router, "show", short_help="How the routers run now.")
 @office_argument
 @host_option
 @lab_option
 def show(console: Console, office: str, hosts: tuple[str, ...], lab: bool) -> None:
     """Say how the routers of OFFICE run now: system, links, the way out, leases, the tunnel, the last push."""
     from provisioner import router as workflow
-    from provisioner.cli.progress import seconds
     from provisioner.operation.selection import prepare
 
     target = console.target(office, lab)
@@ -67,7 +66,7 @@ def show(console: Console, office: str, hosts: tuple[str, ...], lab: bool) -> No
 
     def human() -> None:
         for name, one in found.items():
-            click.echo(f"{name}: {one['platform']}, {shown(one['version'])}, up for {seconds(one['up_s'])}")
+            click.echo(f"{name}: {one['platform']}, {shown(one['version'])}, up for {_long(one['up_s'])}")
             for link in one["links"]:
                 state = "up" if link["up"] else "no cable"
                 click.echo(shown(f"  {link['name']:<14} {state:<9} {' '.join(link['addresses']) or 'no address'}"))
@@ -84,7 +83,12 @@ def show(console: Console, office: str, hosts: tuple[str, ...], lab: bool) -> No
     console.result({"office": office, "lab": lab, "routers": found}, human)
 
 
-@verb(router, "diff")
+def _long(up_s: float) -> str:
+    hours = up_s / 3600
+    return f"{hours / 24:.0f} days" if hours >= 48 else f"{hours:.0f} hours" if hours >= 2 else f"{up_s / 60:.0f} min"
+
+
+@verb(router, "diff", short_help="How they differ from the dossier.")
 @office_argument
 @host_option
 @lab_option
@@ -108,7 +112,8 @@ def diff(console: Console, office: str, hosts: tuple[str, ...], lab: bool) -> in
 
     def human() -> None:
         for name, host in sorted(run.hosts.items()):
-            click.echo(f"{name}: {f'{len(host.changes)} parts differ' if host.changes else 'as the dossier wants it'}")
+            parts = f"{len(host.changes)} part{'s differ' if len(host.changes) > 1 else ' differs'}"
+            click.echo(f"{name}: {parts if host.changes else 'as the dossier wants it'}")
             for note in host.notes:
                 click.echo(f"  ! {shown(note)}")
             for change in host.changes:
@@ -121,7 +126,7 @@ def diff(console: Console, office: str, hosts: tuple[str, ...], lab: bool) -> in
     return exit_code(run, planning=True)
 
 
-@verb(router, "backup")
+@verb(router, "backup", short_help="Keep what they have now.")
 @click.argument("office", required=False)
 @click.option("--all", "every", is_flag=True, help="Of every office of the inventory.")
 @lab_option
@@ -161,7 +166,7 @@ def backup(console: Console, office: str | None, every: bool, lab: bool, no_comm
     return worst
 
 
-@verb(router, "restore")
+@verb(router, "restore", short_help="Give one its kept configuration back.")
 @office_argument
 @click.argument("host", required=False)
 @click.option(

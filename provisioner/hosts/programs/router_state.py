@@ -3,6 +3,7 @@
 import json
 import platform
 import subprocess
+import time
 from typing import Any
 
 LEASES = "/var/lib/misc/dnsmasq.leases"
@@ -50,8 +51,8 @@ def tunnel() -> dict[str, Any] | None:
 
 def main() -> None:
     """All of it."""
-    with open("/proc/uptime") as file:
-        up_s = float(file.read().split()[0])
+    began = call("systemctl", "show", "--property", "UserspaceTimestampMonotonic", "--value").strip()
+    up_s = time.monotonic() - int(began or 0) / 1e6  # of the system itself: a container's kernel is older
     route = json.loads(call("ip", "-json", "-4", "route", "show", "default") or "[]")
     way = {word: str(route[0].get(word, "")) for word in ("gateway", "dev")} if route else None
     found = {
