@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from provisioner.errors import Busy, ProvisionerError, Unreachable
+from provisioner.errors import ProvisionerError, Unreachable
 
 TIMEOUT_S = 120.0
 SHORTEST_S = 15.0
@@ -77,11 +77,11 @@ class Device(Protocol):
     def differences(self) -> list[Difference]:
         """What a push would change; nothing is written on the router."""
 
-    def state(self, *, fresh: bool) -> State:
-        """What it says of pushes; `fresh`: over a new TCP and SSH connection."""
-
     def probe(self) -> dict[str, str]:
-        """What it reaches of the world, by a fresh connection: probe -> what is wrong, empty when nothing."""
+        """What it reaches of the world: probe -> what is wrong, empty when nothing."""
+
+    def look(self) -> tuple[State, dict[str, str]]:
+        """By a new TCP and SSH connection: what it says of pushes, and once ours is loaded what it reaches."""
 
     def arm(self, token: str, timeout_s: float) -> None:
         """Keep what is there and start the timer.
@@ -94,8 +94,8 @@ class Device(Protocol):
     def load(self, token: str) -> None:
         """Begin to put the new configuration in force, apart from this connection."""
 
-    def confirm(self, token: str) -> None:
-        """Let it stay, over a fresh connection."""
+    def confirm(self, token: str) -> State:
+        """Let it stay, over a fresh connection; what it says of pushes then."""
 
     def revert(self, token: str) -> None:
         """Begin to take the former configuration back now, not only in time."""
@@ -115,11 +115,6 @@ def push(device: Device, *, timeout_s: float = TIMEOUT_S, say: Say, check: Calla
     found = device.differences()
     if not found:
         return Outcome("unchanged")
-    if window := device.state(fresh=False).window:
-        raise Busy(
-            f"the router waits for the push of {window.technician} (run {window.run}) to be confirmed",
-            hint="wait until it has ended: it goes back by itself",
-        )
     before = device.probe()
     token = secrets.token_hex(8)
     device.arm(token, timeout_s)
@@ -130,6 +125,8 @@ def push(device: Device, *, timeout_s: float = TIMEOUT_S, say: Say, check: Calla
     except BaseException:
         _give_up(device, token)
         raise
+    if problem is None:
+        return Outcome("applied", differences=tuple(found))
     if problem:
         say(f"not good: {problem}; the router takes its former configuration back")
         _give_up(device, token)
@@ -137,34 +134,36 @@ def push(device: Device, *, timeout_s: float = TIMEOUT_S, say: Say, check: Calla
     return Outcome(how, problem or why, tuple(found))
 
 
-def _try(device: Device, token: str, before: Mapping[str, str], until: float, check: Callable[[], None]) -> str:
-    """Load, look, confirm; why it may not stay, empty when it was confirmed."""
+def _try(device: Device, token: str, before: Mapping[str, str], until: float, check: Callable[[], None]) -> str | None:
+    """Load, look, confirm: None when it was, empty when its answer was lost, else why it may not stay."""
     problem = "no new connection came about"
     with contextlib.suppress(Unreachable):  # the load goes on without this connection
         device.load(token)
     while time.monotonic() < until - MARGIN_S:
         check()
         try:
-            state = device.state(fresh=True)
+            state, now = device.look()
             if state.refused:
                 return "; ".join(state.refused)
             if not (state.window and state.window.token == token):
-                if state.last and (state.last.token, state.last.how) == (token, "applied"):
+                if _stays(state, token):
                     return ""  # the answer to the confirmation was lost, not the confirmation
                 return state.last.why if state.last else "the router no longer waits for this push"
             if state.loaded:
-                now = device.probe()
                 wrong = {name: now.get(name, "no answer") for name, said in before.items() if not said}
                 wrong = {name: said for name, said in wrong.items() if said}
                 if not wrong:
                     check()
-                    device.confirm(token)
-                    return ""
+                    return None if _stays(device.confirm(token), token) else ""
                 problem = "; ".join(wrong.values())
         except Unreachable as error:
             problem = f"no new connection came about: {error}"
         time.sleep(AGAIN_S)
     return problem
+
+
+def _stays(state: State, token: str) -> bool:
+    return bool(not state.window and state.last and (state.last.token, state.last.how) == (token, "applied"))
 
 
 def _give_up(device: Device, token: str) -> None:
@@ -178,7 +177,7 @@ def _seen_again(device: Device, token: str, until: float) -> tuple[Literal["appl
     last = ""
     while time.monotonic() < until + AFTER_S:
         try:
-            state = device.state(fresh=True)
+            state, _ = device.look()
         except Unreachable as error:
             last = str(error)
         else:

@@ -7,7 +7,7 @@ verb itself and in all that it starts.
 /path.held; the tasks that began stand in /path.begun, each with its moment (s, epoch) and its action. `KNOB_LEASE_S`: how long a
 lease lives. `KNOB_WAIT_S`, `KNOB_LISTS_S`: how long a busy package system and package lists are waited for. `KNOB_SLOW_S`: how
 long next to nothing may come from a mirror. `KNOB_PUSH=arm:/path` waits likewise after a step of a push to a router: `arm`,
-`load`, `loaded`, `probed`, `confirm`.
+`load`, `look` (once it is loaded), `confirm`.
 """
 
 import os

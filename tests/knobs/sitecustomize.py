@@ -37,7 +37,7 @@ def _play(module: Any) -> None:
 def _push(module: Any) -> None:
     """After one step of a push to a router, wait as long as the file is there; `.held` says that it does."""
     step, _, named = os.environ["KNOB_PUSH"].partition(":")
-    router, path, loading = module.DebianRouter, Path(named), []
+    router, path = module.DebianRouter, Path(named)
 
     def after(word: str) -> None:
         if word == step and path.exists():
@@ -50,14 +50,12 @@ def _push(module: Any) -> None:
 
         def held(self: Any, *given: Any, **more: Any) -> Any:
             said = plain(self, *given, **more)
-            loading.extend([name] * (name == "load"))
-            word = {"state": "loaded" if getattr(said, "loaded", False) else "", "probe": "probed" if loading else ""}
-            after(word.get(name, name))
+            after(name if name != "look" or said[0].loaded else "")
             return said
 
         setattr(router, name, held)
 
-    for name in ("arm", "load", "state", "probe", "confirm"):
+    for name in ("arm", "load", "look", "confirm"):
         wrap(name)
 
 

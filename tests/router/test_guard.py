@@ -37,10 +37,10 @@ class Router:
         self.called("differences")
         return [Difference("/etc/x", "+x\n")]
 
-    def state(self, *, fresh: bool) -> State:
+    def look(self) -> tuple[State, dict[str, str]]:
         """As it is."""
-        self.called("fresh" if fresh else "state")
-        return self.said
+        self.called("look")
+        return self.said, dict(self.reaches)
 
     def probe(self) -> dict[str, str]:
         """As it is."""
@@ -48,8 +48,10 @@ class Router:
         return dict(self.reaches)
 
     def arm(self, token: str, timeout_s: float) -> None:
-        """Open the window."""
+        """Open the window, unless one is open."""
         assert timeout_s > 0
+        if self.said.window:
+            raise Busy(f"router waits for the push of {self.said.window.technician}")
         self.called("arm")
         self.token = token
         self.said = State(Window(token, "me", "run", "open"), None)
@@ -60,11 +62,12 @@ class Router:
         self.called("load")
         self.said = replace(self.said, loaded=True)
 
-    def confirm(self, token: str) -> None:
+    def confirm(self, token: str) -> State:
         """Close the window."""
         assert token == self.token
         self.end("applied", "confirmed")
         self.called("confirm")
+        return self.said
 
     def revert(self, token: str) -> None:
         """Go back."""
@@ -91,10 +94,10 @@ def pushed(router: Router, check: Callable[[], None] = lambda: None) -> Outcome:
 
 
 def test_what_proves_good_is_confirmed() -> None:
-    """Probes that failed before need not answer now; the end is asked of the router."""
+    """Probes that failed before need not answer now; the router itself says that it stays."""
     router = Router()
     assert pushed(router).how == "applied"
-    assert router.calls[-1] == "fresh"
+    assert router.calls == ["differences", "probe", "arm", "load", "look", "confirm"]
 
 
 def test_equal_configurations_write_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +122,7 @@ def test_a_confirmation_whose_answer_is_lost_is_asked_about() -> None:
 
 def test_a_router_that_is_never_seen_again_is_unknown() -> None:
     """Neither applied nor taken back is claimed."""
-    router = Router({("fresh", number): silent for number in range(1, 500)})
+    router = Router({("look", number): silent for number in range(1, 500)})
     said = pushed(router)
     assert said.how == "unknown"
     assert "no new connection came about" in said.why

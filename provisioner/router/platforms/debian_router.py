@@ -67,16 +67,20 @@ class DebianRouter:
         words = {"version": str, "up_s": int | float, "links": list, "leases": list, "route": dict | None, "tunnel": dict | None}
         if not all(isinstance(said.get(word), kind) for word, kind in words.items()):
             raise Unreadable(f"{self.host} says something else than how it runs", hint="look at the machine itself")
-        last = self.state(fresh=False)
-        return {**{word: said[word] for word in words}, "last": asdict(last.last) if last.last else None}
-
-    def state(self, *, fresh: bool) -> State:
-        """What it says of pushes."""
-        return _state(self._ask("router_guard", {"do": "read", "paths": []}, fresh=fresh))
+        last = _state(self._ask("router_guard", {"do": "read", "paths": []})).last
+        return {**{word: said[word] for word in words}, "last": asdict(last) if last else None}
 
     def probe(self) -> dict[str, str]:
         """What it reaches of the world."""
-        found = self._ask("router_probe", dict(self.probes), fresh=True).get("probes")
+        return self._probes(self._ask("router_probe", dict(self.probes)))
+
+    def look(self) -> tuple[State, dict[str, str]]:
+        """What it says of pushes, and once ours is loaded what it reaches; by a new connection."""
+        said = self._ask("router_probe", {**self.probes, "state": True}, fresh=True)
+        return _state(said), self._probes(said)
+
+    def _probes(self, said: Mapping[str, Any]) -> dict[str, str]:
+        found = said.get("probes")
         if not isinstance(found, dict) or not all(isinstance(one, str) for one in found.values()):
             raise Unreadable(f"{self.host} says something else than what it reaches", hint="look at the machine itself")
         return {str(name): one for name, one in found.items()}
@@ -100,9 +104,9 @@ class DebianRouter:
         """Begin to put the new configuration in force."""
         self._accepted(self._ask("router_guard", {"do": "load", "token": token}))
 
-    def confirm(self, token: str) -> None:
+    def confirm(self, token: str) -> State:
         """Let it stay."""
-        self._ask("router_guard", {"do": "confirm", "token": token}, fresh=True)
+        return _state(self._ask("router_guard", {"do": "confirm", "token": token}, fresh=True))
 
     def revert(self, token: str) -> None:
         """Begin to take the former configuration back."""
