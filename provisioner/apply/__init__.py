@@ -18,9 +18,12 @@ from provisioner.apply import plans
 from provisioner.apply.plans import Plan
 from provisioner.errors import Missing, Stopped, Unverified, described
 from provisioner.hosts.keys import public_key
+from provisioner.hosts.pins import pinned
+from provisioner.inventory import installed
+from provisioner.inventory.placement import roles
 from provisioner.inventory.target import runtime_home
 from provisioner.operation import Interrupted, Listener, Operation, leave_marks, operation
-from provisioner.operation.selection import Selection, refuse_lockout, refuse_returned
+from provisioner.operation.selection import Selection, refuse_lockout, refuse_returned, refuse_unfollowable
 from provisioner.plays import orphans
 from provisioner.plays.handover import Handover
 from provisioner.runs import Event, Run, fold, journal
@@ -197,6 +200,8 @@ def plan(selection: Selection, *, watch: Listener, say: Callable[[str], None], f
     """
     refuse_lockout(selection)
     refuse_returned(selection)
+    for lost in refuse_unfollowable(selection, force=force):
+        say(f"! {lost}")
     asked = {"ansible": plays.ansible_version()}
     with operation(selection, "plan", watch=watch, say=say, leased=False, compared=True, force=force, detail=asked) as op:
         _play(op, op.recorder, check=True)
@@ -231,6 +236,7 @@ def apply(
     """
     refuse_lockout(selection)
     refuse_returned(selection)
+    refuse_unfollowable(selection, force=force)
     moved = {h: str(selection.office.hosts[h].address) for h in selection.hosts if selection.office.hosts[h].kind != "router"}
     asked = {"ansible": plays.ansible_version(), **_asked(selection, saved, force)}
     with operation(
@@ -245,10 +251,18 @@ def apply(
                 _compare(op, saved)
             vault.complete(selection.target, selection.office)
             op.begun = True
+            op.more[installed.KEY] = _installed(selection)
             _play(op, op.recorder, check=False)
             router.converge(op)
             op.status = runs.verdict(fold(op.recorder.events).hosts)
     return op.run
+
+
+def _installed(selection: Selection) -> dict[str, Any]:
+    """What the audit keeps of what the office is installed as, from the moment that hosts are touched."""
+    target, office = selection.target, selection.office
+    given = {name: roles(selection.pack, office, office.hosts[name]) for name in selection.met}
+    return installed.note(installed.read(target.summaries), office, given, pinned(target)).as_object()
 
 
 def _asked(selection: Selection, saved: Mapping[str, Any] | None, force: bool) -> dict[str, Any]:

@@ -185,7 +185,7 @@ def show_plan(console: Console, found: "Plan", selection: "Selection") -> None:
                 console.out.print(Text(f"      {shown(line)}", style), soft_wrap=True)
     console.out.print()
     for name, gone in (selection.dropped or {}).items():
-        said = f"{name}: no longer in the pack: {', '.join(gone)} (stays installed, its ports are closed)"
+        said = f"{name}: no longer in the pack: {', '.join(gone)} (stays installed, its ports are closed; an apply does that with --force alone)"
         console.out.print(Text(said, "yellow"), soft_wrap=True)
     _notes(console, found.run)
     _left_out(console, selection)

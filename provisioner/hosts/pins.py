@@ -2,31 +2,21 @@
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+from provisioner.inventory.installed import pins
 from provisioner.inventory.target import Target
 from provisioner.laptop.disk import write
-
-if TYPE_CHECKING:
-    pass
 
 
 def pinned(target: Target) -> dict[str, list[str]]:
     """The pinned keys of the office: host -> `type base64` lines."""
-    pins: dict[str, list[str]] = {}
-    if target.known_hosts.exists():
-        for line in target.known_hosts.read_text().splitlines():
-            alias, _, key = line.strip().partition(" ")
-            host, _, office = alias.partition(".")
-            if office == target.office and key:
-                pins.setdefault(host, []).append(key)
-    return pins
+    return pins(target.known_hosts, target.office)
 
 
 def pin(target: Target, host: str, keys: Iterable[str] = ()) -> None:
     """Make `keys` the host's pinned keys, in place of any other (none: forget the host)."""
-    pins = {**pinned(target), host: list(keys)}
-    lines = [f"{target.alias(name)} {key}\n" for name in sorted(pins) for key in pins[name]]
+    known = {**pinned(target), host: list(keys)}
+    lines = [f"{target.alias(name)} {key}\n" for name in sorted(known) for key in known[name]]
     write(target.known_hosts, "".join(lines))
 
 

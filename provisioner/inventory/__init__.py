@@ -127,6 +127,8 @@ class Inventory:
                 continue
             if office and (first := prefixes.setdefault(office.ula, name)) != name:
                 document.add_problem(("ula",), f"{office.ula} is also the prefix of {first}", "a new random one")
+            if office and not document.problems:
+                sweep.follow(office, document, self.root / "offices" / name)
             found.update(document.problems, document.warnings, elsewhere)
             if office:
                 served[name] = office.reseller
@@ -171,6 +173,38 @@ class Inventory:
             raise self._missing("office", name, self.office_names())
         office, document = read(Office, path, f"offices/{name}/dossier.yml", name)
         return office, document, self.conflicts(document)
+
+    def follow(self, office: "Office", document: "Document", kept: Path, *, force: bool = False) -> None:
+        """Judge an office against what was installed by its applies; what no apply can follow is added to the document's.
+
+        `kept` holds the summaries `runs/` and the pins `known_hosts`: the office's folder, or a lab's.
+        """
+        from provisioner.inventory import installed
+        from provisioner.inventory.placement import roles
+
+        if (was := installed.read(kept / "runs")) is None:
+            return
+        pack = self.pack(office.pack)
+        now = {name: roles(pack, office, host) for name, host in office.hosts.items()}
+        for one in installed.judge(was, office, now, installed.pins(kept / "known_hosts", office.name), force=force):
+            note = document.add_warning if one.warning else document.add_problem
+            note(one.place, one.what, one.hint)
+
+    def refuse_unfollowable(self, name: str, kept: Path, *, force: bool = False) -> "list[Problem]":
+        """Stop where no apply could bring an installed office to its dossier; what is only lost from sight is returned.
+
+        Raises:
+            BadInput: every such change, by line.
+        """
+        from provisioner.inventory.files import report
+
+        office, document, _ = self._office(name)
+        document.warnings.clear()  # of the dossier alone: `check` says those
+        if office:
+            self.follow(office, document, kept, force=force)
+        if document.problems:
+            raise report(document.problems)
+        return document.warnings
 
     def conflicts(self, document: "Document") -> "list[Problem]":
         """Judge a dossier against itself, its reseller and its pack; the problems of their files are returned.

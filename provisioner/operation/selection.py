@@ -157,3 +157,16 @@ def refuse_returned(selection: Selection) -> None:
     """
     if not selection.target.lab:  # what is shut out of a lab is a rehearsal
         revocations.check(open_inventory(selection.target.inventory), selection.target.office, selection.reseller)
+
+
+def refuse_unfollowable(selection: Selection, *, force: bool) -> list[str]:
+    """Stop before an installed office is half brought to where no apply can bring it; what is only lost from sight is returned.
+
+    A pack that gives a machine less than it has is let through by `force`, or for a plan as if the dossier named that pack.
+
+    Raises:
+        BadInput: every such change of the dossier, by line.
+    """
+    target = selection.target
+    let = force or selection.dropped is not None
+    return [str(one) for one in open_inventory(target.inventory).refuse_unfollowable(target.office, target.kept, force=let)]
