@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from provisioner.runs import Run
 
 host_option = click.option("--host", "hosts", multiple=True, metavar="HOST", help="Only this host (may be given again).")
-force_option = click.option("--force", is_flag=True, help="Go on though your copy is older; the audit records it.")
+force_option = click.option(
+    "--force", is_flag=True, help="Go on though your copy is older, or the pack has less than is installed; the audit records it."
+)
 
 WORST_FIRST = (130, 6, 4, 5, 7, 3, 0)
 
@@ -185,7 +187,8 @@ def show_plan(console: Console, found: "Plan", selection: "Selection") -> None:
                 console.out.print(Text(f"      {shown(line)}", style), soft_wrap=True)
     console.out.print()
     for name, gone in (selection.dropped or {}).items():
-        said = f"{name}: no longer in the pack: {', '.join(gone)} (stays installed, its ports are closed; an apply does that with --force alone)"
+        what = "stays installed, its ports are closed; only `apply --force` leaves it so"
+        said = f"{name}: no longer in the pack: {', '.join(gone)} ({what})"
         console.out.print(Text(said, "yellow"), soft_wrap=True)
     _notes(console, found.run)
     _left_out(console, selection)
