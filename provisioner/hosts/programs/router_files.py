@@ -1,0 +1,176 @@
+"""A Debian router's configuration: its files as they lie on the disk, and what of them is in force; standard library only."""
+
+import base64
+import contextlib
+import grp
+import os
+import re
+import subprocess
+import time
+from typing import Any
+
+Data = dict[str, Any]
+
+BASE = "/var/lib/provisioner/router"
+NETWORK = "/etc/systemd/network"
+SETTLE_S = 8  # what a link that was reconfigured may take to be as it was
+
+
+def sync(folder: str) -> None:
+    """Make sure that a folder's entries lie on the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    os.fsync(handle)
+    os.close(handle)
+
+
+def put(path: str, content: bytes, mode: int = 0o600, group: str = "root") -> None:
+    """Write a file whole or not at all, and make sure that it lies on the disk."""
+    folder = os.path.dirname(path)
+    os.makedirs(folder, exist_ok=True)
+    part = f"{folder}/.{os.path.basename(path)}.part"
+    with open(part, "wb") as file:
+        os.fchmod(file.fileno(), mode)
+        with contextlib.suppress(KeyError):  # a group that comes with a package which is not there yet
+            os.fchown(file.fileno(), 0, grp.getgrnam(group).gr_gid)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(part, path)
+    sync(folder)
+
+
+def remove(path: str) -> None:
+    """Take a file away, and make sure that it is gone from the disk."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+        sync(os.path.dirname(path))
+
+
+def look(path: str) -> Data | None:
+    """A file as it is: `content` (base64), `mode`, `group`; None where there is none."""
+    try:
+        with open(path, "rb") as file:
+            status, content = os.fstat(file.fileno()), file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        group = grp.getgrgid(status.st_gid).gr_name
+    except KeyError:
+        group = "root"
+    return {"content": base64.b64encode(content).decode(), "mode": f"{status.st_mode & 0o7777:04o}", "group": group}
+
+
+def write(path: str, wanted: Data | None) -> None:
+    """Make a file as wanted."""
+    if wanted is None:
+        remove(path)
+    elif look(path) != wanted:
+        put(path, base64.b64decode(wanted["content"]), int(wanted["mode"], 8), wanted["group"])
+
+
+def call(*words: str, stdin: str = "") -> str:
+    """Run a program; empty when it succeeded, else what it said."""
+    plain = {**os.environ, "LC_ALL": "C"}
+    try:
+        done = subprocess.run(words, input=stdin, capture_output=True, text=True, timeout=20, check=False, env=plain)
+    except FileNotFoundError:
+        return f"{words[0]} is not installed"
+    except subprocess.TimeoutExpired:
+        return f"{' '.join(words)} did not end within 20 s"
+    return "" if done.returncode == 0 else (done.stderr or done.stdout).strip()[-2000:] or f"{words[0]} failed"
+
+
+def installed(unit: str) -> bool:
+    """Whether the machine has a unit."""
+    done = subprocess.run(["systemctl", "cat", unit], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+def valid(files: dict[str, Data | None]) -> list[str]:
+    """What the programs themselves refuse in the files, each asked before anything is in force."""
+    found = []
+    for path, wanted in files.items():
+        if wanted is None:
+            continue
+        trial = f"{BASE}/trial{os.path.basename(path)}"
+        put(trial, base64.b64decode(wanted["content"]))
+        refused = ""
+        if path == "/etc/nftables.conf":
+            refused = call("nft", "-c", "-f", trial)
+        elif path.startswith("/etc/dnsmasq.d/"):
+            refused = call("dnsmasq", "--test", f"--conf-file={trial}")
+        remove(trial)
+        if refused:
+            found.append(f"{path}: {refused.replace(trial, path)}")
+    return found
+
+
+def links(files: dict[str, Data | None]) -> set[str]:
+    """The virtual links that these files make (systemd.netdev(5), Name=)."""
+    found = set()
+    for path, one in files.items():
+        if path.endswith(".netdev") and one:
+            text = base64.b64decode(one["content"]).decode(errors="replace")
+            found.update(re.findall(r"^\[NetDev\]\nName=(\S+)$", text, re.M))
+    return found
+
+
+def kernel(files: dict[str, Data | None]) -> dict[str, str]:
+    """The kernel's present values of all that these files set (sysctl.d(5))."""
+    found = {}
+    for path, one in files.items():
+        if path.startswith("/etc/sysctl.d/") and one:
+            for line in base64.b64decode(one["content"]).decode(errors="replace").splitlines():
+                name, sign, _ = line.partition("=")
+                place = f"/proc/sys/{name.strip().replace('.', '/')}"
+                if sign and not line.startswith("#") and os.path.exists(place):
+                    with open(place) as file:
+                        found[name.strip()] = file.read().strip()
+    return found
+
+
+def in_force(before: dict[str, Data | None], after: dict[str, Data | None]) -> list[str]:
+    """Have the system go by the files `after` where they differ from `before`; what refused."""
+    touched = {path for path in after if before.get(path) != after[path]}
+    said = []
+    for link in links(before) - links(after):
+        call("ip", "link", "delete", link)
+    changed = {path for path in touched if path.endswith(".netdev")}
+    for link in links({path: before.get(path) for path in changed}) & links({path: after[path] for path in changed}):
+        call("ip", "link", "delete", link)  # networkd does not give a link that is there another shape
+    for path in touched:
+        if path.startswith("/etc/sysctl.d/") and after[path]:
+            said.append(call("sysctl", "-q", "-p", path))
+    if any(path.startswith(f"{NETWORK}/") for path in touched):
+        said.append(call("networkctl", "reload"))
+        said += settle(links(after))
+    if "/etc/nftables.conf" in touched:
+        there = after["/etc/nftables.conf"]
+        said.append(call("nft", "-f", "/etc/nftables.conf") if there else call("nft", "delete", "table", "inet", "office"))
+    services = {
+        "systemd-resolved.service": "/etc/systemd/resolved.conf.d/", "office-names.service": "/etc/dnsmasq.d/",
+        "hostapd@office.service": "/etc/hostapd/", "office-line.service": "/etc/ppp/",
+    }  # fmt: skip
+    for unit, folder in services.items():
+        mine = [path for path in after if path.startswith(folder)]
+        if touched & set(mine):
+            word = "restart" if any(after[path] for path in mine) or unit.startswith("systemd-") else "stop"
+            if word == "restart" or installed(unit):
+                said.append(call("systemctl", word, unit))
+    return [line for line in said if line]
+
+
+def settle(wanted: set[str]) -> list[str]:
+    """Wait until the links that are wanted are there, and every link has what its file says (networkd takes the files itself)."""
+    until, listed = time.monotonic() + SETTLE_S, ""
+    while time.monotonic() < until:
+        listed = subprocess.run(["networkctl", "list", "--no-legend"], capture_output=True, text=True, check=False).stdout
+        there = all(os.path.exists(f"/sys/class/net/{link}") for link in wanted)
+        if there and not re.search(r"\bconfiguring\b|\bpending\b", listed):
+            break
+        time.sleep(0.2)
+    missing = sorted(link for link in wanted if not os.path.exists(f"/sys/class/net/{link}"))
+    if missing:
+        return [f"systemd-networkd did not make {', '.join(missing)}: does the kernel know this sort of link?"]
+    failed = [" ".join(line.split()) for line in listed.splitlines() if re.search(r"\bfailed\b", line)]
+    return [f"systemd-networkd: {'; '.join(failed)}"] if failed else []
