@@ -155,6 +155,7 @@ def in_force(before: dict[str, Data | None], after: dict[str, Data | None]) -> l
         mine = [path for path in after if path.startswith(folder)]
         if touched & set(mine):
             word = "restart" if any(after[path] for path in mine) or unit.startswith("systemd-") else "stop"
+            call("systemctl", "reset-failed", unit)  # several pushes in a row are no service that fails again and again
             if word == "restart" or installed(unit):
                 said.append(call("systemctl", word, unit))
     return [line for line in said if line]
