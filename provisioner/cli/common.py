@@ -2,9 +2,13 @@
 
 import functools
 import json
+import math
 import os
+import shlex
+import signal
+import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +20,23 @@ from provisioner.laptop.text import visible
 
 if TYPE_CHECKING:
     from rich import console as rich_console
+    from rich.text import Text
 
     from provisioner.inventory.target import Target
 
 
 shown = visible
+UNWRAPPED = 100_000  # columns
+
+
+def speaker(*, stderr: bool = False) -> "rich_console.Console":
+    """A console of ours: markup is off, since a client's `[bold]` is text; what goes into a file or a pipe is never wrapped."""
+    from rich import console as rich_console
+
+    console = rich_console.Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = UNWRAPPED
+    return console
 
 
 @dataclass
@@ -32,17 +48,38 @@ class Console:
 
     @functools.cached_property
     def out(self) -> "rich_console.Console":
-        """The console for results. Markup is off: a client's `[bold]` is text."""
-        from rich import console as rich_console
-
-        return rich_console.Console(markup=False, highlight=False, emoji=False)
+        """The console for results."""
+        return speaker()
 
     @functools.cached_property
     def err(self) -> "rich_console.Console":
         """The console for progress and questions."""
-        from rich import console as rich_console
+        return speaker(stderr=True)
 
-        return rich_console.Console(stderr=True, markup=False, highlight=False, emoji=False)
+    def page(self, lines: "Sequence[Text]") -> None:
+        """Print lines of a result; on a terminal that they overflow through `$PAGER` (less), as git does."""
+        import shutil
+
+        width, height = self.out.size
+        words = shlex.split(os.environ.get("PAGER") or "less")
+        if (
+            sum(max(1, math.ceil(line.cell_len / width)) for line in lines) < height
+            or not (self.out.is_terminal and sys.stdin.isatty() and words and shutil.which(words[0]))
+            or self.out.is_dumb_terminal
+        ):
+            for line in lines:
+                self.out.print(line, soft_wrap=True)
+            return
+        with self.out.capture() as kept:
+            for line in lines:
+                self.out.print(line, soft_wrap=True)
+        # as git sets it: colours pass, and what was read stays on the screen
+        pager = subprocess.Popen(words, stdin=subprocess.PIPE, text=True, env={"LESS": "FRX", **os.environ})
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the pager's
+        try:
+            pager.communicate(kept.get())
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def say(self, line: str) -> None:
         """Tell the person waiting what is happening now."""
@@ -125,6 +162,11 @@ def complete_office(ctx: click.Context, param: click.Parameter, incomplete: str)
 
 office_argument = click.argument("office", metavar="OFFICE", shell_complete=complete_office)
 lab_option = click.option("--lab", is_flag=True, help="Act on the office's lab instead of its real hosts.")
+
+
+def many(count: int, one: str, several: str = "") -> str:
+    """A count with its noun: `1 host`, `1,218 lines`, `2 people`."""
+    return f"{count:,} {one if count == 1 else several or one + 's'}"
 
 
 def terminal() -> bool:

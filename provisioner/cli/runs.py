@@ -1,17 +1,18 @@
 """`runs list|show|check`: what was done on an office, when, by whom."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Console, lab_option, office_argument, plug, shown, verb
+from provisioner.cli.apply import diff_option
+from provisioner.cli.common import Console, lab_option, many, office_argument, plug, shown, verb
 from provisioner.errors import Missing, Unverified
 from provisioner.inventory.target import Target
 
 if TYPE_CHECKING:
     from provisioner.findings import Finding
+    from provisioner.runs import Run
 
 runs = click.Group("runs", help="What was done on an office, when, by whom.")
 
@@ -36,10 +37,15 @@ def _read(path: Path) -> dict[str, Any]:
 @office_argument
 @lab_option
 def list_(console: Console, office: str, lab: bool) -> int:
-    """Every run on OFFICE, the newest last."""
-    from provisioner.runs.audit import summaries
+    """Every run on OFFICE, the newest last; one that goes on now on this laptop says `running`."""
+    from provisioner.runs.audit import summaries, summary
+    from provisioner.runs.journal import at_work, read_run
 
-    found = [_read(path) for path in summaries(_target(console, office, lab).summaries)]
+    target = _target(console, office, lab)
+    found = [_read(path) for path in summaries(target.summaries)]
+    kept = {one["run"] for one in found}
+    alive = [path for path in sorted(target.journals.glob("*.jsonl")) if path.stem not in kept and at_work(path)]
+    found += [summary(told) for told in map(read_run, alive) if told.status == "running"]
 
     def human() -> None:
         from rich.table import Table
@@ -59,13 +65,15 @@ def list_(console: Console, office: str, lab: bool) -> int:
 @verb(runs, "show")
 @office_argument
 @click.argument("run", metavar="[RUN]", default="")
+@diff_option
 @lab_option
-def show(console: Console, office: str, run: str, lab: bool) -> int:
-    """One run, the last one unless named: its counts, its changes with diffs, its failures."""
-    from provisioner.cli.apply import show_run
-    from provisioner.runs import fold
-    from provisioner.runs.audit import summaries, summary
-    from provisioner.runs.journal import read_journal
+def show(console: Console, office: str, run: str, whole: bool, lab: bool) -> int:
+    """One run, the last one unless named: its changes, its counts, its failures; one that goes on says since when.
+
+    The diffs of a run that was done from another laptop are in that laptop's journal.
+    """
+    from provisioner.runs.audit import recall, summaries, summary
+    from provisioner.runs.journal import read_run
 
     target = _target(console, office, lab)
     kept = {_read(path)["run"]: path for path in summaries(target.summaries)}
@@ -75,36 +83,38 @@ def show(console: Console, office: str, run: str, lab: bool) -> int:
         raise Missing(
             f"no run {name!r} on {office}" if run else f"no run on {office} yet", hint=f"provisioner runs list {office}"
         )
-    if name in kept and (proven := _read(kept[name])).get("findings"):  # a verification: what it found says it all
-        from provisioner.findings import Finding
+    data = _read(kept[name]) if name in kept else {}
+    journal = journals.get(name)
+    try:
+        if data.get("findings"):  # a verification: what it found says it all
+            from provisioner.findings import Finding
 
-        try:
-            found = [Finding.of(one) for one in proven["findings"]]
-        except (KeyError, ValueError, TypeError) as error:
-            raise Unverified(f"{kept[name].name}: not a summary any more", hint=f"provisioner runs check {office}") from error
-        console.result(proven, lambda: _show_proven(console, proven, found))
-        return 0
-    if name not in journals:  # done from another laptop: the audit knows it, the journal is theirs
-        data = _read(kept[name])
-        console.result(data, lambda: console.out.print(shown(json.dumps(data, ensure_ascii=False, indent=1)), soft_wrap=True))
-        return 0
-    folded = fold(read_journal(journals[name]))
-
-    def human() -> None:
-        from rich.text import Text
-
-        console.out.print(Text(f"run {folded.id} by {shown(folded.technician)}", "bold"))
-        for host_name, host in sorted(folded.hosts.items()):
-            for change in host.changes:
-                console.out.print(Text(shown(f"  {host_name}  {change.task}"), "yellow"), soft_wrap=True)
-                for line in change.diff.splitlines():
-                    style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "dim")
-                    console.out.print(Text(f"      {shown(line)}", style), soft_wrap=True)
-        show_run(console, folded)
-        console.out.print(Text(f"journal: {journals[name]}", "dim"), soft_wrap=True)
-
-    console.result(summary(folded) | {"journal": str(journals[name])}, human)
+            found = [Finding.of(one) for one in data["findings"]]
+            console.result(data, lambda: _show_proven(console, data, found))
+            return 0
+        told = read_run(journal) if journal else recall(data)
+    except (KeyError, ValueError, TypeError) as error:
+        raise Unverified(f"{kept[name].name}: not a summary any more", hint=f"provisioner runs check {office}") from error
+    more = {"journal": str(journal)} if journal else data
+    console.result(summary(told) | more, lambda: _show_told(console, told, journal, whole=whole))
     return 0
+
+
+def _show_told(console: Console, told: "Run", journal: Path | None, *, whole: bool) -> None:
+    from rich.text import Text
+
+    from provisioner.cli.run_page import changes, show_run
+
+    lines = [Text(f"run {told.id} by {shown(told.technician)}", "bold")]
+    for host_name, host in sorted(told.hosts.items()):
+        if host.changes:
+            lines += [Text(host_name, "bold"), *changes(host, whole=whole)]
+    console.page(lines)
+    show_run(console, told)
+    if told.error:
+        console.out.print(Text(shown(told.error), "red"), soft_wrap=True)
+    at = f"journal: {journal}" if journal else f"its diffs are in the journal on {shown(told.technician)}'s laptop"
+    console.out.print(Text(at, "dim"), soft_wrap=True)
 
 
 def _show_proven(console: Console, data: dict[str, Any], found: "list[Finding]") -> None:
@@ -147,8 +157,8 @@ def check(console: Console, office: str, lab: bool) -> int:
             console.out.print(shown(f"✗ {problem}"), style="red", soft_wrap=True)
         for problem in unasked.values():
             console.out.print(shown(f"! {problem}"), style="yellow", soft_wrap=True)
-        asked = f"{len(told)} host{'s' * (len(told) != 1)} asked"
-        console.out.print(f"{count} runs, {asked}, {f'{len(problems)} problems' if problems else 'nothing altered'}")
+        asked = f"{many(len(told), 'host')} asked"
+        console.out.print(f"{many(count, 'run')}, {asked}, {many(len(problems), 'problem') if problems else 'nothing altered'}")
 
     data = {"office": office, "runs": count, "problems": problems, "asked": sorted(told), "unasked": unasked}
     console.result(data, human)

@@ -11,7 +11,7 @@ from typing import Any
 
 from provisioner.documents.ledger import Entry, Ledger, unlike
 from provisioner.laptop.clock import REFUSED_S
-from provisioner.runs import Run, iso
+from provisioner.runs import COUNTS, Change, HostRun, Run, iso
 
 CLOCK = timedelta(seconds=REFUSED_S)  # how far two laptops' clocks may differ: a run by one that is further off is refused
 
@@ -36,6 +36,38 @@ def summary(run: Run) -> dict[str, Any]:
             name: {"task": host.problem_task, "problem": host.problem} for name, host in sorted(run.hosts.items()) if host.problem
         },
     }
+
+
+def recall(data: Mapping[str, Any]) -> Run:
+    """The run that a summary tells of, without diffs.
+
+    Raises:
+        ValueError: it tells of none any more.
+    """
+
+    def at(word: str) -> float:
+        return datetime.fromisoformat(data[word]).timestamp() if data.get(word) else 0.0
+
+    try:
+        problems = data.get("problems") or {}
+        hosts = {
+            name: HostRun(
+                {**dict.fromkeys(COUNTS, 0), **counts},
+                [Change(task) for task in (data.get("changes") or {}).get(name, ())],
+                str(problems.get(name, {}).get("problem", "")),
+                str(problems.get(name, {}).get("task", "")),
+            )
+            for name, counts in (data.get("hosts") or {}).items()
+        }
+        office, verb, technician, status, error = (
+            str(data.get(word) or "") for word in ("office", "verb", "technician", "status", "error")
+        )
+        return Run(
+            data["run"], office, verb, technician, bool(data.get("lab")), at("started"), at("finished"), status, hosts,
+            error=error,
+        )  # fmt: skip
+    except (KeyError, TypeError, AttributeError, ValueError) as problem:
+        raise ValueError(f"not a summary: {problem}") from problem
 
 
 def ledger(folder: Path) -> Ledger:

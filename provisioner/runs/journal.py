@@ -1,17 +1,20 @@
 """The journal of a run: every event, on disk before the next thing happens; and how many steps a run took, for the next bar."""
 
+import contextlib
+import fcntl
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from provisioner.runs import Event
+from provisioner.runs import Event, Run, fold
 
 
 class Journal:
     """Appends the events of one run to a file, one JSON line each, numbered from 1; 0600.
 
-    Every line is flushed; those that a later command relies on (`durable`) are also fsynced.
+    Every line is flushed; those that a later command relies on (`durable`) are also fsynced. It is locked while its run is
+    alive: the kernel gives that back however we die (`at_work`).
     """
 
     def __init__(self, path: Path) -> None:
@@ -20,6 +23,8 @@ class Journal:
         self.path = path
         self._seq = 0
         self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600), "w")
+        with contextlib.suppress(OSError):  # a file system without locks: the run is done all the same
+            fcntl.flock(self._file, fcntl.LOCK_EX)
         flush(path.parent)
 
     def write(self, event: Event, *, durable: bool = False) -> Event:
@@ -40,6 +45,27 @@ class Journal:
         """End the file on disk."""
         os.fsync(self._file.fileno())
         self._file.close()
+
+
+def at_work(path: Path) -> bool:
+    """Whether the run whose journal this is goes on now, on this laptop."""
+    try:
+        with path.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def read_run(path: Path) -> Run:
+    """What a journal amounts to; a run that goes on says `running`."""
+    alive = at_work(path)  # asked first: one that ends meanwhile has written its end
+    run = fold(read_journal(path))
+    if alive and not run.finished:
+        run.status = "running"
+    return run
 
 
 def read_journal(path: Path) -> Iterator[Event]:

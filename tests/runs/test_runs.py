@@ -350,3 +350,38 @@ def test_two_processes_keep_their_summaries_one_after_the_other(tmp_path: Path) 
 
     assert len(audit.summaries(tmp_path / "runs")) == 120
     assert audit.check(tmp_path / "runs") == []
+
+
+def test_a_run_that_goes_on_says_running_by_whom_since_when(
+    office: Target, run: Verb, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`runs show` and `runs list` beside an apply; once its process is gone without an end it was interrupted."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    name = "20270101T000000Z-0009"
+    began_at = Event(
+        "run_started", detail={"run": name, "office": "demo", "verb": "apply", "technician": "c.lefevre"}, at=1798761600
+    )
+    log = journal.Journal(office.journals / f"{name}.jsonl")
+    log.write(began_at)
+
+    shown = run("runs", "show", "demo", "--inventory", office.inventory)
+    listed = run("--json", "runs", "list", "demo", "--inventory", office.inventory).data["runs"]
+    assert "apply demo: running since 2027-01-01 00:00 UTC, for " in shown.out
+    assert "by c.lefevre on this laptop" in shown.out
+    assert [(one["run"], one["status"]) for one in listed[-1:]] == [(name, "running")]
+
+    log.close()
+    assert run("--json", "runs", "show", "demo", "--inventory", office.inventory).data["status"] == "interrupted"
+    assert len(run("--json", "runs", "list", "demo", "--inventory", office.inventory).data["runs"]) == 3
+
+
+def test_a_run_of_another_laptop_is_told_from_the_audit(office: Target, run: Verb) -> None:
+    """Its counts and tasks as a person reads them, no JSON; the diffs are said to be elsewhere."""
+    audit.keep(office.summaries, {**entry(9), "verb": "apply", "status": "changed", "technician": "n.petit", "office": "demo",
+        "hosts": {"server": host(ok=9, changed=1).counts}, "changes": {"server": ["base: Hosts"]}})  # fmt: skip
+
+    said = run("runs", "show", "demo", "--inventory", office.inventory).out
+    assert "  ~ base: Hosts" in said
+    assert "apply demo: done" in said
+    assert "its diffs are in the journal on n.petit's laptop" in said
+    assert "{" not in said
