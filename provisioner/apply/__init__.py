@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from provisioner import package_cache, plays, router, runs
-from provisioner.apply import plans
+from provisioner.apply import plans, recent
 from provisioner.apply.plans import Plan
 from provisioner.errors import Missing, Stopped, Unverified, described
 from provisioner.hosts.keys import public_key
@@ -202,14 +202,18 @@ def plan(selection: Selection, *, watch: Listener, say: Callable[[str], None], f
     refuse_returned(selection)
     for lost in refuse_unfollowable(selection, force=force):
         say(f"! {lost}")
-    asked = {"ansible": plays.ansible_version()}
+    asked, before = {"ansible": plays.ansible_version()}, recent.premises(selection)
     with operation(selection, "plan", watch=watch, say=say, leased=False, compared=True, force=force, detail=asked) as op:
         _play(op, op.recorder, check=True)
         router.plan(op, op.recorder)
         op.status = runs.verdict(fold(op.recorder.events).hosts)
     if op.status in ("changed", "unchanged") and selection.dropped is None:
         journal.learn(selection.target.state / "totals.json", _total_key(selection, "plan"), op.run.tasks)
-    return Plan(op.run, plans.digest(selection, op.run), selection.office.pack, selection.office.variant, tuple(op.audit_differs))
+    office, digest = selection.office, plans.digest(selection, op.run)
+    found = Plan(op.run, digest, office.pack, office.variant, tuple(op.audit_differs), before, recent.runs_of(op.newest))
+    if selection.dropped is None and not found.missing and not op.audit_differs:
+        recent.keep(selection, found)
+    return found
 
 
 def apply(
@@ -218,6 +222,7 @@ def apply(
     watch: Listener,
     say: Callable[[str], None],
     saved: Mapping[str, Any] | None = None,
+    planned: Plan | None = None,
     force: bool = False,
     commit: bool = True,
 ) -> Run:
@@ -228,6 +233,7 @@ def apply(
         watch: gets every event.
         say: gets one line for the person waiting, now and then.
         saved: a saved plan that must still hold.
+        planned: the plan that somebody has just read and agreed to.
         force: go on though our copy is older; recorded.
         commit: one commit for the run (real offices in git only).
 
@@ -246,6 +252,8 @@ def apply(
         if not selection.met:
             op.begun, op.status = True, runs.verdict(fold(op.recorder.events).hosts)
         else:
+            if planned is not None:
+                recent.refuse_moved(op, planned)
             if saved is not None:
                 say("comparing with the saved plan")
                 _compare(op, saved)
@@ -269,6 +277,7 @@ def _asked(selection: Selection, saved: Mapping[str, Any] | None, force: bool) -
     """What the audit keeps of how it was asked for."""
     asked: dict[str, Any] = {"forced": True} if force else {}
     if saved is not None:
+        plans.refuse_incomplete(saved, selection)
         plans.refuse_other_pack(saved, selection)
         asked["plan"] = saved["digest"]
     # role base shuts them out: who is still to be shut out where is read off the audit (access.py)
@@ -289,7 +298,14 @@ def _compare(op: Operation, saved: Mapping[str, Any]) -> None:
     _play(op, events.append, check=True)
     router.plan(op, events.append)
     now = fold(events)
+    now.status = runs.verdict(now.hosts)
     fresh = Plan(now, plans.digest(selection, now), selection.office.pack, selection.office.variant)
+    if fresh.missing:
+        said = "".join(f"\n  {host}: {why}" for host, why in fresh.missing.items())
+        raise Unverified(
+            f"not every host of the saved plan could be compared; nothing was changed:{said}",
+            hint="mend that, then the same again",
+        )
     if fresh.digest != saved["digest"]:
         raise Unverified(
             "the saved plan no longer holds; nothing was changed:\n  " + "\n  ".join(plans.differences(saved, fresh)[:20]),

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from provisioner.errors import BadInput, Unverified
 from provisioner.inventory.target import Target
 from provisioner.laptop.disk import write
 from provisioner.operation.selection import Selection
-from provisioner.runs import Run
+from provisioner.runs import HostRun, Run
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,16 @@ class Plan:
     pack: str
     variant: str
     audit_differs: tuple[str, ...] = ()  # what hosts remember of runs that our audit does not have
+    premises: str = ""  # what it rests on, from `recent.premises`
+    newest: Mapping[str, str] = field(default_factory=dict)  # host -> the newest run it remembered
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """What keeps it from being whole, in words: host -> problem; under the empty name what befell the run itself."""
+        missing = {name: _why(host) for name, host in sorted(self.run.hosts.items()) if not _asked(host)}
+        if not missing and self.run.status not in ("changed", "unchanged"):
+            missing[""] = self.run.error or f"it was {self.run.status}"
+        return missing
 
     def save(self, path: Path, target: Target) -> None:
         """Keep it for `apply --plan`."""
@@ -36,12 +46,22 @@ class Plan:
             "variant": self.variant,
             "made": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
             "technician": self.run.technician,
+            "missing": self.missing,
             "hosts": {
                 name: {"counts": host.counts, "changes": [{"task": c.task, "diff": c.diff} for c in host.changes]}
                 for name, host in sorted(self.run.hosts.items())
             },
         }
         write(path, json.dumps(body, ensure_ascii=False, indent=1) + "\n")
+
+
+def _asked(host: HostRun) -> bool:
+    return bool(host.counts["ok"]) and not host.counts["failed"] and not host.counts["unreachable"]
+
+
+def _why(host: HostRun) -> str:
+    said = next(iter(host.problem.strip().splitlines()), "it said nothing")
+    return f"{host.problem_task}: {said}" if host.problem_task else said
 
 
 def digest(selection: Selection, run: Run) -> str:
@@ -69,7 +89,7 @@ def load(path: Path, target: Target) -> dict[str, Any]:
             raise ValueError("too large")
         saved = json.loads(path.read_text())
         office, lab, digest, hosts = saved["office"], saved["lab"], saved["digest"], saved["hosts"]
-        if not isinstance(digest, str) or not isinstance(hosts, dict):
+        if not isinstance(digest, str) or not isinstance(hosts, dict) or not isinstance(saved["missing"], dict):
             raise TypeError("digest")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{path} is not a saved plan: {error}", hint=f"provisioner plan {target.office} --save {path}") from error
@@ -77,6 +97,21 @@ def load(path: Path, target: Target) -> dict[str, Any]:
         where = f"{office}{' (lab)' if lab else ''}"
         raise BadInput(f"{path} is a plan of {where}, not of {target.office}{' (lab)' if target.lab else ''}")
     return dict(saved)
+
+
+def refuse_incomplete(saved: Mapping[str, Any], selection: Selection) -> None:
+    """Stop where a plan could not ask all of its hosts: nobody has seen what it would change there.
+
+    Raises:
+        Unverified: with each host and its problem.
+    """
+    if saved["missing"]:
+        said = "".join(f"\n  {host}: {why}" if host else f"\n  {why}" for host, why in saved["missing"].items())
+        lab = " --lab" if selection.target.lab else ""
+        raise Unverified(
+            f"the saved plan is not complete; nothing was changed:{said}",
+            hint=f"provisioner plan {selection.target.office}{lab} --save FILE when that is mended (--host: the others alone)",
+        )
 
 
 def refuse_other_pack(saved: Mapping[str, Any], selection: Selection) -> None:

@@ -1,11 +1,12 @@
 """`plan` and `apply`."""
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Console, confirm, lab_option, office_argument, plug, shown, terminal, verb
+from provisioner.cli.common import Console, confirm, lab_option, office_argument, plug, terminal, verb
 from provisioner.errors import BadInput
 
 if TYPE_CHECKING:
@@ -14,9 +15,8 @@ if TYPE_CHECKING:
     from provisioner.runs import Run
 
 host_option = click.option("--host", "hosts", multiple=True, metavar="HOST", help="Only this host (may be given again).")
-force_option = click.option(
-    "--force", is_flag=True, help="Go on though your copy is older, or the pack has less than is installed; the audit records it."
-)
+diff_option = click.option("--diff", "whole", is_flag=True, help="Show every diff whole, programs and generated files too.")
+force_option = click.option("--force", is_flag=True, help="Go on though your copy is older; the audit records it.")
 
 WORST_FIRST = (130, 6, 4, 5, 7, 3, 0)
 
@@ -69,17 +69,20 @@ def as_object(run: "Run", selection: "Selection", **more: Any) -> dict[str, Any]
 @click.option("--save", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Keep the plan for `apply --plan`.")
 @click.option("--pack", metavar="PACK", default="", help="As if the dossier named this pack.")
 @click.option("--variant", metavar="VARIANT", default="", help="As if the dossier named this variant of its pack.")
+@diff_option
 @lab_option
 @force_option
 def plan(
-    console: Console, office: str, hosts: tuple[str, ...], save: Path | None, pack: str, variant: str, lab: bool, force: bool
-) -> int:
-    """Say what `apply` would change on OFFICE, host by host, with diffs. Changes nothing.
+    console: Console, office: str, hosts: tuple[str, ...], save: Path | None, pack: str, variant: str, whole: bool, lab: bool,
+    force: bool,
+) -> int:  # fmt: skip
+    """Say what `apply` would change on OFFICE, host by host, a line a task. Changes nothing.
 
     With --pack or --variant: what moving the office there would change; the dossier stays as it is.
 
     Exits 3 when there is something to change, 0 when there is nothing.
     """
+    from provisioner.cli.run_page import show_plan
     from provisioner.operation.selection import prepare
 
     target = console.target(office, lab)
@@ -93,13 +96,20 @@ def plan(
     moved = {} if selection.dropped is None else {"pack": found.pack, "variant": found.variant, "dropped": selection.dropped}
 
     def human() -> None:
-        show_plan(console, found, selection)
-        if save and selection.dropped is None:
+        show_plan(console, found, selection, whole=whole)
+        if save and found.missing:
+            console.say(f"saved, though it is not complete: apply --plan {save} will refuse it")
+        elif save and selection.dropped is None:
             console.say(f"saved: provisioner apply {office}{' --lab' if lab else ''} --plan {save}")
 
+    digest = None if found.missing else found.digest  # it would name what nobody has seen
     console.result(
-        as_object(found.run, selection, digest=found.digest, changes=changes, audit_differs=found.audit_differs, **moved), human
-    )
+        as_object(
+            found.run, selection, complete=not found.missing, digest=digest, changes=changes, audit_differs=found.audit_differs,
+            **moved,
+        ),
+        human,
+    )  # fmt: skip
     return code
 
 
@@ -120,6 +130,7 @@ def _plan(console: Console, selection: "Selection", force: bool) -> "Plan":
     help="Apply exactly this saved plan, or nothing.",
 )  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not show the plan and ask first.")
+@diff_option
 @lab_option
 @force_option
 @click.option("--no-commit", is_flag=True, help="Leave the run's summary uncommitted.")
@@ -129,17 +140,20 @@ def apply(
     hosts: tuple[str, ...],
     saved: Path | None,
     yes: bool,
+    whole: bool,
     lab: bool,
     force: bool,
     no_commit: bool,
 ) -> int:
     """Bring the hosts of OFFICE where the dossier wants them.
 
-    Without --yes or --plan, shows the plan first and asks.
+    Without --yes or --plan, shows the plan first and asks; a plan made in the last ten minutes is not made again while the
+    office's files are as they were and nothing else was run here.
     """
     from provisioner import apply as workflow
     from provisioner.apply import plans
     from provisioner.cli.progress import Watch
+    from provisioner.cli.run_page import show_run
     from provisioner.operation.selection import prepare
 
     target = console.target(office, lab)
@@ -151,111 +165,46 @@ def apply(
         )
     plug(target)
     selection = prepare(target, hosts)
+    planned = None
     if not yes and not saved:
-        found = _plan(console, selection, force)
-        show_plan(console, found, selection)
-        code = exit_code(found.run, planning=True)
-        if code not in (0, 3) or (code == 0 and not found.run.changed):
-            return code
-        if not confirm(f"Apply these {found.run.changed} changes?"):
-            console.say("nothing was changed")
-            return 3
-        selection = prepare(target, hosts)
+        agreed = _agreed(console, selection, hosts, force=force, whole=whole)
+        if isinstance(agreed, int):
+            return agreed
+        selection, planned = agreed
     watch = Watch(console, f"apply {office}", workflow.expected_tasks(selection, "apply"))
     with watch.showing():
-        run = workflow.apply(selection, watch=watch, say=console.say, saved=known, force=force, commit=not no_commit)
+        run = workflow.apply(
+            selection, watch=watch, say=console.say, saved=known, planned=planned, force=force, commit=not no_commit
+        )
     console.result(as_object(run, selection), lambda: show_run(console, run, selection))
     return exit_code(run, planning=False)
 
 
-def show_plan(console: Console, found: "Plan", selection: "Selection") -> None:
-    """The plan for a person: per host the changes with their diffs, then one line that says it all."""
-    from rich.text import Text
+def _agreed(
+    console: Console, selection: "Selection", hosts: tuple[str, ...], *, force: bool, whole: bool
+) -> "tuple[Selection, Plan] | int":
+    """Show what apply would do and ask; what was agreed to, or the exit code where there is nothing to do or the answer is no."""
+    from provisioner.apply import recent
+    from provisioner.cli.run_page import show_plan
+    from provisioner.operation.selection import prepare
 
-    for name, host in sorted(found.run.hosts.items()):
-        kind = selection.office.hosts[name].kind.value if name in selection.office.hosts else ""
-        head = f"{len(host.changes)} changes" if host.changes else "nothing to change"
-        if host.problem:
-            head = "could not be asked" if host.counts["unreachable"] else "failed"
-        console.out.print(Text.assemble((f"\n{name}", "bold"), f"  {kind}  ", (head, "yellow" if host.changes else "green")))
-        if host.problem:
-            console.out.print(Text(shown(f"  {host.problem}"), "red"), soft_wrap=True)
-        for change in host.changes:
-            console.out.print(Text.assemble(("  ~ ", "yellow"), shown(change.task)), soft_wrap=True)
-            for line in change.diff.splitlines():
-                style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "dim")
-                console.out.print(Text(f"      {shown(line)}", style), soft_wrap=True)
-    console.out.print()
-    for name, gone in (selection.dropped or {}).items():
-        what = "stays installed, its ports are closed; only `apply --force` leaves it so"
-        said = f"{name}: no longer in the pack: {', '.join(gone)} ({what})"
-        console.out.print(Text(said, "yellow"), soft_wrap=True)
-    _notes(console, found.run)
-    _left_out(console, selection)
-    hosts = sum(bool(host.changes) for host in found.run.hosts.values())
-    last = f"{found.run.changed} changes on {hosts} host{'s' * (hosts > 1)}" if found.run.changed else "nothing to change"
-    where = f"{selection.target.office}{' (lab)' if selection.target.lab else ''}"
-    where += "" if selection.dropped is None else f", as if it had pack: {found.pack}, variant: {found.variant}"
-    console.out.print(Text.assemble((f"plan of {where}: ", "bold"), last))
-    console.out.print(Text(f"digest {found.digest}", "dim"))
-
-
-def _left_out(console: Console, selection: "Selection") -> None:
-    from rich.text import Text
-
-    if selection.not_adopted:
-        lab = " --lab" if selection.target.lab else ""
-        console.out.print(
-            Text(
-                f"not adopted, so left out: {', '.join(selection.not_adopted)}"
-                f" (provisioner adopt {selection.target.office}{lab})",
-                "yellow",
-            )
-        )
-
-
-def _notes(console: Console, run: "Run") -> None:
-    from rich.text import Text
-
-    for name, host in sorted(run.hosts.items()):
-        for note in host.notes:
-            console.out.print(Text(f"! {name}: {shown(note)}", "yellow"), soft_wrap=True)
-
-
-def show_run(console: Console, run: "Run", selection: "Selection | None" = None) -> None:
-    """The end of a run for a person: counts, then what failed, where the journal lies, and what to type next."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from provisioner.cli.progress import seconds
-
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("host", "ok", "changed", "failed", "unreachable", "skipped"):
-        table.add_column(column, justify="left" if column == "host" else "right")
-    for name, host in sorted(run.hosts.items()):
-        bad = host.counts["failed"] or host.counts["unreachable"]
-        colour = "red" if bad else "yellow" if host.counts["changed"] else "green"
-        table.add_row(
-            Text(name, colour),
-            *(str(host.counts[key]) for key in ("ok", "changed", "failed", "unreachable", "skipped")),
-        )
-    console.out.print(table)
-    for name, host in sorted(run.hosts.items()):
-        if host.problem:
-            where = f" at “{host.problem_task}”" if host.problem_task else ""
-            console.out.print(Text(f"\n✗ {name}{shown(where)}", "bold red"), soft_wrap=True)
-            for line in host.problem.splitlines()[:12]:
-                console.out.print(Text(f"  {shown(line)}", "red"), soft_wrap=True)
-    _notes(console, run)
-    took = f" in {seconds(run.finished - run.started)}" if run.finished else ""
-    words = {"changed": "done", "unchanged": "done, nothing had to change"}.get(run.status, run.status)
-    good = run.status in ("changed", "unchanged")
-    console.out.print(
-        Text.assemble(f"{run.verb} {run.office}{' (lab)' if run.lab else ''}: ", (words, "green" if good else "red"), took)
-    )
-    if selection:
-        _left_out(console, selection)
-        if not good:
-            lab = " --lab" if selection.target.lab else ""
-            console.out.print(Text(f"journal: {selection.target.journals / (run.id + '.jsonl')}", "dim"), soft_wrap=True)
-            console.out.print(Text(f"try:     provisioner apply {run.office}{lab}", "cyan"), soft_wrap=True)
+    while True:
+        found = None if force else recent.recall(selection)  # what force passes over is to be said
+        if found:
+            at = time.strftime("%H:%M", time.localtime(found.run.finished))
+            console.say(f"the plan of {at} still holds: nothing was run since")
+        else:
+            found = _plan(console, selection, force)
+        show_plan(console, found, selection, whole=whole)
+        code = exit_code(found.run, planning=True)
+        if found.missing:
+            console.say("nothing was changed; the others alone: with --host")
+        if code not in (0, 3) or found.missing or (code == 0 and not found.run.changed):
+            return code
+        if not confirm(f"Apply {'this change' if found.run.changed == 1 else f'these {found.run.changed} changes'}?"):
+            console.say("nothing was changed")
+            return 3
+        selection = prepare(selection.target, hosts)
+        if recent.premises(selection) == found.premises:
+            return selection, found
+        console.say("the office's files changed meanwhile; what they say now:")

@@ -2,7 +2,7 @@
 
 import click
 
-from provisioner.cli.apply import as_object, exit_code, force_option, host_option, show_run
+from provisioner.cli.apply import as_object, exit_code, force_option, host_option
 from provisioner.cli.common import Console, confirm, lab_option, office_argument, plug, shown, terminal, verb
 from provisioner.errors import BadInput, Missing
 
@@ -32,6 +32,7 @@ def push(
     """
     from provisioner import router as workflow
     from provisioner.cli.progress import Watch
+    from provisioner.cli.run_page import show_run
     from provisioner.operation.selection import prepare
 
     target = console.target(office, lab)
@@ -186,6 +187,7 @@ def restore(
     """
     from provisioner import router as workflow
     from provisioner.cli.progress import Watch
+    from provisioner.cli.run_page import show_run
     from provisioner.operation.selection import prepare
 
     target = console.target(office, lab)

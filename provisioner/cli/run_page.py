@@ -36,7 +36,8 @@ def show_plan(console: Console, found: "Plan", selection: "Selection", *, whole:
     console.page([line for name in sorted(found.run.hosts) for line in _planned(found, selection, name, whole=whole)])
     console.out.print()
     for name, gone in (selection.dropped or {}).items():
-        said = f"{name}: no longer in the pack: {', '.join(gone)} (stays installed, its ports are closed)"
+        what = "stays installed, its ports are closed; only `apply --force` leaves it so"
+        said = f"{name}: no longer in the pack: {', '.join(gone)} ({what})"
         console.out.print(Text(said, "yellow"), soft_wrap=True)
     _notes(console, found.run)
     left_out(console, selection)
