@@ -61,7 +61,7 @@ class Ledger:
         expected, previous = 1, None
         last: datetime | None = None
         for path in self.files():
-            raw = path.read_bytes() if path.is_file() else b""
+            raw = content(path) if path.is_file() else b""
             seal = hashlib.sha256(raw).hexdigest()
             try:
                 entry = read(path, raw)
@@ -85,9 +85,15 @@ class Ledger:
             expected, previous = max(expected, entry.number + 1), seal
 
 
+def content(path: Path) -> bytes:
+    """The bytes of a file; those of a text as we write it, whatever line ends a copy's git gave it (`core.autocrlf`)."""
+    raw = path.read_bytes()
+    return raw.replace(b"\r\n", b"\n") if path.suffix in (".json", ".yml", ".html") else raw
+
+
 def sha256(path: Path) -> str:
-    """The hash of a file, in hex."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """The hash of a file's content, in hex."""
+    return hashlib.sha256(content(path)).hexdigest()
 
 
 def unlike(folder: Path, remembered: Mapping[str, str], altered: str = "altered") -> Iterator[str]:

@@ -6,7 +6,6 @@ lease given back. A workflow does its work inside `operation(...)` and keeps no 
 """
 
 import contextlib
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,11 +14,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from provisioner.documents.ledger import sha256
 from provisioner.errors import BadInput, Busy, Unreachable, Unreadable, Unverified, described
 from provisioner.laptop import git
 from provisioner.operation.lease import Lease, Mark, boottime
 from provisioner.operation.lock import alone, held
-from provisioner.operation.marks import marks, refuse_older_copy, unlike_the_audit
+from provisioner.operation.marks import inputs_sha256, marks, refuse_older_copy, unlike_the_audit
 from provisioner.operation.reaching import bystanders, reach, remember
 from provisioner.operation.recording import Listener, Recorder, begin, end
 from provisioner.operation.selection import Selection, technician
@@ -271,7 +271,7 @@ def _compare_copies(op: Operation, *, compared: bool, force: bool, changing: boo
     target = op.selection.target
     try:
         if not force:
-            refuse_older_copy(target.inventory, op.applied)
+            refuse_older_copy(target, op.applied)
     except Busy as older:
         if compared:
             raise
@@ -322,7 +322,7 @@ def _newest(op: Operation) -> dict[str, Any]:
         "technician": op.run.technician,
         "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "summary": op.kept.name,
-        "summary_sha256": hashlib.sha256(op.kept.read_bytes()).hexdigest(),
+        "summary_sha256": sha256(op.kept),
         "uncommitted": not op.selection.target.lab and op.commit is None,
     }
 
@@ -354,6 +354,7 @@ def leave_marks(op: Operation) -> list[str]:
         **_newest(op),
         "office": target.office,
         "commit": op.commit or git.head(target.inventory),
-        "dossier_sha256": hashlib.sha256((target.folder / "dossier.yml").read_bytes()).hexdigest(),
+        "dossier_sha256": sha256(target.folder / "dossier.yml"),
+        "inputs_sha256": inputs_sha256(target),
     }
     return [host for host in op.lease.mark(mark, sorted(op.selection.met)) if host in done]

@@ -56,6 +56,8 @@ class Mark(Answer):
     run: Short = ""
     summary: Short = ""
     summary_sha256: Short = ""
+    dossier_sha256: Short = ""
+    inputs_sha256: Short = ""  # of the dossier, its reseller's file and its pack as they were applied
     uncommitted: bool = False  # whoever did it left the summary to be committed by hand
     refused: tuple["Mark", ...] = Field(default=(), max_length=1000)
 

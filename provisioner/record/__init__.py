@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provisioner import documents
-from provisioner.documents.ledger import sha256
+from provisioner.documents.ledger import content, sha256
 from provisioner.errors import Missing, Unverified
 from provisioner.inventory import open_inventory
 from provisioner.language import N_, evidence, of_locale, translator
@@ -149,7 +149,7 @@ def newest(target: "Target") -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """
     later: list[dict[str, Any]] = []
     for path in reversed(audit.summaries(target.summaries)):
-        raw = path.read_bytes()
+        raw = content(path)
         summary: dict[str, Any] = json.loads(raw)  # the audit was checked
         if (summary.get("verb"), summary.get("office"), bool(summary.get("lab"))) == ("verify", target.office, target.lab):
             return {**summary, "file": path.name, "sha256": hashlib.sha256(raw).hexdigest()}, later[::-1]

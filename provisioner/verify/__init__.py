@@ -7,7 +7,6 @@ hand-over record is made from it.
 
 import concurrent.futures
 import contextlib
-import hashlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from provisioner import plays, runs
+from provisioner.documents.ledger import sha256
 from provisioner.errors import BadInput, HostFailed, HostKeyChanged, Missing, Unreachable
 from provisioner.findings import Finding, Level, verdict
 from provisioner.hosts.answers import Answer, Line, Short
@@ -315,7 +315,7 @@ def _summary(op: Operation, session: VerifySession, findings: Sequence[Finding],
         "findings": [finding.as_object() for finding in findings],
         "systems": {host: {**facts["system"], "packages": facts["packages"]} for host, facts in session.facts.items()},
         "applied": {host: mark.run if mark else "" for host, mark in op.applied.items()},
-        "dossier_sha256": hashlib.sha256((target.folder / "dossier.yml").read_bytes()).hexdigest(),
+        "dossier_sha256": sha256(target.folder / "dossier.yml"),
         "pack": selection.office.pack,
         "roles_sha256": plays.tree_digest(),
     }

@@ -231,8 +231,8 @@ def test_an_older_copy_does_not_let_them_in_again(scop: Path) -> None:
     mark = Mark(refused=(Mark(commit="0" * 40, technician="jo", at="2026-01-02"),))
 
     with pytest.raises(Exception, match="your copy is older: router was last set by jo on 2026-01-02"):
-        refuse_older_copy(scop, {"router": mark})
-    refuse_older_copy(scop, {"router": Mark()})
+        refuse_older_copy(Target(scop, "bakery"), {"router": mark})
+    refuse_older_copy(Target(scop, "bakery"), {"router": Mark()})
 
 
 # -------------------------------------------------------------------------------- what a host's answer means
