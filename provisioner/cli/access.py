@@ -131,7 +131,7 @@ def _show_pending(console: Console, left: dict[str, dict[str, list[str]]]) -> No
 # -------------------------------------------------------------------------------------------- revoke
 
 
-@verb(access, "revoke")
+@verb(access, "revoke", writes=True)
 @click.argument("login", metavar="[LOGIN]", required=False, shell_complete=complete_technician)
 @click.option("--office", "only", metavar="OFFICE", multiple=True, help="Only this office's hosts now (may be given again).")
 @click.option("--pending", "late", is_flag=True, help="Only the hosts where it is yet to be done; of all who left without LOGIN.")
@@ -184,7 +184,7 @@ def revoke(console: Console, login: str | None, only: tuple[str, ...], late: boo
     return code(done)
 
 
-@verb(access, "admit")
+@verb(access, "admit", writes=True)
 @click.argument("login", metavar="LOGIN", shell_complete=complete_technician)
 @click.option(
     "--key", "key_file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The public half of their key."
@@ -313,7 +313,7 @@ def _show_revoked(console: Console, done: "Sequence[Office]", logins: Sequence[s
 # -------------------------------------------------------------------------------------------- rotate
 
 
-@verb(access, "rotate")
+@verb(access, "rotate", writes=True)
 @click.argument("office", metavar="[OFFICE]", required=False)
 @click.option("--list", "only_list", is_flag=True, help="Only list them.")
 @click.option("--backup-key", is_flag=True, help="The backups' key too: you take its public half to the second place.")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from provisioner.adopt import Holding
 
 
-@verb("adopt")
+@verb("adopt", writes=True)
 @office_argument
 @click.argument("host", metavar="[HOST]", default="")
 @click.option("--at", metavar="ADDRESS", help="Where the machine is; otherwise it is looked for by its MAC.")

@@ -122,7 +122,7 @@ def _plan(console: Console, selection: "Selection", force: bool) -> "Plan":
         return workflow.plan(selection, watch=watch, say=console.say, force=force)
 
 
-@verb("apply")
+@verb("apply", writes=True)
 @office_argument
 @host_option
 @click.option(

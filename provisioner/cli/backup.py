@@ -80,7 +80,7 @@ def _show_places(console: Console, found: "list[Repository]", zone: str) -> None
             console.out.print(Text(f"! {place.name}: {shown(place.note)}", "yellow"), soft_wrap=True)
 
 
-@verb(backup, "run")
+@verb(backup, "run", writes=True)
 @office_argument
 @place_option
 @lab_option
@@ -146,7 +146,7 @@ def _show_results(console: Console, done: "Run", places: dict[str, dict[str, Any
     console.out.print(Text.assemble(f"backup {done.office}{' (lab)' if done.lab else ''}: ", words, took))
 
 
-@verb(backup, "accept")
+@verb(backup, "accept", writes=True)
 @office_argument
 @place_option
 @click.option("--why", metavar="WHY", required=True, help="What happened, in a sentence; the audit keeps it.")
@@ -190,7 +190,7 @@ def place_(console: Console, office: str, lab: bool) -> int:
     return 0
 
 
-@verb(backup, "prune")
+@verb(backup, "prune", writes=True)
 @office_argument
 @click.option("--accept", metavar="WHY", default="", help="Why snapshots are missing there, or the newest is odd; then go on.")
 @lab_option
@@ -221,7 +221,7 @@ def prune(console: Console, office: str, accept: str, lab: bool, no_commit: bool
     return 0
 
 
-@verb(backup, "restore")
+@verb(backup, "restore", writes=True)
 @office_argument
 @place_option
 @click.option("--at", metavar="WHEN", default="", help="A snapshot, or a day or time: the newest of then or before.")

@@ -109,10 +109,27 @@ class Console:
         for folder in (here, *here.parents):
             if (folder / "offices").is_dir() and (folder / "resellers").is_dir():
                 return folder
-        example = Path(__file__).resolve().parents[2] / "inventory"
-        if (example / "offices").is_dir():
-            return example
+        from provisioner.laptop.installed import example
+
+        if shipped := example():
+            return shipped
         raise Missing("no inventory here", hint="provisioner init DIR, or give --inventory DIR")
+
+    def check_writable(self, *, commit: bool = True) -> None:
+        """Stop a verb that writes before it begins, where the inventory is not the operator's or cannot take a commit now.
+
+        Raises:
+            BadInput: it is the tool's own example; or, with `commit`, in the middle of something (`git.check_ready`).
+        """
+        from provisioner.laptop import git
+        from provisioner.laptop.installed import example
+
+        shipped = example()
+        if shipped and self.inventory.resolve() == shipped.resolve():
+            what = f"{self.inventory} is the example that comes with provisioner: nothing is written there"
+            raise BadInput(what, hint="cd into your inventory, or --inventory DIR; a new one: provisioner init DIR")
+        if commit:
+            git.check_ready(self.inventory)
 
     def target(self, office: str, lab: bool) -> "Target":
         """The office's real hosts, or its lab.
@@ -125,10 +142,11 @@ class Console:
         return Target(self.inventory, office, lab)
 
 
-def verb(*args: Any, **kwargs: Any) -> Callable[[Callable[..., Any]], click.Command]:
+def verb(*args: Any, writes: bool = False, **kwargs: Any) -> Callable[[Callable[..., Any]], click.Command]:
     """Make a click command whose function gets a `Console` first; `--json` and `--inventory` may stand after the verb.
 
-    A first argument that is a click group puts the command there; the others go to `click.command`.
+    A first argument that is a click group puts the command there; the others go to `click.command`. One that `writes` into
+    the inventory (with `--lab` none does) stops before it begins where that cannot be: `Console.check_writable`.
     """
     parent = args[0] if args and isinstance(args[0], click.Group) else None
     rest = args[1:] if parent else args
@@ -138,7 +156,10 @@ def verb(*args: Any, **kwargs: Any) -> Callable[[Callable[..., Any]], click.Comm
         @click.pass_context
         def run(ctx: click.Context, /, as_json: bool, inventory: str | None, **given: Any) -> Any:
             top = ctx.find_object(dict) or {}
-            return function(Console(as_json or bool(top.get("as_json")), inventory or top.get("inventory")), **given)
+            console = Console(as_json or bool(top.get("as_json")), inventory or top.get("inventory"))
+            if writes and not given.get("lab"):
+                console.check_writable(commit=not given.get("no_commit"))
+            return function(console, **given)
 
         wrapped = click.option("--inventory", metavar="DIR", help="Whose network (or PROVISIONER_INVENTORY).")(run)
         wrapped = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")(wrapped)

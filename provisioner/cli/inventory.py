@@ -40,10 +40,13 @@ def init(console: Console, folder: Path, passphrase_stdin: bool, generate_passph
 
     Where DIR is an inventory already (a clone of your network's), only who you are is noted in it.
     """
+    from provisioner.laptop import git
     from provisioner.office import network
     from provisioner.secrets import passphrase
 
     folder = folder.absolute()
+    if folder.is_dir():
+        git.check_ready(folder)
     joining = (folder / "offices").is_dir()
     wanted = [("technician", "Your login"), ("reseller", "Your co-op's short name")]
     if not joining:
@@ -161,6 +164,8 @@ def schema(console: Console, write: bool) -> None:
     from provisioner.inventory import schema
 
     if write:
+        if not console.inventory_option:  # whoever works on the tool names the example, and makes its schemas anew
+            console.check_writable(commit=False)
         changed = [str(path) for path in schema.write(console.inventory)]
         console.result({"changed": changed}, lambda: click.echo("\n".join(map(shown, changed)) or "all are current"))
         return

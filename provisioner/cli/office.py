@@ -31,7 +31,7 @@ def office() -> None:
     """Offices."""
 
 
-@verb(office, "new")
+@verb(office, "new", writes=True)
 @click.argument("name", metavar="OFFICE")
 @click.option("--organisation", metavar="NAME", help="The client's name.")
 @click.option("--legal-form", metavar="TEXT", help="Its legal form.")
@@ -226,7 +226,7 @@ def show(console: Console, office: str) -> None:
     console.result(found.model_dump(mode="json"), lambda: office_page.print_office(console.out, found, date.today()))
 
 
-@verb(office, "replace-host")
+@verb(office, "replace-host", writes=True)
 @office_argument
 @click.argument("host", metavar="HOST")
 @click.option("--mac", metavar="MAC", required=True, help="The new machine's MAC address.")
@@ -267,7 +267,7 @@ def replace_host(
     console.result(result, human)
 
 
-@verb(office, "remove")
+@verb(office, "remove", writes=True)
 @office_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--force", is_flag=True, help="Even when something in it is in no commit, and so is lost.")
@@ -294,5 +294,5 @@ def _folder(inventory: "Inventory", office: str) -> Any:
     """The folder of an office, readable or not."""
     folder = inventory.root / "offices" / office
     if office not in inventory.office_names() or folder.is_symlink():
-        raise Missing(f"no office '{office[:50]}' in this inventory", hint="provisioner office list")
+        raise Missing(f"no office '{office[:50]}' in the inventory {inventory.root}", hint="provisioner office list")
     return folder

@@ -62,7 +62,7 @@ def list_(console: Console, office: str) -> None:
     console.result({"office": office, "people": here, "former": gone}, human)
 
 
-@verb(person, "add")
+@verb(person, "add", writes=True)
 @office_argument
 @click.argument("login", metavar="LOGIN")
 @click.option("--name", metavar="NAME", help="The person's name, as people read it.")
@@ -119,7 +119,7 @@ def _words(typed: str) -> tuple[str, ...]:
     return tuple(typed.replace(",", " ").split())
 
 
-@verb(person, "remove")
+@verb(person, "remove", writes=True)
 @office_argument
 @login_argument
 @click.option("--successor", metavar="LOGIN", shell_complete=complete_login, help="Who has their files from then on.")
@@ -154,7 +154,7 @@ def remove(console: Console, office: str, login: str, successor: str | None, yes
     console.result(result, human)
 
 
-@verb(person, "password")
+@verb(person, "password", writes=True)
 @office_argument
 @login_argument
 @lab_option

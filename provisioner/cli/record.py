@@ -54,7 +54,7 @@ def _show(console: Console, found: "Record", language: str = "en") -> None:
         console.out.print(str(path), soft_wrap=True)
 
 
-@verb(record, "new")
+@verb(record, "new", writes=True)
 @office_argument
 @lab_option
 @lang_option

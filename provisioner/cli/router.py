@@ -12,7 +12,7 @@ def router() -> None:
     """The routers of an office: show, diff, push, backup, restore."""
 
 
-@verb(router, "push", short_help="The guarded push, and nothing else of an apply.")
+@verb(router, "push", writes=True, short_help="The guarded push, and nothing else of an apply.")
 @office_argument
 @host_option
 @click.option(
@@ -127,7 +127,7 @@ def diff(console: Console, office: str, hosts: tuple[str, ...], lab: bool) -> in
     return exit_code(run, planning=True)
 
 
-@verb(router, "backup", short_help="Keep what they have now.")
+@verb(router, "backup", writes=True, short_help="Keep what they have now.")
 @click.argument("office", required=False)
 @click.option("--all", "every", is_flag=True, help="Of every office of the inventory.")
 @lab_option
@@ -167,7 +167,7 @@ def backup(console: Console, office: str | None, every: bool, lab: bool, no_comm
     return worst
 
 
-@verb(router, "restore", short_help="Give one its kept configuration back.")
+@verb(router, "restore", writes=True, short_help="Give one its kept configuration back.")
 @office_argument
 @click.argument("host", required=False)
 @click.option(

@@ -55,6 +55,8 @@ def show(
     from provisioner.laptop import git
     from provisioner.secrets import vault
 
+    if complete and not lab:
+        console.check_writable(commit=not no_commit)
     target = console.target(office, lab)
     known = open_inventory(target.inventory).office(office)
     if complete:
@@ -85,7 +87,7 @@ def show(
     console.result({"office": office, "lab": lab, **sections}, human)
 
 
-@verb(secrets, "set")
+@verb(secrets, "set", writes=True)
 @office_argument
 @click.argument("name", metavar="SECTION.NAME")
 @lab_option

@@ -22,7 +22,7 @@ MARKS = {
 PASSED = {"passed": "passed", "partial": "what was tried passed; the rest was not tried"}
 
 
-@verb("verify")
+@verb("verify", writes=True)
 @office_argument
 @click.option("--host", metavar="HOST", default="", help="The desktop to sit down at; otherwise the office's first.")
 @click.option("--reboot", is_flag=True, help="Restart every machine, then try everything again.")
