@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from provisioner.errors import Missing
 from provisioner.inventory.target import Target
+from provisioner.laptop import git
 
 if TYPE_CHECKING:
     pass
@@ -27,10 +28,7 @@ def technician_key(target: Target) -> Path:
                 check=True,
             )
         return key
-    named = subprocess.run(
-        ["git", "-C", str(target.inventory), "config", "--type=path", "provisioner.key"],
-        capture_output=True, text=True, check=False,
-    ).stdout.strip()  # fmt: skip
+    named = git.setting(target.inventory, "provisioner.key", path=True)
     usual = [Path.home() / ".ssh" / name for name in ("id_ed25519", "id_ed25519_sk", "id_ecdsa", "id_rsa")]
     for path in [Path(named)] if named else usual:
         if path.is_file() or path.with_suffix(".pub").is_file():

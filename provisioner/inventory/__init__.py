@@ -7,7 +7,6 @@ cheap; the models come when the first file is read.
 import difflib
 import os
 import re
-import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -154,11 +153,9 @@ class Inventory:
 
     def whoami(self) -> tuple[str, str] | None:
         """Who works with this copy: (technician's login, reseller), as `init` wrote it into git's config."""
-        said = []
-        for word in ("technician", "reseller"):
-            command = ["git", "-C", str(self.root), "config", "--get", f"provisioner.{word}"]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            said.append(done.stdout.strip())
+        from provisioner.laptop import git
+
+        said = [git.setting(self.root, f"provisioner.{word}") for word in ("technician", "reseller")]
         return (said[0], said[1]) if all(said) else None
 
     def _office(self, name: str) -> "tuple[Office | None, Document, list[Problem]]":
@@ -272,9 +269,9 @@ class Inventory:
     def _files(self, folder: str) -> list[str]:
         return sorted(path.stem for path in (self.root / folder).glob("*.yml"))
 
-    @staticmethod
-    def _missing(what: str, name: str, known: list[str]) -> Missing:
+    def _missing(self, what: str, name: str, known: list[str]) -> Missing:
         near = difflib.get_close_matches(name[:50], known[:10_000], 1)
         others = ", ".join(known[:8]) + (", …" if len(known) > 8 else "")
         hint = near[0] if near else f"one of {others}" if known else f"adding the first {what}"
-        return Missing(f"no {what} '{name[:50]}' in this inventory", hint=hint)
+        where = f"the inventory {self.root}" if what == "office" else "this inventory"
+        return Missing(f"no {what} '{name[:50]}' in {where}", hint=hint)

@@ -1,7 +1,6 @@
 """A new inventory: its folders, its first reseller, the standard pack, its history; or a colleague's copy joined."""
 
 import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,8 +53,8 @@ def create(root: Path, reseller: str, organisation: Mapping[str, Any], technicia
         for path in sorted((packs / "packs").glob("*.yml")):
             if read(Pack, path, path.name, path.stem)[0]:
                 shutil.copyfile(path, root / "packs" / path.name)
-    if not (root / ".git").exists():
-        _git(root, "init", "-q", "-b", "main")
+    git.create(root)
+    git.attributes(root)
     _note(root, technician.login, reseller)
     return open_inventory(root)
 
@@ -80,16 +79,10 @@ def join(root: Path, technician: str, reseller: str) -> None:
 
 def commit(root: Path, message: str) -> str | None:
     """Commit what is new; the commit's id."""
-    paths = [root / name for name in (".gitignore", "offices", "packs", "resellers", "schema", "network.key")]
+    paths = [root / name for name in (".gitattributes", ".gitignore", "offices", "packs", "resellers", "schema", "network.key")]
     return git.commit(root, [path for path in paths if path.exists()], message)
 
 
 def _note(root: Path, technician: str, reseller: str) -> None:
-    _git(root, "config", "provisioner.technician", technician)
-    _git(root, "config", "provisioner.reseller", reseller)
-
-
-def _git(root: Path, *words: str) -> None:
-    done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise BadInput(f"git {words[0]}: {done.stderr.strip()}", hint=f"git -C {root} {' '.join(words)}")
+    git.note(root, "provisioner.technician", technician)
+    git.note(root, "provisioner.reseller", reseller)
