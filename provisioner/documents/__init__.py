@@ -4,6 +4,7 @@ Templates escape all that fills them; nothing outside the document is ever fetch
 title and on each page.
 """
 
+import base64
 import hashlib
 import logging
 import unicodedata
@@ -123,6 +124,11 @@ def _style() -> Any:
     from markupsafe import Markup
 
     return Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file, no client text
+
+
+def picture(name: str) -> str:
+    """A picture of ours that lies beside the templates, in base64."""
+    return base64.b64encode((TEMPLATES / name).read_bytes()).decode()
 
 
 def day_of(moment: str, zone: str) -> str:

@@ -113,7 +113,7 @@ def page(
         {
             "person": person.name, "login": login, "secret": secret, "organisation": office.organisation.name,
             "day": documents.day_of(made, office.timezone), "author": reseller.organisation.name,
-            "help": _help(reseller), **(_surroundings(office, pack, login, person) if not secret else {}),
+            "help": _help(reseller), **(_surroundings(office, pack, login, person, language) if not secret else {}),
         },
         title=f"{name} – {person.name}",
         running=f"{name} · {login} · {office.name}",
@@ -122,7 +122,7 @@ def page(
     )  # fmt: skip
 
 
-def _surroundings(office: "Office", pack: "Pack", login: str, person: "Person") -> dict[str, Any]:
+def _surroundings(office: "Office", pack: "Pack", login: str, person: "Person", language: str) -> dict[str, Any]:
     """What this person finds: machines, folders, printers, calendar."""
     there = services(office, pack)
     server = next((name for name, host in office.hosts.items() if host.kind is Kind.SERVER), "")
@@ -136,6 +136,8 @@ def _surroundings(office: "Office", pack: "Pack", login: str, person: "Person") 
     ]
     return {
         "machines": [name for name, host in office.hosts.items() if host.person == login],
+        "desktop": "desktop" in there,
+        "window": documents.picture(f"password-{language}.png"),
         "server": f"{server}.{office.lan.domain}" if server else "",
         "folders": folders if server and "file_share" in there else [],
         "printers": [{"name": n, "location": p.location} for n, p in office.printers.items()] if "printing" in there else [],

@@ -145,6 +145,18 @@ def test_somebody_without_groups_works_too(changed: Stage) -> None:
     assert said["desktop"]["shown"] == 2
 
 
+def test_a_password_is_changed_with_the_mouse(changed: Stage) -> None:
+    """The menu's window changes one's own password: the new one counts, the old one no longer; and the screen asks in French."""
+    old, new = passwords(changed)["seul"], "Corail-trois-1moulin-bleu"
+    said = sit_down(changed, "seul", old, "lock", "password", new=new)
+
+    assert all(answer["ok"] for answer in said.values()), said
+    assert said["password"]["evidence"] == "Votre mot de passe est changé"
+    assert logs_in(changed, "seul", new)
+    assert refused(changed, "seul", old)
+    assert "Changer mon mot de passe" in changed.on("desktop", "cat /usr/local/share/applications/office-password.desktop")
+
+
 @pytest.mark.deep
 def test_who_needs_it_has_larger_text_and_a_voice(changed: Stage) -> None:
     """Larger letters and the screen reader are there from the first login, for that person and nobody else."""

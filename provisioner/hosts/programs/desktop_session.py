@@ -220,6 +220,22 @@ def entry(home: str, token: str) -> str:
     return ""
 
 
+def password(screen: Screen) -> Answer:
+    """One's own password, changed in the window that the menu offers: typed as a person types it."""
+    screen.start("/usr/local/libexec/office-password")
+    title = screen.window("mot de passe", "password", timeout=15)
+    time.sleep(0.7)
+    screen.type(screen.ask["password"], "Tab")
+    screen.type(screen.ask["new"], "Tab")
+    pictures = [screen.picture()]
+    screen.type(screen.ask["new"], "Return")
+    changed = screen.window("est changé", "is changed", timeout=30)
+    pictures.append(screen.picture())
+    answer = {"ok": bool(title and changed), "evidence": changed or title, "pictures": pictures}
+    screen.close(changed or title)
+    return answer
+
+
 def lock(screen: Screen) -> Answer:
     """Locked, it stays locked for a wrong password, and opens for the right one."""
 
@@ -251,7 +267,8 @@ def wake(screen: Screen) -> None:
 
 SHOWN = ("xfce4-panel", "xfdesktop")
 STEPS: dict[str, Callable[[Screen], Answer]] = {
-    "desktop": log_in, "files": files, "document": document, "browser": browser, "agenda": agenda, "lock": lock,
+    "desktop": log_in, "files": files, "document": document, "browser": browser, "agenda": agenda,
+    "password": password, "lock": lock,
 }  # fmt: skip
 
 

@@ -7,7 +7,18 @@ from provisioner.language import N_
 from provisioner.verify.checks import NO_SERVER, NOT_IN_PACK, Check, VerifySession, judged, not_applicable
 
 FRESH_H = 30  # one a night, and some hours of grace
-NONE_YET = N_("No backup was made at “{place}” yet: “{command}” makes the first one.")
+SAID = {  # where -> a file came back, it did not, there is none yet
+    "disk": (
+        N_("A file of the last backup was restored from the office's backup disk, identical to the bit."),
+        N_("No file of a recent backup could be restored from the office's backup disk."),
+        N_("No backup was made on the office's backup disk yet: “{command}” makes the first one."),
+    ),
+    "remote": (
+        N_("A file of the last backup was restored from the second place, away from the office, identical to the bit."),
+        N_("No file of a recent backup could be restored from the second place, away from the office."),
+        N_("No backup was made at the second place, away from the office, yet: “{command}” makes the first one."),
+    ),
+}
 
 
 def run(session: VerifySession) -> Iterable[Finding]:
@@ -19,18 +30,11 @@ def run(session: VerifySession) -> Iterable[Finding]:
         yield not_applicable("backup", N_("The office keeps no copy of its backups elsewhere."), "remote")
     for place in ("disk", "remote") if session.office.backup else ("disk",):
         said = session.ask(session.server, "server", do="restored", place=place, fresh_h=FRESH_H, timeout_s=60)
+        back, lost, none_yet = SAID[place]
         if said.get("none") is True:
-            yield Finding("backup", Level.CRITICAL, NONE_YET, {"place": place, "command": _makes(session)}, place)
-            continue
-        yield judged(
-            "backup",
-            said["ok"],
-            N_("A file of the last backup was restored from “{place}”, identical to the bit."),
-            N_("No file of a recent backup could be restored from “{place}”."),
-            said["evidence"],
-            place,
-            place=place,
-        )
+            yield Finding("backup", Level.CRITICAL, none_yet, {"command": _makes(session)}, place)
+        else:
+            yield judged("backup", said["ok"], back, lost, said["evidence"], place)
 
 
 def _makes(session: VerifySession) -> str:
