@@ -115,8 +115,8 @@ def meet(target: Target, host: str, address: str, *, replace: bool = False) -> t
     if pins and contact.key not in pins and not replace:
         contact.__exit__()
         raise HostKeyChanged(
-            f"{host} ({address}) shows another host key than the pinned one: {fingerprint(contact.key)} instead of"
-            f" {', '.join(fingerprint(p) for p in pins)}; nothing was sent to it",
+            f"{host} ({address}) shows another host key than the pinned one; nothing was sent to it"
+            f"\n  it shows {fingerprint(contact.key)}" + "".join(f"\n  pinned   {fingerprint(p)}" for p in pins),
             hint=f"look at the machine itself; was it reinstalled? then: provisioner adopt {target.office} {host} --replace-key",
         )
     return contact, contact.key in pins

@@ -79,11 +79,12 @@ def report_error(message: str, hint: str, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"error": message, "hint": hint}, ensure_ascii=False))
         return
-    from provisioner.cli.common import shown
+    from provisioner.cli.common import shown, speaker
 
-    click.secho(f"error: {shown(message)}", fg="red", err=True)
+    err = speaker(stderr=True)  # by NO_COLOR and TERM too
+    err.print(f"error: {shown(message)}", style="red", soft_wrap=True)
     if hint:
-        click.secho(f"try:   {shown(hint)}", fg="cyan", err=True)
+        err.print(f"try:   {shown(hint)}", style="cyan", soft_wrap=True)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Console, ask, confirm, lab_option, plug, shown, verb
+from provisioner.cli.common import Console, ask, confirm, lab_option, many, plug, shown, verb
 from provisioner.errors import BadInput
 
 if TYPE_CHECKING:
@@ -71,15 +71,10 @@ def list_(console: Console, office: str | None, look: bool, lab: bool) -> int:
     data: dict[str, Any] = {"reseller": reseller.name, "offices": names, "technicians": here, "former": gone, "pending": left}
 
     def human() -> None:
-        from provisioner.cli.office_page import table
-
-        words = ("login", "name", "left", "keys")
-        rows = [(login, who["name"], "", "\n".join(who["keys"])) for login, who in here.items()]
-        title = f"{reseller.name}: {len(here)} technicians, on the hosts of {office or f'{len(names)} offices'}"
-        console.out.print(table(title, words, rows, whole=("login",)))
-        if gone:
-            rows = [(login, who["name"], who["left"], "\n".join(who["keys"])) for login, who in gone.items()]
-            console.out.print(table("Who left", words, rows, whole=("login",)))
+        title = f"{reseller.name}: {many(len(here), 'technician')}, on the hosts of {office or many(len(names), 'office')}"
+        for head, who in ((title, here), ("Who left", gone)):
+            if who:
+                _show_keys(console, head, who)
         _show_pending(console, left)
         if seen:
             _show_seen(console, seen, here)
@@ -92,6 +87,18 @@ def _fingerprints(keys: Sequence[str]) -> list[str]:
     from provisioner.hosts.pins import fingerprint
 
     return [fingerprint(key) for key in keys]
+
+
+def _show_keys(console: Console, title: str, who: dict[str, dict[str, Any]]) -> None:
+    """Who they are, each key on a line of its own: it gets compared by eye."""
+    from rich.text import Text
+
+    console.out.print(Text.assemble("\n", (shown(title), "bold")), soft_wrap=True)
+    for login, one in who.items():
+        left = f", left {one['left']}" if one.get("left") else ""
+        console.out.print(shown(f"{login}  {one['name']}{left}"), soft_wrap=True)
+        for key in one["keys"]:
+            console.out.print(f"  {key}", style="dim", soft_wrap=True)
 
 
 def _looked(told: "HostAnswer") -> dict[str, Any]:
@@ -111,7 +118,7 @@ def _show_seen(console: Console, seen: "Office", here: dict[str, Any]) -> None:
             more = [key for key in who["keys"] if key not in here[login]["keys"]]
             if more:
                 console.out.print(
-                    Text(shown(f"! {told.host}: {login} with a key of no file: {', '.join(more)}"), "yellow"), soft_wrap=True
+                    Text(shown("\n  ".join((f"! {told.host}: {login} with a key of no file:", *more))), "yellow"), soft_wrap=True
                 )
         for login in told.strangers:
             console.out.print(Text(f"! {told.host}: nobody knows {shown(login)}, who is let in", "yellow"), soft_wrap=True)
@@ -170,7 +177,7 @@ def revoke(console: Console, login: str | None, only: tuple[str, ...], late: boo
     logins = [login] if login else list(reseller.former)
     keys = {one: technicians.keys_ever(inventory, reseller, one) for one in logins}
     jobs, others = workflow.jobs(inventory.root, names, logins, lab=lab, late=late)
-    console.say(f"{_many(names)}, {sum(len(job.where) for job in jobs)} hosts")
+    console.say(f"{_many(names)}, {many(sum(len(job.where) for job in jobs), 'host')}")
     workflow.revoke(jobs, keys, tell=lambda name, told: console.say(_line(name, told)), commit=not no_commit)
     done = sorted([*(job.office for job in jobs), *others], key=lambda one: one.name)
     left = {job.office.name: sorted(t.host for t in job.office.told if t.state != "refused") for job in jobs}
@@ -233,7 +240,7 @@ def _target(inventory: "Inventory", office: str) -> Any:
 
 
 def _many(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{len(names)} offices"
+    return names[0] if len(names) == 1 else many(len(names), "office")
 
 
 _SAID = {
@@ -247,7 +254,7 @@ _SAID = {
 
 
 def _line(office: str, told: "HostAnswer") -> str:
-    more = f": {told.problem}" if told.problem else f", {len(told.found)} things of theirs found" if told.found else ""
+    more = f": {told.problem}" if told.problem else f", {many(len(told.found), 'thing')} of theirs found" if told.found else ""
     return f"  {office} {told.host}: {_SAID.get(told.state, told.state)}{more}"
 
 
@@ -299,7 +306,7 @@ def _show_revoked(console: Console, done: "Sequence[Office]", logins: Sequence[s
             console.out.print(Text.assemble((f"{one.name} {told.host}  ", "bold"), (shown(said), style)), soft_wrap=True)
             _show_found(console, told)
     total = sum(len(one.told) for one in done)
-    console.out.print(Text(f"{', '.join(logins)}: shut out of {count} of {total} hosts", "bold"))
+    console.out.print(Text(f"{', '.join(logins)}: shut out of {count} of {many(total, 'host')}", "bold"))
     if count < total:
         office = f" --office {done[0].name}" if lab else ""
         console.out.print(Text(f"the others later: provisioner access revoke{office}{option} --pending", "cyan"))
@@ -343,7 +350,7 @@ def rotate(
     if not yes and not only_list:
         for one in ours:
             console.say(f"  {one.name}: {one.what}")
-        if not confirm(shown(f"Make these {len(ours)} secrets of {office} new?")):
+        if not confirm(shown(f"Make {'this secret' if len(ours) == 1 else f'these {len(ours)} secrets'} of {office} new?")):
             raise click.exceptions.Abort
     names = [] if only_list else secrets.rotate(target, backup_key=backup_key, commit=not no_commit)
     if backup_key and not only_list:
@@ -383,4 +390,6 @@ def _passphrase(console: Console, from_stdin: bool, no_commit: bool) -> None:
     files: list[Path] = passphrase.change_passphrase(console.inventory, new)
     commit = None if no_commit else git.commit(console.inventory, files, "the inventory's passphrase is another")
     data = {"passphrase": "changed", "offices": len(files) - 1, "commit": commit}
-    console.result(data, lambda: click.echo(f"the passphrase is another, for {len(files) - 1} offices; tell your colleagues"))
+    console.result(
+        data, lambda: click.echo(f"the passphrase is another, for {many(len(files) - 1, 'office')}; tell your colleagues")
+    )

@@ -106,7 +106,7 @@ def _one(console: Console, host: str, address: str, *, ssh: Any, name: str, doss
             remember(target, {host: address})
             console.say(f"✓ {host} is adopted already, at {address}")
             return {"status": "already", "address": address, "fingerprint": print_}
-        console.say(f"{host} at {address} shows the key {contact.key.split()[0]} {print_}")
+        console.say(f"{host} at {address} shows the {contact.key.split()[0]} key\n  {print_}")
         if given["fingerprint"] and given["fingerprint"] != print_:
             raise _wrong_key(host, address, print_, given["fingerprint"])
         if (

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Console, confirm, lab_option, office_argument, plug, shown, terminal, verb
+from provisioner.cli.common import Console, confirm, lab_option, many, office_argument, plug, shown, terminal, verb
 from provisioner.errors import BadInput, HostFailed
 
 if TYPE_CHECKING:
@@ -305,5 +305,5 @@ def _show_offer(console: Console, offered: "RestorePlan", selection: "Selection"
         how = {"fill": "adds what is missing in", "directory": "replaces"}.get(
             item["how"], "replaces" if item["replaces"] else "makes"
         )
-        line = f"  {how} {item['target']}: {item['files']} files, {megabytes(item['bytes'])}"
+        line = f"  {how} {item['target']}: {many(item['files'], 'file')}, {megabytes(item['bytes'])}"
         out.print(Text(shown(line), "yellow" if item["replaces"] and not done else ""), soft_wrap=True)

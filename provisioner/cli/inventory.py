@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from provisioner.cli.common import Console, ask, confirm, shown, terminal, verb
+from provisioner.cli.common import Console, ask, confirm, many, shown, terminal, verb
 from provisioner.errors import BadInput
 
 _RESELLER = (
@@ -149,7 +149,7 @@ def check(console: Console) -> int:
             click.echo(shown(str(one)))
         counts = [(offices, "office"), (len(problems), "problem")]
         counts += [(len(found) - len(problems), "warning")] if len(found) > len(problems) else []
-        click.echo(", ".join(f"{n} {word}{'' if n == 1 else 's'}" for n, word in counts))
+        click.echo(", ".join(many(n, word) for n, word in counts))
 
     console.result({"offices": offices, "problems": [asdict(one) for one in found]}, human)
     return 7 if problems else 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Console, ask, confirm, lab_option, office_argument, shown, terminal, verb
+from provisioner.cli.common import Console, ask, confirm, lab_option, many, office_argument, shown, terminal, verb
 from provisioner.errors import BadInput, Missing
 
 if TYPE_CHECKING:
@@ -112,7 +112,9 @@ def new(
     result = {"office": name, "folder": str(folder), "commit": commit, "ula": str(born.ula), "hosts": list(born.hosts)}
 
     def human() -> None:
-        click.echo(f"{shown(str(folder / 'dossier.yml'))}: {len(born.hosts)} hosts, {len(born.people)} people")
+        click.echo(
+            f"{shown(str(folder / 'dossier.yml'))}: {many(len(born.hosts), 'host')}, {many(len(born.people), 'person', 'people')}"
+        )
         click.echo("next: put each machine's own MAC into the dossier, then")
         click.echo(f"      provisioner adopt {name}        (or: provisioner lab up {name})")
 

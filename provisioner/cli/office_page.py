@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
-from provisioner.cli.common import shown
+from provisioner.cli.common import many, shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,15 +55,15 @@ def print_office(out: "Console", office: "Office", today: date) -> None:
         out.print(table("Who left", ("login", "name", "left", "files go to"), gone, whole=("login",)))
 
 
-def table(title: str, words: Sequence[str], rows: Sequence[Sequence[str]], whole: Sequence[str]) -> Table:
-    """A table without the columns nobody filled; the `whole` ones are never folded: they get copied."""
-    table = Table(title=f"\n{title}", title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+def table(title: str, words: Sequence[str], rows: Sequence[Sequence[str]], whole: Sequence[str]) -> Group:
+    """A table below its title, without the columns nobody filled; the `whole` ones are never folded: they get copied."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
     filled = [n for n in range(len(words)) if any(row[n] for row in rows)]
     for n in filled:
         table.add_column(words[n], no_wrap=words[n] in whole)
     for row in rows:
         table.add_row(*(shown(row[n]) for n in filled))
-    return table
+    return Group("", Text(shown(title), "bold"), table)  # a title of the table's own would be folded to its width
 
 
 def warranty(host: "Host | Printer", today: date) -> str:
@@ -69,5 +71,5 @@ def warranty(host: "Host | Printer", today: date) -> str:
     if host.warranty_end is None:
         return ""
     left = (host.warranty_end - today).days
-    note = " (over)" if left < 0 else f" (in {left} days)" if left <= _SOON_DAYS else ""
+    note = " (over)" if left < 0 else f" (in {many(left, 'day')})" if left <= _SOON_DAYS else ""
     return f"{host.warranty_end}{note}"

@@ -1,13 +1,12 @@
 """`pack`: the standards of the network: which roles, hardware and training each holds, and what they cost."""
 
 import itertools
-import json
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Console, shown, verb
+from provisioner.cli.common import Console, many, shown, verb
 from provisioner.errors import Missing
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ def show(console: Console, name: str, variant: str) -> None:
             words = ("role", "what it does", "open to the LAN", "settings", "only in")
             out.print(table(f"A {kind.value} gets", words, rows, whole=("role",)))
         models = [
-            (kind.value, one.model, f"{one.price_eur} €", f"{one.warranty_years} years", one.for_whom)
+            (kind.value, one.model, f"{one.price_eur} €", many(one.warranty_years, "year"), one.for_whom)
             for kind, offered in found.hardware.items()
             for one in offered
         ]
@@ -146,7 +145,11 @@ def _plain(value: object) -> str:
         return f"{len(value)} of them"
     if isinstance(value, dict) and any(isinstance(inner, dict) for inner in value.values()):
         return ", ".join(map(str, value))
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, dict):
+        return ", ".join(f"{word} {_plain(inner)}" for word, inner in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value)) or "none"
+    return "yes" if value is True else "no" if value is False else "none" if value in (None, "") else str(value)
 
 
 def _only(role: "PackRole") -> str:
@@ -155,7 +158,7 @@ def _only(role: "PackRole") -> str:
 
 def _until(end: date, today: date) -> str:
     days = (end - today).days
-    return f"{end} (over)" if days < 0 else f"{end} (in {days} days)" if days <= 365 else str(end)
+    return f"{end} (over)" if days < 0 else f"{end} (in {many(days, 'day')})" if days <= 365 else str(end)
 
 
 def _offices(inventory: "Inventory") -> "Any":

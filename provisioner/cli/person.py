@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Console, ask, confirm, lab_option, office_argument, shown, terminal, verb
+from provisioner.cli.common import Console, ask, confirm, lab_option, many, office_argument, shown, terminal, verb
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory
@@ -54,7 +54,7 @@ def list_(console: Console, office: str) -> None:
 
         rows = [(k, p["name"], ", ".join(p["groups"]), ", ".join(p["hosts"]), p["phone"], p["email"]) for k, p in here.items()]
         words = ("login", "name", "groups", "desk", "phone", "email")
-        console.out.print(table(f"{len(here)} people", words, rows, whole=("login",)))
+        console.out.print(table(many(len(here), "person", "people"), words, rows, whole=("login",)))
         if gone:
             left = [(k, p["name"], p["left"] or "", p["successor"]) for k, p in gone.items()]
             console.out.print(table("Who left", ("login", "name", "left", "files go to"), left, whole=("login",)))

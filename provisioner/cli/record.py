@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Console, lab_option, office_argument, shown, verb
+from provisioner.cli.common import Console, lab_option, many, office_argument, shown, verb
 from provisioner.errors import BadInput
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def check(console: Console, office: str, lab: bool) -> int:
     def human() -> None:
         for problem in problems:
             console.out.print(shown(f"✗ {problem}"), style="red", soft_wrap=True)
-        console.out.print(f"{count} records, {f'{len(problems)} problems' if problems else 'nothing altered'}")
+        console.out.print(f"{many(count, 'record')}, {many(len(problems), 'problem') if problems else 'nothing altered'}")
 
     console.result({"office": office, "records": count, "problems": problems}, human)
     return 7 if problems else 0

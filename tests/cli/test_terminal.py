@@ -1,0 +1,107 @@
+"""What the verbs print on a terminal and into a pipe: colour only where it is wanted, nothing folded that is copied or piped."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from provisioner.cli.common import many
+from tests.stage import EXAMPLE
+from tests.verbs import Run
+
+
+def on_terminal(*words: str, columns: int = 80, **environment: str) -> str:
+    """A verb's output and errors as they reach a terminal of this width."""
+    master, slave = pty.openpty()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "provisioner.cli", *words],
+        stdin=slave, stdout=slave, stderr=slave,
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": "40", **environment},
+    )  # fmt: skip
+    os.close(slave)
+    said = b""
+    while True:
+        try:
+            part = os.read(master, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        said += part
+    os.close(master)
+    child.wait()
+    return said.decode()
+
+
+def text_on_terminal(*words: str, columns: int) -> str:
+    """The same without colours and weights."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", on_terminal(*words, columns=columns))
+
+
+def test_no_color_holds_for_errors_too() -> None:
+    """https://no-color.org: with it no escape reaches the terminal, without it errors are red."""
+    words = ("office", "show", "nowhere", "--inventory", str(EXAMPLE))
+
+    assert "\x1b[31merror" in on_terminal(*words, NO_COLOR="")
+    plain = on_terminal(*words, NO_COLOR="1")
+    assert "error: " in plain
+    assert "\x1b[" not in plain
+
+
+@pytest.mark.parametrize("columns", ["20", "80"])
+def test_what_is_piped_is_not_folded(run: Run, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    """Each office, host and module is one line for grep, however wide the caller's terminal is."""
+    monkeypatch.setenv("COLUMNS", columns)
+    lines = run("pack", "show", "standard-2026.1", "--inventory", EXAMPLE).out.splitlines()
+    office = run("office", "show", "demo", "--inventory", EXAMPLE).out.splitlines()
+
+    assert max(map(len, lines)) > 120
+    assert [line for line in office if line.startswith("router") and "FICTIF-R-0001" in line and "2029-02-03" in line]
+    assert all(len(line) < 1000 for line in (*lines, *office))
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_titles_are_not_folded_to_their_table(columns: int) -> None:
+    """`Hardware` over a narrow table stays a word."""
+    said = text_on_terminal("pack", "show", "standard-2026.1", "--inventory", str(EXAMPLE), columns=columns).splitlines()
+
+    assert {"Hardware, before tax", "Training", "Prices, before tax", "Systems"} <= {line.strip() for line in said}
+
+
+def test_a_pack_is_shown_without_json(run: Run) -> None:
+    """Settings as people write them."""
+    said = run("pack", "show", "standard-2026.1", "--inventory", EXAMPLE).out
+
+    assert not {"{", "}", "[", '"', "true", "false", "null"} & set(said.split())
+    assert not [line for line in said.splitlines() if '{"' in line or '["' in line or ": true" in line or ": false" in line]
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_a_key_stands_on_a_line_of_its_own(columns: int) -> None:
+    """It is compared by eye, character by character."""
+    said = text_on_terminal("access", "list", "demo", "--inventory", str(EXAMPLE), columns=columns)
+
+    keys = [line.strip() for line in said.splitlines() if "SHA256:" in line]
+    assert keys
+    assert all(len(key) == len("SHA256:") + 43 for key in keys)
+
+
+def test_one_is_not_several() -> None:
+    """`1 technicians` was in a table's title."""
+    assert [many(n, "host") for n in (0, 1, 2)] == ["0 hosts", "1 host", "2 hosts"]
+    assert (many(1, "person", "people"), many(1218, "person", "people")) == ("1 person", "1,218 people")
+
+
+def test_no_verb_counts_with_a_fixed_plural() -> None:
+    """A count and its noun come from `many`, so that one is never several."""
+    fixed = re.compile(r"\{len\([^{}]*\)\} (?:hosts|people|technicians|offices|files|changes|problems|records|runs)\b")
+    wrong = [
+        f"{path.name}: {found}"
+        for path in (Path(__file__).parents[2] / "provisioner/cli").glob("*.py")
+        for found in fixed.findall(path.read_text())
+    ]
+    assert wrong == []
