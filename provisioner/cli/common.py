@@ -135,11 +135,16 @@ class Console:
         """The office's real hosts, or its lab.
 
         Raises:
-            Missing: the inventory has no such office.
+            BadInput: its folder holds a link out of the inventory, a pipe or a device, or a file beyond all measure.
         """
         from provisioner.inventory.target import Target
+        from provisioner.laptop import strays
 
-        return Target(self.inventory, office, lab)
+        target = Target(self.inventory, office, lab)
+        plain = "/" not in office and office not in ("", ".", "..")  # else it is no office's folder that would be looked into
+        if plain and not lab and (led := strays.refusals(target.inventory, target.folder)):
+            raise BadInput("\n".join(f"{name}: {why}" for name, why in led), hint="ls -l there; git log says whose it is")
+        return target
 
 
 def verb(*args: Any, writes: bool = False, **kwargs: Any) -> Callable[[Callable[..., Any]], click.Command]:

@@ -7,11 +7,14 @@ cheap; the models come when the first file is read.
 import difflib
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from provisioner.errors import BadInput, Missing
+from provisioner.laptop import strays
+from provisioner.laptop.strays import stray
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -76,7 +79,7 @@ class Inventory:
     def office_names(self) -> list[str]:
         """The names of all offices, in order: the folders that hold a dossier or should; nothing is read."""
         with os.scandir(self.root / "offices") as found:
-            return sorted(entry.name for entry in found if entry.is_dir() and not entry.name.startswith("."))
+            return sorted(entry.name for entry in found if entry.is_dir() and not stray(entry.name))
 
     def lines(self) -> "list[OfficeLine]":
         """One line per office in the order of names, from a cache that notices every change."""
@@ -92,7 +95,9 @@ class Inventory:
 
     def resellers(self) -> "list[Reseller]":
         """Read all members of the network, in the order of names."""
-        return [self.reseller(name) for name in self._files("resellers")]
+        from provisioner.inventory.resellers import Reseller
+
+        return self._all(Reseller, "resellers")
 
     def pack(self, name: str) -> "Pack":
         """Read one pack."""
@@ -102,7 +107,9 @@ class Inventory:
 
     def packs(self) -> "list[Pack]":
         """Read all packs, in the order of names."""
-        return [self.pack(name) for name in self._files("packs")]
+        from provisioner.inventory.packs import Pack
+
+        return self._all(Pack, "packs")
 
     def check(self) -> "list[Problem]":
         """Every problem and warning of every file, in the order of files and lines; two offices with one ULA prefix too."""
@@ -131,18 +138,23 @@ class Inventory:
             found.update(document.problems, document.warnings, elsewhere)
             if office:
                 served[name] = office.reseller
-        return sorted(found | self._returned(served))
+        return sorted(found.union(self._returned(served), self._look_alikes()))
 
     def _returned(self, served: dict[str, str]) -> "set[Problem]":
         """Who stands in a reseller's file though an audit, or another member's file, says that they were shut out."""
         from provisioner.inventory import revocations
         from provisioner.inventory.files import read
         from provisioner.inventory.resellers import Reseller
+        from provisioner.inventory.strict_yaml import Problem
 
         found: set[Problem] = set()
         try:
+            revocations.written(self)
+        except BadInput as error:
+            found.add(Problem("", 0, "", str(error), error.hint))
+        try:
             revoked = revocations.everywhere(self, served)
-        except (BadInput, Missing):  # a reseller's file is wrong, and said already
+        except (BadInput, Missing):  # a file is wrong, and said already
             return found
         for name in self._files("resellers"):
             reseller, document = read(Reseller, self.root / "resellers" / f"{name}.yml", f"resellers/{name}.yml", name)
@@ -162,13 +174,17 @@ class Inventory:
         """The office, its dossier with every problem of it, and the problems of its reseller's and pack's files."""
         from provisioner.inventory.dossier import Office
         from provisioner.inventory.files import read
+        from provisioner.inventory.strict_yaml import Problem
 
         path = self.root / "offices" / name / "dossier.yml"
-        if not _NAME.fullmatch(name) or not path.is_file():
+        if not _NAME.fullmatch(name) or not os.path.lexists(path):
             if name in self.office_names():
                 raise Missing(f"office {name} has no dossier.yml", hint=f"git checkout -- offices/{name}")
             raise self._missing("office", name, self.office_names())
         office, document = read(Office, path, f"offices/{name}/dossier.yml", name)
+        for where, why in strays.refusals(self.root, path.parent):
+            if where != f"offices/{name}/dossier.yml":
+                document.problems.append(Problem(where, 0, "", why))
         return office, document, self.conflicts(document)
 
     def follow(self, office: "Office", document: "Document", kept: Path, *, force: bool = False) -> None:
@@ -237,6 +253,15 @@ class Inventory:
         elsewhere += found
         return noun
 
+    def _all(self, model: "type[N]", folder: str) -> "list[N]":
+        """Every noun of a folder, or every problem of all its files at once."""
+        from provisioner.inventory.files import report
+
+        found = [self._noun(model, folder, name) for name in self._files(folder)]
+        if problems := [problem for _, its in found for problem in its]:
+            raise report(problems)
+        return [noun for noun, _ in found if noun is not None]
+
     def _whole(self, model: "type[N]", folder: str, name: str) -> "N":
         from provisioner.inventory.files import report
 
@@ -253,7 +278,7 @@ class Inventory:
         if self._read is not None and path in self._read:
             known: tuple[N | None, list[Problem]] = self._read[path]
             return known
-        if not _NAME.fullmatch(name) or not path.is_file():
+        if not _NAME.fullmatch(name) or not os.path.lexists(path):
             raise self._missing(folder.removesuffix("s"), name, self._files(folder))
         noun, document = read(model, path, f"{folder}/{name}.yml", name)
         if folder == "resellers":
@@ -267,7 +292,19 @@ class Inventory:
         return noun, document.problems
 
     def _files(self, folder: str) -> list[str]:
-        return sorted(path.stem for path in (self.root / folder).glob("*.yml"))
+        return sorted(path.stem for path in (self.root / folder).glob("*.yml") if not stray(path.name))
+
+    def _look_alikes(self) -> "Iterator[Problem]":
+        """What lies among the resellers, packs and offices and looks like a copy of one: left out, and said."""
+        from provisioner.inventory.strict_yaml import Problem
+
+        for folder in ("resellers", "packs", "offices"):
+            for path in (self.root / folder).iterdir() if (self.root / folder).is_dir() else ():
+                if strays.copy(path.name) and not strays.left_over(path.name):
+                    what = "looks like a copy that somebody or a shared folder made, and is left out"
+                    yield Problem(
+                        f"{folder}/{path.name}", 0, "", what, "comparing it with its original, then deleting it", warning=True
+                    )
 
     def _missing(self, what: str, name: str, known: list[str]) -> Missing:
         near = difflib.get_close_matches(name[:50], known[:10_000], 1)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from provisioner.inventory.target import cache_home
 from provisioner.laptop import disk
+from provisioner.laptop.strays import stray
 
 _FORM = "offices 1"  # changes with the fields below
 
@@ -39,7 +40,7 @@ def lines(root: Path) -> list[OfficeLine]:
     fresh = 0
     offices = os.path.join(root, "offices")  # noqa: PTH118 - 10,000 Path objects cost more than the stats
     with os.scandir(offices) as folders:
-        names = [entry.name for entry in folders if entry.is_dir() and not entry.name.startswith(".")]
+        names = [entry.name for entry in folders if entry.is_dir() and not stray(entry.name)]
     for name in names:
         file = f"{offices}/{name}/dossier.yml"
         try:

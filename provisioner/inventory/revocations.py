@@ -17,6 +17,7 @@ from provisioner.errors import BadInput
 from provisioner.inventory.rules import bare
 from provisioner.laptop.disk import make
 from provisioner.laptop.disk import write as disk_write
+from provisioner.laptop.strays import refused, stray
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory
@@ -83,8 +84,10 @@ def written(inventory: "Inventory") -> list[Revocation]:
         BadInput: one is none any more.
     """
     found = []
-    for path in sorted(folder(inventory).glob("*.json")):
+    for path in sorted(path for path in folder(inventory).glob("*.json") if not stray(path.name)):
         try:
+            if why := refused(inventory.root, path):
+                raise ValueError(why)
             data = json.loads(path.read_bytes())
             keys = frozenset(str(key) for key in data["keys"])
             found.append(Revocation(str(data["login"]), str(data["reseller"]), str(data["at"]), "", path.name, keys))

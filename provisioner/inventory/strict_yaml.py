@@ -6,7 +6,6 @@ Built from libyaml's events instead of a loader, because every loader turns `no`
 
 import contextlib
 import re
-import stat
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
@@ -15,12 +14,14 @@ from typing import Any
 
 import yaml
 
-SIZE_LIMIT = 1_000_000  # bytes; a dossier of 30 people is about 10,000
+from provisioner.laptop.strays import SIZE_LIMIT, refused
+
 VALUE_LIMIT = 20_000  # values in one file; a dossier of 30 people has about 700, and the worst file takes a second
 DEPTH_LIMIT = 12  # the deepest thing of ours is at 5; a pack's settings may go further
 
 Place = tuple[str | int, ...]  # where in a file: ("hosts", "server", "address"), ("contacts", 0)
 
+_CONFLICT = re.compile(r"^(?:<{7}|>{7}|\|{7})(?: .*)?$", re.MULTILINE)
 _INTEGER = re.compile(r"-?[1-9][0-9]{0,17}|0")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -113,12 +114,8 @@ def load(path: Path, file: str) -> Document:
         FileNotFoundError: there is no such file.
     """
     document = Document(file)
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        document.add_problem((), "is not a file", line=0)
-    elif status.st_size > SIZE_LIMIT:
-        what = f"has {status.st_size} bytes, {SIZE_LIMIT} are the limit"
-        document.add_problem((), what, "moving out what is not needed", line=0)
+    if why := refused(path.parents[len(Path(file).parts) - 1], path, limit=SIZE_LIMIT):
+        document.add_problem((), why, "moving out what is not needed" if "limit" in why else "", line=0)
     else:
         try:
             with path.open("rb") as stream:
@@ -147,6 +144,13 @@ def _parse(content: bytes, document: Document) -> None:
     nul = text.find("\0")
     if nul >= 0:
         document.add_problem((), "a NUL byte", "deleting it", line=text.count("\n", 0, nul) + 1)
+        return
+    if mark := _CONFLICT.search(text):  # at the line's beginning no text of YAML can stand that looks so
+        what = f"the two sides of a git merge stand here, unreconciled ({escaped(mark[0], 30)})"
+        document.add_problem(
+            (), what, "keeping what is right of both, without git's marks", line=text.count("\n", 0, mark.start()) + 1
+        )
+        document.holes = True
         return
     try:
         _Builder(document).read(text)

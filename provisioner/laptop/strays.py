@@ -27,22 +27,60 @@ def copy(name: str) -> bool:
     return bool(_COPY.search(name))
 
 
+def stray(name: str) -> bool:
+    """Whether nothing of ours has such a name: left behind, or a copy."""
+    return left_over(name) or copy(name)
+
+
 def refused(root: Path, path: Path, *, limit: int = SIZE_LIMIT) -> str:
-    """Why a file of the inventory at `root` is not read nor written; empty when it is, or is not there. Nothing is opened.
+    """Why a file of the inventory at `root` is not read; empty when it is. Nothing is opened.
 
     A link may stay within the inventory: one that leaves it could show, or overwrite, a file of the operator's.
+
+    Raises:
+        FileNotFoundError: there is no such name.
     """
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return "is a link to nothing" if path.is_symlink() else ""
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
+    link = stat.S_ISLNK(path.lstat().st_mode)
     top = os.path.realpath(root)
     if os.path.commonpath([top, os.path.realpath(path)]) != top:
-        return "is a link that leads out of the inventory, and is not read"
-    if stat.S_ISDIR(status.st_mode):
-        return "is a folder"
+        return "is a link that leads out of the inventory, and is not read" if link else "lies behind a link out of the inventory"
+    try:
+        status = path.stat()
+    except OSError as error:
+        return "is a link to nothing" if link else f"cannot be read: {error.strerror}"
     if not stat.S_ISREG(status.st_mode):
-        return "is not a file (a pipe, a socket or a device)"
+        return "is not a file"
     return f"has {status.st_size} bytes, {limit} are the limit" if status.st_size > limit else ""
+
+
+def refusals(root: Path, folder: Path) -> list[tuple[str, str]]:
+    """What lies in an office's folder and could lead out of the inventory, or stop whoever reads it: name below `root`, why.
+
+    Nothing is opened, and of a plain file nothing is asked; a folder that is not there holds nothing.
+    """
+    found = [(folder, entry) for entry in _entries(folder)]
+    if folder.is_symlink() and (why := refused(root, folder)) != "is not a file":
+        return [(str(folder.relative_to(root)), why)]
+    said = []
+    while found:
+        above, entry = found.pop()
+        path = above / entry.name
+        if entry.is_symlink():
+            why = refused(root, path)
+            if why and not (why == "is not a file" and path.is_dir()):
+                said.append((str(path.relative_to(root)), why))
+        elif entry.is_dir():
+            found += [(path, one) for one in _entries(path)]
+        elif not entry.is_file():
+            said.append((str(path.relative_to(root)), "is not a file"))
+        elif above == folder and (why := refused(root, path)):
+            said.append((str(path.relative_to(root)), why))
+    return sorted(one for one in said if not left_over(Path(one[0]).name))
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except OSError:
+        return []

@@ -93,7 +93,7 @@ def test_read_only_cache_folder_costs_time_only(root: Path, monkeypatch: pytest.
 
 
 def test_one_office_reads_three_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reading one office opens its dossier, its member and its pack, however many offices there are."""
+    """Reading one office opens its dossier, its member and its pack and lists its own folder, however many offices there are."""
     opened: list[str] = []
     load = strict_yaml.load
 
@@ -103,11 +103,19 @@ def test_one_office_reads_three_files(root: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("provisioner.inventory.files.load", noted)
 
+    scandir = os.scandir
+    listed: set[str] = set()
+
+    def own(folder: Path) -> object:
+        listed.add(Path(folder).relative_to(root).parts[1])
+        return scandir(folder)
+
     with monkeypatch.context() as blind:
-        blind.setattr(os, "scandir", None)
+        blind.setattr(os, "scandir", own)
         blind.setattr(os, "listdir", None)
         open_inventory(root).office("office-00003")
 
+    assert listed == {"office-00003"}
     assert opened == ["offices/office-00003/dossier.yml", "resellers/breizh-libre.yml", "packs/standard-2026.1.yml"]
 
 
