@@ -23,6 +23,7 @@ from provisioner.inventory.fields import (
     PortName,
     PublicKey,
     ResourcePath,
+    SomebodysEmail,
     Text,
     Timezone,
     Ula,
@@ -36,7 +37,7 @@ class Person(Noun):
 
     name: Filled
     groups: list[Group] = []
-    email: Text = ""
+    email: SomebodysEmail = ""
     phone: Text = ""
     accessibility: list[Literal["large_text", "screen_reader"]] = []  # what their session has at every desktop
 

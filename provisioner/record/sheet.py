@@ -148,8 +148,4 @@ def _surroundings(office: "Office", pack: "Pack", login: str, person: "Person", 
 
 def _help(reseller: "Reseller") -> list[dict[str, str]]:
     """Whom to call: the co-op first, then technicians, as many as one page bears."""
-    everybody = [
-        *({"name": one.name, "phone": one.phone, "email": one.email} for one in reseller.organisation.contacts),
-        *({"name": one.name, "phone": one.phone, "email": one.email} for one in reseller.technicians.values()),
-    ]
-    return everybody[:_CALLED]
+    return reseller.contacts()[:_CALLED]
