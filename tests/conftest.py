@@ -79,9 +79,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     for name, folder in (("STATE_HOME", tmp_path / "state"), ("CACHE_HOME", tmp_path / "cache"), ("RUNTIME_DIR", memory)):
         monkeypatch.setenv(f"XDG_{name}", str(folder))
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))  # no key of whoever runs the tests
-    for name in ("PROVISIONER_INVENTORY", "SSH_AUTH_SOCK"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("PROVISIONER_INVENTORY", raising=False)
     monkeypatch.chdir(tmp_path)
 
     def command(*words: str | Path, stdin: str = "") -> CommandResult:

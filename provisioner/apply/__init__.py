@@ -198,7 +198,7 @@ def plan(selection: Selection, *, watch: Listener, say: Callable[[str], None], f
     Raises:
         Busy, HostKeyChanged, Unverified, BadInput: before or while asking the hosts.
     """
-    refuse_lockout(selection.ssh, selection.reseller)
+    refuse_lockout(selection)
     refuse_returned(selection)
     for lost in refuse_unfollowable(selection, force=force):
         say(f"! {lost}")
@@ -240,7 +240,7 @@ def apply(
     Raises:
         Busy, HostKeyChanged, Unverified, BadInput: nothing was changed.
     """
-    refuse_lockout(selection.ssh, selection.reseller)
+    refuse_lockout(selection)
     refuse_returned(selection)
     refuse_unfollowable(selection, force=force)
     moved = {h: str(selection.office.hosts[h].address) for h in selection.hosts if selection.office.hosts[h].kind != "router"}

@@ -39,11 +39,10 @@ def adopt(
     from provisioner.hosts.keys import technician_key
     from provisioner.inventory import open_inventory
     from provisioner.operation.lock import alone
-    from provisioner.operation.selection import refuse_lockout, technician
+    from provisioner.operation.selection import technician
 
     target = console.target(office, lab)
-    inventory = open_inventory(target.inventory)
-    dossier = inventory.office(office)
+    dossier = open_inventory(target.inventory).office(office)
     if host and host not in dossier.hosts:
         raise BadInput(f"{office} has no host {host!r}", hint=f"its hosts: {', '.join(dossier.hosts)}")
     if not host and (at or fingerprint):
@@ -53,7 +52,6 @@ def adopt(
     plug(target)
     login, name, _ = technician(target)
     ssh = SshAccess(target, login, technician_key(target))
-    refuse_lockout(ssh, inventory.reseller(dossier.reseller))  # before any machine is touched: `plan` would refuse it
     sticker = workflow.blank_login(target) if not user else None
     password = sys.stdin.readline().rstrip("\n") if password_stdin else None
     with alone(target):

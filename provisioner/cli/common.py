@@ -39,11 +39,6 @@ def speaker(*, stderr: bool = False) -> "rich_console.Console":
     return console
 
 
-def counted(number: int, word: str) -> str:
-    """`1 office`, `2 offices`, `3 people`."""
-    return f"{number} {word if number == 1 else {'person': 'people'}.get(word, f'{word}s')}"
-
-
 @dataclass
 class Console:
     """How this call speaks: results on stdout (one object with `--json`), all else on stderr."""
@@ -224,9 +219,7 @@ def ask(
             raise click.UsageError(shown(f"{error}; try {error.hint}" if error.hint else str(error))) from None
         return typed
 
-    answer: str = click.prompt(
-        question, hide_input=secret, default=default, show_default=bool(default), value_proc=accepted, err=True
-    )
+    answer: str = click.prompt(question, hide_input=secret, default=default, value_proc=accepted, err=True)
     return answer
 
 

@@ -23,7 +23,6 @@ from provisioner.inventory.fields import (
     PortName,
     PublicKey,
     ResourcePath,
-    SomebodysEmail,
     Text,
     Timezone,
     Ula,
@@ -37,7 +36,7 @@ class Person(Noun):
 
     name: Filled
     groups: list[Group] = []
-    email: SomebodysEmail = ""
+    email: Text = ""
     phone: Text = ""
     accessibility: list[Literal["large_text", "screen_reader"]] = []  # what their session has at every desktop
 

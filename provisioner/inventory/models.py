@@ -16,9 +16,7 @@ from provisioner.inventory.fields import (
     Login,
     Mac,
     Name,
-    Rna,
     Siren,
-    SomebodysEmail,
     Text,
 )
 
@@ -57,20 +55,14 @@ class Contact(Noun):
     name: Filled
     role: Text = ""
     phone: Text = ""
-    email: SomebodysEmail = ""
+    email: Text = ""
 
 
 class Organisation(Noun):
-    """The client, or a member of the network.
-
-    Which number it must have is its country's to say (`identity`): in France a SIREN, or an association's `rna`; elsewhere
-    `registration`, its number in the country's register.
-    """
+    """The client."""
 
     name: Filled
     legal_form: Filled
-    siren: Siren = ""
-    rna: Rna = ""
-    registration: Text = ""
+    siren: Siren
     address: Address
     contacts: list[Contact] = []

@@ -148,4 +148,8 @@ def _surroundings(office: "Office", pack: "Pack", login: str, person: "Person", 
 
 def _help(reseller: "Reseller") -> list[dict[str, str]]:
     """Whom to call: the co-op first, then technicians, as many as one page bears."""
-    return reseller.contacts()[:_CALLED]
+    everybody = [
+        *({"name": one.name, "phone": one.phone, "email": one.email} for one in reseller.organisation.contacts),
+        *({"name": one.name, "phone": one.phone, "email": one.email} for one in reseller.technicians.values()),
+    ]
+    return everybody[:_CALLED]

@@ -166,7 +166,7 @@ def run_push(
     Raises:
         Busy, HostKeyChanged, Unverified, BadInput, Missing: nothing was changed.
     """
-    refuse_lockout(selection.ssh, selection.reseller)
+    refuse_lockout(selection)
     refuse_returned(selection)
     refuse_none(selection)
     with operation(

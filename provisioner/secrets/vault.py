@@ -215,15 +215,6 @@ def wrapped(target: "Target", key: str) -> str:
     return key + "\n" if target.lab else ansible_vault.encrypt(key + "\n", _passphrase(target), NETWORK)
 
 
-def refuse_locked(target: "Target") -> None:
-    """Stop before anything is asked of a person that the vault would refuse in the end.
-
-    Raises:
-        Locked: nobody has unlocked the inventory.
-    """
-    _passphrase(target)
-
-
 def _passphrase(target: "Target") -> str:
     said = key_ring.recall(target.inventory)
     if said is None:
