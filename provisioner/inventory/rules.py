@@ -37,6 +37,7 @@ def judge(dossier: Mapping[str, Any], reseller: Reseller | None, pack: Pack | No
     yield from network_rules.judge(dossier)
     yield from _backup(mapping(dossier.get("backup")))
     yield from _shares(people, groups, hosts, pack)
+    yield from _unserved(dossier, hosts)
     variant = dossier.get("variant")
     if pack and isinstance(variant, str) and variant not in pack.variants:
         what = f"the pack {pack.name} has no variant {quoted(variant)}"
@@ -61,6 +62,17 @@ def _shares(
     for section, names in (("groups", groups), ("people", people)):
         if common in names:
             yield Conflict((section, str(common)), "is the name of the share for all too", "another name")
+
+
+def _unserved(dossier: Mapping[str, Any], hosts: dict[str, dict[str, Any]]) -> Iterator[Conflict]:
+    """What only a server does, in an office that has none."""
+    if not hosts or any(host.get("kind") == "server" for host in hosts.values()):
+        return
+    for section, what in (("printers", "nobody prints on them through the office"), ("backup", "nothing is backed up")):
+        if dossier.get(section):
+            yield Conflict(
+                (section,), f"the office has no server, so {what}", f"a host of kind: server, or no {section}:", warning=True
+            )
 
 
 def _language(language: object, hosts: dict[str, dict[str, Any]], pack: Pack | None) -> Iterator[Conflict]:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from provisioner.inventory.models import Kind
 from provisioner.language import N_
 from provisioner.record.judgement import Judgement
 
@@ -108,6 +109,8 @@ def contents(
         ],
         "services": services(office, pack),
         "copied_elsewhere": office.backup is not None,
+        "at_desktop": str(verify.get("from")) not in office.hosts or office.hosts[str(verify["from"])].kind is Kind.DESKTOP,
+        "seat": str(verify.get("from") or ""),
         "tests": verify.get("findings") or [],
         "verify": {
             key: verify.get(key) for key in ("run", "technician", "started", "finished", "status", "reboot", "file", "sha256")

@@ -90,20 +90,22 @@ class Report:
 
 
 def desk(selection: Selection, host: str) -> str:
-    """The desktop the witness sits down at: the one named, else the first that is adopted.
+    """Where the witness sits down: the named desktop, else the first adopted one; where an office has none, its server.
 
     Raises:
-        BadInput: the named host is no desktop.
-        Missing: the office has no adopted desktop.
+        BadInput: the named host is no such place.
+        Missing: nothing of the office is adopted to try anything from.
     """
-    desktops = [name for name in selection.hosts if selection.office.hosts[name].kind is Kind.DESKTOP]
+    kinds = [host.kind for host in selection.office.hosts.values()]
+    kind = next((one for one in (Kind.DESKTOP, Kind.SERVER) if one in kinds), Kind.ROUTER)
+    desktops = [name for name in selection.hosts if selection.office.hosts[name].kind is kind]
     if host and host not in desktops:
         raise BadInput(
-            f"{host!r} is no adopted desktop of {selection.target.office}", hint=f"one of {', '.join(desktops) or 'none'}"
+            f"{host!r} is no adopted {kind.value} of {selection.target.office}", hint=f"one of {', '.join(desktops) or 'none'}"
         )
     if not desktops:
         raise Missing(
-            f"{selection.target.office} has no adopted desktop to verify from",
+            f"{selection.target.office} has no adopted {kind.value} to verify from",
             hint=f"provisioner adopt {selection.target.office}",
         )
     return host or desktops[0]
@@ -126,7 +128,7 @@ def verify(
     desktop = desk(selection, host)
     began = time.time()
     findings: list[Finding] = []
-    needs = [name for name in (desktop, _server(selection)) if name]
+    needs = list(dict.fromkeys(name for name in (desktop, _server(selection)) if name))
     with operation(selection, "verify", watch=watch, say=say, needs=needs, commit=commit, detail={"reboot": reboot}) as op:
         for name in needs:
             if name not in selection.met:
@@ -236,8 +238,10 @@ def _witness(session: VerifySession, *, make: bool) -> None:
     """
     if "directory" in session.services:
         said = session.ask(session.server, "witness", login=session.login, make=make, password=session.password, group="office")
-    else:
+    elif session.at_desktop:
         said = session.act("local", make=make)
+    else:  # nobody logs in where no desktop is
+        return
     if make and not said["ok"]:
         raise HostFailed(
             f"the witness's account could not be made: {said['evidence']}", hint=f"provisioner apply {session.office.name}"

@@ -61,6 +61,25 @@ def test_the_networks_domain(domain: str, beside: str, said: str, tmp_path: Path
     assert inventory.office("cafe").lan.domain == domain
 
 
+def test_an_office_without_a_server_is_told_what_nobody_does(tmp_path: Path) -> None:
+    """Printers and a second place for backups are the server's work: without one a warning says so, and nothing is refused."""
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43
+    beside = f"backup: {{host: box.example, user: cafe, host_key: {key}}}\nprinters:\n  hp: {{address: 192.168.1.30}}\n"
+    root = _office(tmp_path / "net", "cafe.internal", beside)
+    dossier = root / "offices/cafe/dossier.yml"
+    whole = dossier.read_text()
+    assert open_inventory(root).check() == []
+    dossier.write_text(whole.replace("kind: server", "kind: desktop"))
+
+    said = [str(problem).partition("dossier.yml:")[2].partition(": ")[2] for problem in open_inventory(root).check()]
+
+    assert [line.partition(";")[0] for line in said] == [
+        "backup: warning: the office has no server, so nothing is backed up",
+        "printers: warning: the office has no server, so nobody prints on them through the office",
+    ]
+    assert open_inventory(root).office("cafe").printers
+
+
 def test_check_counts_warnings_apart(run: Run, tmp_path: Path) -> None:
     """Warnings alone leave exit code 0, and are counted for themselves."""
     root = _office(tmp_path / "net", "cafe.lan")

@@ -1,6 +1,7 @@
 """Verify on real machines: all well; and whatever is broken turns exactly its own lines red."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -95,6 +96,25 @@ def test_what_a_screen_showed_is_kept_and_an_altered_picture_is_found(
         one.write_bytes(original)
     assert said.code == 7
     assert f"{one.name}: altered" in said.data["problems"]
+
+
+def test_an_office_without_a_desktop_has_its_record(shop: Stage, verified: tuple[CommandResult, set[str]]) -> None:
+    """Tried from the server: share, printing, calendar and names pass, what needs a desktop says that there is none."""
+    del verified  # whose pictures name the desktop
+    whole = shop.dossier.read_text()
+    try:
+        shop.dossier.write_text(re.sub(r"  desktop:\n(?:    .*\n)+", "", whole))
+        said = verify(shop)
+        made = shop.json("record", "new", "demo", "--lab", "--lang", "fr")
+    finally:
+        shop.dossier.write_text(whole)
+
+    levels = {finding["check"]: finding["level"] for finding in said.data["findings"]}
+    assert said.code == 0, [f for f in said.data["findings"] if f["level"] in RED]
+    assert {check for check in levels if levels[check] == "ok"} >= {"share", "others", "printing", "calendar", "names", "backup"}
+    assert {check for check in levels if levels[check] == "not_applicable"} >= {"session", "password", *SCREEN}
+    assert made.code == 0, made
+    assert "n’a pas de poste à lui" in Path(made.data["html"]).read_text()
 
 
 # What a desktop may ask for beyond the office without anybody's doing.

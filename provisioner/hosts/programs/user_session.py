@@ -267,7 +267,7 @@ def names(ask: Ask) -> Answer:
     with open("/etc/resolv.conf") as file:
         uses = [line.split()[1] for line in file if line.startswith("nameserver")]
     said.append(f"this machine asks: {' '.join(uses)}")
-    if ask["server"] not in uses[:1]:
+    if not {ask["server"], *(["127.0.0.1", "::1"] if ask.get("own") else [])} & set(uses[:1]):
         wrong.append("resolv.conf")
     return {"ok": not wrong, "wrong": wrong, "evidence": "\n".join(said)}
 

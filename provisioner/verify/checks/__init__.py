@@ -55,7 +55,7 @@ class Check:
 
 @dataclass
 class VerifySession:
-    """Where the witness sits: an office, one of its desktops, its server if it has one, and who the witness is."""
+    """Where the witness sits: an office, one of its desktops (its server where it has none), its server, who the witness is."""
 
     op: "Operation"
     desktop: str
@@ -98,6 +98,13 @@ class VerifySession:
     def lab(self) -> bool:
         """Whether all this is a lab."""
         return self.selection.target.lab
+
+    @property
+    def at_desktop(self) -> bool:
+        """Whether the seat is a desktop of the office's; else it is its server, or its router."""
+        from provisioner.inventory.models import Kind
+
+        return self.office.hosts[self.desktop].kind is Kind.DESKTOP
 
     @property
     def domain(self) -> str:
@@ -212,4 +219,5 @@ def not_applicable(check: str, reason: str, about: str = "", **values: Any) -> F
 
 NO_ANSWER = N_("The machine gave no answer in time, so this is not known.")
 NO_SERVER = N_("This office has no server.")
+NO_DESKTOP = N_("This office has no desktop of its own to try it at: its people bring theirs.")
 NOT_IN_PACK = N_("The office's pack does not include this.")

@@ -9,7 +9,7 @@ from typing import Any
 from provisioner.findings import Finding, Level
 from provisioner.inventory.placement import common_share
 from provisioner.language import N_
-from provisioner.verify.checks import NO_SERVER, NOT_IN_PACK, Check, Part, VerifySession, judged, not_applicable
+from provisioner.verify.checks import NO_DESKTOP, NO_SERVER, NOT_IN_PACK, Check, Part, VerifySession, judged, not_applicable
 
 VISIT_S = 240  # what all steps may take together; each has its own limits there
 DIRECTORY = frozenset({"directory", "directory_client"})
@@ -52,7 +52,7 @@ def visit(session: VerifySession) -> Iterable[Finding]:
     """Sit down, log in, work, lock the screen, go."""
     wanted = [check for check in SAID if check != "offline" and session.wants(check)]
     if not _has_desktop(session):
-        yield from (not_applicable(check, NOT_IN_PACK) for check in wanted)
+        yield from (not_applicable(check, NOT_IN_PACK if session.at_desktop else NO_DESKTOP) for check in wanted)
         return
     away = {
         check: NOT_IN_PACK if session.server else NO_SERVER
@@ -84,7 +84,7 @@ def visit(session: VerifySession) -> Iterable[Finding]:
 def offline(session: VerifySession) -> Iterable[Finding]:
     """The desktop is cut off from the server for the moment that it takes to log in again."""
     if not _has_desktop(session):
-        yield not_applicable("offline", NOT_IN_PACK)
+        yield not_applicable("offline", NOT_IN_PACK if session.at_desktop else NO_DESKTOP)
         return
     if "directory" not in session.services:
         yield not_applicable("offline", NO_SERVER)

@@ -50,8 +50,9 @@ def from_lan(session: VerifySession) -> Iterable[Finding]:
     """Every TCP port of every host from the desktop; of the desktop itself, from the server. UDP by the kernel's own rules."""
     met = session.selection.met
     scans = {session.desktop: [host for host in met if host != session.desktop]}
-    if session.server:
-        scans[session.server] = [session.desktop]
+    other = session.server if session.server != session.desktop else ""
+    if other:
+        scans[other] = [session.desktop]
     for scanner, hosts in scans.items():
         found = _scan(session, scanner, hosts)
         waking = [host for host in hosts if _waking(session, host, found.get(host))]
@@ -60,8 +61,10 @@ def from_lan(session: VerifySession) -> Iterable[Finding]:
             found |= _scan(session, scanner, waking)
         for host in hosts:
             yield _judge(session, host, found.get(host))
-    if not session.server:
-        yield not_applicable("ports", N_("The desktop itself can only be looked at from another machine."), session.desktop)
+    if not other:
+        yield not_applicable(
+            "ports", N_("The machine that this is tried from can only be looked at from another one."), session.desktop
+        )
 
 
 def _scan(session: VerifySession, scanner: str, hosts: Sequence[str]) -> dict[str, list[int]]:

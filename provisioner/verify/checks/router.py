@@ -15,7 +15,7 @@ from provisioner.hosts import programs
 from provisioner.inventory.models import Kind
 from provisioner.inventory.placement import internet
 from provisioner.language import N_
-from provisioner.verify.checks import Check, Part, VerifySession, judged, not_applicable
+from provisioner.verify.checks import NO_DESKTOP, Check, Part, VerifySession, judged, not_applicable
 
 VISIT_S = 60
 ROLE = "router"
@@ -45,7 +45,8 @@ def run(session: VerifySession) -> Iterable[Finding]:
     if session.wants("internet"):
         yield _internet(session, said)
     if session.wants("lease"):
-        yield _lease(session, said, str(gateway), ours=ours)
+        itself = office.hosts[session.desktop].address == gateway  # which gives no address to itself
+        yield not_applicable("lease", NO_DESKTOP) if itself else _lease(session, said, str(gateway), ours=ours)
     if session.wants("guests"):
         seen = said.get("guests")
         yield _guests(session, _sits_there(session, guests) if guests and own_port else seen)

@@ -6,13 +6,16 @@ from collections.abc import Iterable
 from provisioner.findings import Finding
 from provisioner.language import N_
 from provisioner.secrets.models import password
-from provisioner.verify.checks import Check, VerifySession, judged
+from provisioner.verify.checks import NO_DESKTOP, Check, VerifySession, judged, not_applicable
 
 NEEDS = frozenset({"directory", "directory_client"})
 
 
 def log_in(session: VerifySession) -> Iterable[Finding]:
     """At the desktop, through what its login screen asks too."""
+    if not session.at_desktop:
+        yield not_applicable("session", NO_DESKTOP)
+        return
     began = time.monotonic()
     said = session.act("session", timeout_s=30)
     while not said["ok"] and time.monotonic() - began < session.patience_s:
@@ -42,6 +45,9 @@ def log_in(session: VerifySession) -> Iterable[Finding]:
 
 def change_password(session: VerifySession) -> Iterable[Finding]:
     """The new one counts at once, the old one no longer."""
+    if not session.at_desktop:
+        yield not_applicable("password", NO_DESKTOP)
+        return
     new = password()
     said = session.act("passwd", new=new, timeout_s=30)
     good, evidence = said["ok"], said["evidence"].replace(new, "********")
