@@ -27,6 +27,7 @@ def judge(dossier: Mapping[str, Any]) -> Iterator[Conflict]:
     lan = mapping(dossier.get("lan"))
     hosts = {name: host for name, host in mapping(dossier.get("hosts")).items() if isinstance(host, dict)}
     wan, guests, wifi = (mapping(dossier.get(word)) for word in ("wan", "guests", "wifi"))
+    yield from _interfaces(hosts)
     yield from _without_a_router(dossier, hosts)
     yield from _wan(wan)
     yield from _guests(guests)
@@ -43,6 +44,32 @@ def _without_a_router(dossier: Mapping[str, Any], hosts: dict[str, dict[str, Any
     for word in ("wan", "guests", "wifi", "forwards", "reserved", "tunnel"):
         if dossier.get(word):
             yield Conflict((word,), "nobody would do this: no host is a router", "a host of the kind router, or without it")
+
+
+LAN_PORTS = 8
+LINK_NAME = 15  # characters of a Linux link's name (IFNAMSIZ)
+
+
+def _interfaces(hosts: dict[str, dict[str, Any]]) -> Iterator[Conflict]:
+    """A router's interfaces: each for one thing, and by names that its system can have."""
+    for host, one in hosts.items():
+        said = mapping(one.get("interfaces"))
+        ports = said.get("lan")
+        lan = [(("lan", n), port) for n, port in enumerate(ports)] if isinstance(ports, list) else []
+        named = [*(((word,), said.get(word)) for word in ("wan", "guests", "radio")), *lan]
+        seen: dict[str, str] = {}
+        for where, name in named:
+            place = ("hosts", host, "interfaces", *where)
+            if not isinstance(name, str):
+                continue
+            if name in seen:
+                yield Conflict(place, f"{quoted(name)} is its interface for {seen[name]} too", "an interface for each")
+            seen.setdefault(name, str(where[0]))
+            if one.get("platform", "debian") == "debian" and (len(name) > LINK_NAME or "/" in name):
+                what = f"{quoted(name)} is no name of a Linux link"
+                yield Conflict(place, what, f"at most {LINK_NAME} characters, without /, as `ip link` shows it")
+        if len(lan) > LAN_PORTS:
+            yield Conflict(("hosts", host, "interfaces", "lan"), f"{len(lan)} ports of the LAN", f"at most {LAN_PORTS}")
 
 
 def _wan(wan: dict[str, Any]) -> Iterator[Conflict]:
@@ -119,8 +146,10 @@ def _reserved(
     for name, thing in reserved.items():
         place, said = ("reserved", name), mapping(thing)
         one = read_address(said.get("address"))
-        if name in hosts:
-            yield Conflict(place, f"{quoted(name)} is a host of this office too", "another name")
+        if name in hosts or name in printers:
+            yield Conflict(
+                place, f"{quoted(name)} is a {'host' if name in hosts else 'printer'} of this office too", "another name"
+            )
         if one and of and outside(one, of):
             yield Conflict((*place, "address"), f"{one} is not a host's address in {of}", between(of))
         if one and first and last and first <= one <= last:

@@ -115,7 +115,7 @@ def _kept(op: Operation, host: str, router: DebianRouter) -> bool | None:
     """Keep what a router has; whether it was another, None when that could not be known."""
     try:
         return backups.keep(op.selection.target, host, router.current())
-    except (Unreachable, OSError) as problem:
+    except (ProvisionerError, OSError) as problem:
         op.say(f"{host}: its configuration could not be kept: {problem}; later: provisioner router backup")
         return None
 

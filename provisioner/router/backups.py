@@ -10,7 +10,6 @@ import binascii
 import hashlib
 import hmac
 import json
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,11 @@ from typing import Any
 from provisioner.errors import BadInput, Missing
 from provisioner.inventory.target import Target
 from provisioner.laptop.disk import write
-from provisioner.router.platforms import File, Files, holds_secret
+from provisioner.router.platforms import SECRET_WORDS, File, Files, holds_secret
 from provisioner.secrets import ansible_vault, vault
 
 FOLDER = "routers"
 SHORTEST = 4  # characters of a secret that is looked for: of less, every text is full
-# What holds a secret whoever wrote the file: the key of a Wi-Fi, of a tunnel, of a line.
-_WORDS = re.compile(r"^(\s*(?:wpa_passphrase|sae_password|wpa_psk|PrivateKey|PresharedKey|password)\s*[= ]\s*)(.+)$", re.M)
 _BARE = (".key", "-secret")  # files that are nothing but one
 
 
@@ -45,8 +42,11 @@ def keep(target: Target, host: str, files: Files) -> bool:
         Locked: an office's, and nobody has unlocked the inventory.
     """
     known = vault.read(target)
-    if _read(target, host) == files:
-        return False
+    try:
+        if _read(target, host) == files:
+            return False
+    except BadInput:
+        pass  # torn, by a merge perhaps: what the router has now takes its place
     key, secrets = known.router["key"], _leaves(known.model_dump(mode="json"))
     body = {path: [base64.b64encode(one.data).decode(), one.mode, one.group] for path, one in files.items()}
     vault_of(target, host).parent.mkdir(mode=0o700 if target.lab else 0o755, parents=True, exist_ok=True)
@@ -122,9 +122,15 @@ def scrubbed(files: Files, secrets: Iterable[str], key: str) -> str:
             text = _mark(text.strip(), key) + "\n"
         for secret in known:
             text = text.replace(secret, _mark(secret, key))
-        text = _WORDS.sub(lambda found: found[1] + (found[2] if found[2].startswith("secret:") else _mark(found[2], key)), text)
+        text = SECRET_WORDS.sub(
+            lambda found: found[1] + (found[2] if found[2].startswith("secret:") else _mark(found[2], key)), text
+        )
         parts.append(f"==== {path} {one.mode} {one.group}\n{text}")
     return "\n".join(parts).encode("utf-8", "replace").decode()
+
+
+def _marked(word: str, key: str) -> str:
+    return word if word.startswith("secret:") else _mark(word, key)
 
 
 def _mark(secret: str, key: str) -> str:

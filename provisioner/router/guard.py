@@ -19,6 +19,7 @@ SHORTEST_S = 15.0
 MARGIN_S = 4.0  # a confirmation that is under way when the window ends is worth nothing
 AFTER_S = 30.0  # by when a router that took the former configuration back answers again
 AGAIN_S = 0.5
+ALWAYS = {"names"}  # what has to answer though it did not before: the router's own service, which the push brings
 
 Say = Callable[[str], None]
 
@@ -150,12 +151,15 @@ def _try(device: Device, token: str, before: Mapping[str, str], until: float, ch
                     return ""  # the answer to the confirmation was lost, not the confirmation
                 return state.last.why if state.last else "the router no longer waits for this push"
             if state.loaded:
-                wrong = {name: now.get(name, "no answer") for name, said in before.items() if not said}
+                must = ALWAYS | {name for name, said in before.items() if not said}
+                wrong = {name: now.get(name, "no answer") for name in must & (before.keys() | now.keys())}
                 wrong = {name: said for name, said in wrong.items() if said}
                 if not wrong:
                     check()
                     return None if _stays(device.confirm(token), token) else ""
                 problem = "; ".join(wrong.values())
+            else:
+                problem = "the new configuration was not in force yet"
         except Unreachable as error:
             problem = f"no new connection came about: {error}"
         time.sleep(AGAIN_S)

@@ -16,7 +16,7 @@ class Router:
 
     on: dict[tuple[str, int], Callable[["Router"], None]] = field(default_factory=dict)
     said: State = field(default_factory=lambda: State(None, None))
-    reaches: dict[str, str] = field(default_factory=lambda: {"line": "", "internet": "", "names": "knows no name"})
+    reaches: dict[str, str] = field(default_factory=lambda: {"line": "", "internet": "", "lan": "nobody answers", "names": ""})
     calls: list[str] = field(default_factory=list)
     token: str = ""
 
@@ -113,6 +113,21 @@ def test_what_answered_before_must_answer_again() -> None:
     router = Router({("load", 1): lambda one: one.reaches.update(internet="198.51.100.1:3142: timed out")})
     said = pushed(router)
     assert (said.how, said.why) == ("reverted", "198.51.100.1:3142: timed out")
+
+
+def test_what_the_push_brings_must_answer_though_it_never_did() -> None:
+    """The router's own names: a first push after which they do not answer has brought nothing."""
+    router = Router()
+    router.reaches["names"] = "192.168.1.1 does not answer"
+    assert pushed(router).why == "192.168.1.1 does not answer"
+
+
+def test_a_load_that_never_ends_is_not_called_a_lost_connection() -> None:
+    """The router answers, and the configuration is not in force: that is what is said."""
+    router = Router({("load", 1): lambda one: setattr(one, "said", replace(one.said, loaded=False))})
+    router.on[("look", 1)] = lambda one: setattr(one, "said", replace(one.said, loaded=False))
+    said = pushed(router)
+    assert (said.how, said.why) == ("reverted", "the new configuration was not in force yet")
 
 
 def test_a_confirmation_whose_answer_is_lost_is_asked_about() -> None:

@@ -308,3 +308,28 @@ def test_a_full_disk(gateway: Gateway, tmp_path: Path) -> None:
         back(gateway, before, began)
     finally:
         inside(gateway.stage, "router", f"umount {GUARD} /run/full; rm -rf {GUARD}/pending.json /run/full; true")
+
+
+@pytest.mark.deep
+def test_a_way_back_that_fails_ends_in_a_start(gateway: Gateway, tmp_path: Path) -> None:
+    """The files are the former ones and the system does not take them: the router starts anew, which is the state it was in."""
+    gateway.change()
+    before, began = gateway.seen(), time.monotonic()
+    running, _ = gateway.held("look", tmp_path)
+    kill(running)
+    broken = '#!/bin/sh\n[ "$1" != restart ] || { echo \'no answer\' >&2; exit 1; }\nexec /usr/bin/systemctl "$@"\n'
+    place = "/usr/local/bin/systemctl"
+    inside(gateway.stage, "router", f"printf %s {shlex.quote(broken)} > {place}; chmod 755 {place}")
+    try:
+        assert soon(lambda: "started anew" in _why(gateway), BACK_S)
+        assert soon(lambda: gateway.seen() == before, 60)
+        back(gateway, before, began)
+    finally:
+        inside(gateway.stage, "router", f"rm -f {place}")
+
+
+def _why(gateway: Gateway) -> str:
+    try:
+        return str(gateway.last()["why"])
+    except (AssertionError, StopIteration):  # it is starting
+        return ""

@@ -28,14 +28,19 @@ def put(path: str, content: bytes, mode: int = 0o600, group: str = "root") -> No
     folder = os.path.dirname(path)
     os.makedirs(folder, exist_ok=True)
     part = f"{folder}/.{os.path.basename(path)}.part"
-    with open(part, "wb") as file:
-        os.fchmod(file.fileno(), mode)
-        with contextlib.suppress(KeyError):  # a group that comes with a package which is not there yet
-            os.fchown(file.fileno(), 0, grp.getgrnam(group).gr_gid)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(part, path)
+    try:
+        with open(part, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            with contextlib.suppress(KeyError):  # a group that comes with a package which is not there yet
+                os.fchown(file.fileno(), 0, grp.getgrnam(group).gr_gid)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(part, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(part)  # on a full disk it would take the room of the way back
+        raise
     sync(folder)
 
 
@@ -60,12 +65,15 @@ def look(path: str) -> Data | None:
     return {"content": base64.b64encode(content).decode(), "mode": f"{status.st_mode & 0o7777:04o}", "group": group}
 
 
-def write(path: str, wanted: Data | None) -> None:
-    """Make a file as wanted."""
+def write(path: str, wanted: Data | None) -> bool:
+    """Make a file as wanted; whether it was another."""
+    if look(path) == wanted:
+        return False
     if wanted is None:
         remove(path)
-    elif look(path) != wanted:
+    else:
         put(path, base64.b64decode(wanted["content"]), int(wanted["mode"], 8), wanted["group"])
+    return True
 
 
 def call(*words: str, stdin: str = "") -> str:
@@ -84,6 +92,35 @@ def installed(unit: str) -> bool:
     """Whether the machine has a unit."""
     done = subprocess.run(["systemctl", "cat", unit], capture_output=True, check=False)
     return done.returncode == 0
+
+
+def ours(files: dict[str, Data | None]) -> list[str]:
+    """What stands in the way of these files being ours alone: links in their places, links that another program manages."""
+    found = [
+        f"{path} is a link or no plain file: take it away first" for path in files if os.path.islink(path) or os.path.isdir(path)
+    ]
+    listed = subprocess.run(["networkctl", "list", "--no-legend"], capture_output=True, text=True, check=False).stdout
+    unmanaged = {line.split()[1] for line in listed.splitlines() if line.split()[-1:] == ["unmanaged"]}
+    for path, one in files.items():
+        text = base64.b64decode(one["content"]).decode(errors="replace") if one and path.endswith(".network") else ""
+        for link in re.findall(r"^\[Match\]\nName=(\S+)$", text, re.M):
+            if link in unmanaged and "inet " in says("ip", "-4", "-o", "address", "show", "dev", link):
+                found.append(
+                    f"{link} has its address from something else than systemd-networkd (ifupdown, NetworkManager):"
+                    " it would not come back by itself; give it to systemd-networkd first"
+                )
+    return found
+
+
+def says(*words: str) -> str:
+    """What a program prints, or nothing."""
+    done = subprocess.run(words, capture_output=True, text=True, timeout=20, check=False)
+    return done.stdout if done.returncode == 0 else ""
+
+
+def firewall() -> str:
+    """Our table of the kernel's rules as text that makes it again; empty when there is none."""
+    return says("nft", "-s", "list", "table", "inet", "office")
 
 
 def valid(files: dict[str, Data | None]) -> list[str]:
@@ -129,14 +166,18 @@ def kernel(files: dict[str, Data | None]) -> dict[str, str]:
     return found
 
 
-def in_force(before: dict[str, Data | None], after: dict[str, Data | None]) -> list[str]:
-    """Have the system go by the files `after` where they differ from `before`; what refused."""
+def in_force(before: dict[str, Data | None], after: dict[str, Data | None], rules: str | None = None) -> list[str]:
+    """Have the system go by the files `after` where they differ from `before`; what refused.
+
+    `rules` instead of the file of the firewall: our table as it was, whatever the former file would do to others' tables.
+    """
     touched = {path for path in after if before.get(path) != after[path]}
     said = []
     for link in links(before) - links(after):
         call("ip", "link", "delete", link)
     changed = {path for path in touched if path.endswith(".netdev")}
-    for link in links({path: before.get(path) for path in changed}) & links({path: after[path] for path in changed}):
+    changed |= {f"{path.removesuffix('.key')}.netdev" for path in touched if path.endswith(".key")}
+    for link in links({path: before.get(path) for path in changed}) & links({path: after.get(path) for path in changed}):
         call("ip", "link", "delete", link)  # networkd does not give a link that is there another shape
     for path in touched:
         if path.startswith("/etc/sysctl.d/") and after[path]:
@@ -145,8 +186,10 @@ def in_force(before: dict[str, Data | None], after: dict[str, Data | None]) -> l
         said.append(call("networkctl", "reload"))
         said += settle(links(after))
     if "/etc/nftables.conf" in touched:
-        there = after["/etc/nftables.conf"]
-        said.append(call("nft", "-f", "/etc/nftables.conf") if there else call("nft", "delete", "table", "inet", "office"))
+        if rules is None and after["/etc/nftables.conf"]:
+            said.append(call("nft", "-f", "/etc/nftables.conf"))
+        else:
+            said.append(call("nft", "-f", "-", stdin=f"table inet office {{}}\ndelete table inet office\n{rules or ''}"))
     services = {
         "systemd-resolved.service": "/etc/systemd/resolved.conf.d/", "office-names.service": "/etc/dnsmasq.d/",
         "hostapd@office.service": "/etc/hostapd/", "office-line.service": "/etc/ppp/",

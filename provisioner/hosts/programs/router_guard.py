@@ -12,17 +12,31 @@ import fcntl
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from provisioner.hosts.programs.router_files import BASE, call, in_force, kernel, look, put, remove, valid, write
+from provisioner.hosts.programs.router_files import (
+    BASE,
+    call,
+    firewall,
+    in_force,
+    kernel,
+    look,
+    ours,
+    put,
+    remove,
+    says,
+    valid,
+    write,
+)
 
 Data = dict[str, Any]
 
 PENDING, LAST, LOADED = f"{BASE}/pending.json", f"{BASE}/last.json", f"{BASE}/loaded.json"
+COPY = f"{BASE}/pending.copy"
+TRIES = 2
 PROGRAM = f"{BASE}/guard.py"
 UNITS = "/etc/systemd/system"
 REVERT, BOOT, LOAD = "office-router-revert", "office-router-boot", "office-router-load"
@@ -54,6 +68,11 @@ WantedBy=timers.target
 """
 
 
+def window() -> Data | None:
+    """The open window; where a disk's fault tore its mark, by the copy."""
+    return read(PENDING) or (read(COPY) if os.path.exists(PENDING) else None)
+
+
 def read(path: str) -> Data | None:
     """An object that lies on the disk; None where there is none or it is torn."""
     try:
@@ -75,9 +94,9 @@ def alone() -> Iterator[None]:
 
 def state() -> Data:
     """Whose window is open, what the last load said, and what was last confirmed or reverted."""
-    pending = read(PENDING)
-    window = {word: pending[word] for word in ("token", "technician", "run", "timeout_s")} if pending else None
-    return {"pending": window, "loaded": read(LOADED), "last": read(LAST)}
+    pending = window()
+    told = {word: pending[word] for word in ("token", "technician", "run", "timeout_s")} if pending else None
+    return {"pending": told, "loaded": read(LOADED), "last": read(LAST)}
 
 
 def digest(files: dict[str, Data | None]) -> str:
@@ -87,27 +106,32 @@ def digest(files: dict[str, Data | None]) -> str:
 
 def arm(ask: Data) -> Data:
     """Keep what is there, put the guard in place, and open the window; nothing of the configuration has changed yet."""
-    if pending := read(PENDING):
+    if pending := window():
         return {"busy": {word: pending[word] for word in ("technician", "run", "timeout_s")}}
     wanted: dict[str, Data | None] = ask["files"]
     before = {path: look(path) for path in wanted}
-    if refused := valid(wanted):
+    if refused := ours(wanted) or valid(wanted):
         return {"rejected": refused}
     timeout_s = float(ask["timeout_s"])
     put(PROGRAM, ask["program"].encode(), 0o700)
     remove(LOADED)
-    for path in RESERVES:
-        put(path, os.urandom(RESERVE_BYTES))
-    if refused_units := guarded(timeout_s):
-        return {"rejected": [refused_units]}
     pending = {
         "token": ask["token"], "technician": ask["technician"], "run": ask["run"], "timeout_s": timeout_s,
-        "before": before, "after": wanted, "kernel": kernel(wanted),
+        "before": before, "after": wanted, "kernel": kernel(wanted), "rules": firewall(),
     }  # fmt: skip
-    put(PENDING, json.dumps(pending).encode())
-    if refused_timer := call("systemctl", "restart", f"{REVERT}.timer"):
+    try:
+        for path in RESERVES:
+            put(path, os.urandom(RESERVE_BYTES))
+        put(COPY, json.dumps(pending).encode())
+        # the timer first: it does nothing without the mark, and no mark must ever lie there without it
+        if refused_units := guarded(timeout_s) or call("systemctl", "restart", f"{REVERT}.timer"):
+            close()
+            return {"rejected": [refused_units]}
+        os.sync()  # what systemctl itself wrote too
+        put(PENDING, json.dumps(pending).encode())
+    except OSError as error:
         close()
-        return {"rejected": [refused_timer]}
+        return {"rejected": [f"{error.strerror}: {error.filename or BASE}"]}
     return {"armed": True, "before": digest(before)}
 
 
@@ -124,11 +148,10 @@ def guarded(timeout_s: float) -> str:
         units[f"{name}.service"] = text + rest
     wanted = {f"{UNITS}/{name}": {"content": base64.b64encode(text.encode()).decode(), "mode": "0644", "group": "root"}
               for name, text in units.items()}  # fmt: skip
-    for path, one in wanted.items():
-        write(path, one)
     # they do nothing while no window is open, so they stay; systemd takes a second to read its units again
-    old = subprocess.run(["systemctl", "show", "-p", "NeedDaemonReload", "--value", *units], capture_output=True, check=False)
-    refused = call("systemctl", "daemon-reload") if b"yes" in old.stdout else ""
+    stale = [path for path, one in wanted.items() if write(path, one)]
+    old = says("systemctl", "show", "-p", "NeedDaemonReload", "--value", *units)
+    refused = call("systemctl", "daemon-reload") if stale or "yes" in old or not old else ""
     if not refused and not os.path.islink(f"{UNITS}/sysinit.target.wants/{BOOT}.service"):
         refused = call("systemctl", "-q", "enable", f"{BOOT}.service")
     return refused
@@ -137,25 +160,28 @@ def guarded(timeout_s: float) -> str:
 def close() -> None:
     """The window is over: first its mark, then the guard."""
     remove(PENDING)
-    for path in RESERVES:
+    for path in (COPY, *RESERVES):
         remove(path)
     call("systemctl", "stop", f"{REVERT}.timer")
 
 
 def mine(ask: Data) -> Data | None:
     """The window, if it is whose asks."""
-    pending = read(PENDING)
+    pending = window()
     return pending if pending and pending["token"] == ask["token"] else None
 
 
 def load(_: Data) -> Data:
     """Put the new configuration in force; what a program refuses brings the former one back at once."""
-    pending = read(PENDING)
+    pending = window()
     if pending is None:
         return {"over": True}
-    for path, wanted in pending["after"].items():
-        write(path, wanted)
-    refused = in_force(pending["before"], pending["after"])
+    try:
+        for path, wanted in pending["after"].items():
+            write(path, wanted)
+        refused = in_force(pending["before"], pending["after"])
+    except OSError as error:
+        refused = [f"{error.strerror}: {error.filename or ''}"]
     put(LOADED, json.dumps({"token": pending["token"], "refused": refused}).encode())
     if refused:
         back("; ".join(refused))
@@ -164,21 +190,26 @@ def load(_: Data) -> Data:
 
 def back(why: str, *, started: bool = True) -> Data:
     """What was there before the window, byte for byte; before the network is up the files alone."""
-    pending = read(PENDING)
+    pending = window()
     if pending is None:
         return {"over": True}
     for path in RESERVES:
         remove(path)
     for path, former in pending["before"].items():
         write(path, former)
-    said = in_force(pending["after"], pending["before"]) if started else []
-    if started:
-        said += filter(None, (call("sysctl", "-q", "-w", f"{name}={value}") for name, value in pending["kernel"].items()))
-    same = all(look(path) == former for path, former in pending["before"].items())
-    if not same:
+    if not all(look(path) == former for path, former in pending["before"].items()):
         raise SystemExit("not all files could be written back")  # the unit is tried again
-    end(pending, "reverted", why, said)
+    said: list[str] = []
+    for _ in range(TRIES if started else 0):
+        # the kernel first: to forbid forwarding takes it from every link, and networkd gives it to those that have it
+        said = list(filter(None, (call("sysctl", "-q", "-w", f"{name}={value}") for name, value in pending["kernel"].items())))
+        said += in_force(pending["after"], pending["before"], pending["rules"])
+        if not said:
+            break
+    end(pending, "reverted", f"{why}; then the router was started anew: {'; '.join(said)}" if said else why, said)
     close()
+    if said:  # its files are the former ones, so its next start is the state it was in
+        call("systemctl", "reboot")
     return {"reverted": True, "said": said}
 
 
@@ -203,6 +234,8 @@ def begin(ask: Data) -> Data:
     """Load, or give up at once and not only in time; either apart from this connection, which may not outlive it."""
     if not mine(ask):
         return {"over": True, **state()}
+    if ask["do"] == "load" and says("systemctl", "show", "-p", "SubState", "--value", f"{REVERT}.timer").strip() != "waiting":
+        return {"rejected": ["the time for it is over: the router takes its former configuration back"]}
     refused = call("systemctl", "start", "--no-block", f"{LOAD if ask['do'] == 'load' else REVERT}.service")
     return {"rejected": [refused]} if refused else {"begun": True}
 
@@ -224,7 +257,9 @@ def unit(word: str) -> None:
         if word == "load":
             load({})
         else:
-            back("not confirmed in time" if word == "revert" else "the router was started anew", started=word == "revert")
+            # a try at the start that failed is made again when the network is up already
+            up = word == "revert" or says("systemctl", "is-active", "systemd-networkd.service").strip() == "active"
+            back("not confirmed in time" if word == "revert" else "the router was started anew", started=up)
 
 
 if __name__ == "__main__":

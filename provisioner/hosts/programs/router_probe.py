@@ -10,11 +10,16 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 from provisioner.hosts.programs.router_guard import state
 
 Data = dict[str, Any]
+
+PATIENCE_S = 8
 
 
 def ip(*words: str) -> list[Data]:
@@ -79,16 +84,33 @@ def neighbour(addresses: list[str]) -> str:
 
 
 def probe(ask: Data) -> Data:
-    """What of the world the router reaches now: probe -> what is wrong, empty when nothing."""
-    found = {"line": gateway()}
+    """What of the world the router reaches now: probe -> what is wrong, empty when nothing. All at once, each with its time."""
+    asked: dict[str, Callable[[], str]] = {"line": gateway}
     if ask.get("internet"):
-        said = [reached(str(address), int(port)) for address, port in ask["internet"]]
-        found["internet"] = "" if "" in said else "; ".join(said)
+        asked["internet"] = lambda: anywhere([(str(address), int(port)) for address, port in ask["internet"]])
     if ask.get("name"):
-        found["names"] = resolved(str(ask["server"]), str(ask["name"]))
+        asked["names"] = lambda: resolved(str(ask["server"]), str(ask["name"]))
     if ask.get("lan"):
-        found["lan"] = neighbour([str(address) for address in ask["lan"]])
-    return {"probes": found}
+        asked["lan"] = lambda: neighbour([str(address) for address in ask["lan"]])
+    found = dict.fromkeys(asked, f"no answer within {PATIENCE_S} s")
+
+    def note(name: str) -> None:
+        found[name] = asked[name]()
+
+    # a name nobody resolves takes resolvers 20 s and more: such a thread ends with us
+    asking = [threading.Thread(target=note, args=(name,), daemon=True) for name in asked]
+    for thread in asking:
+        thread.start()
+    until = time.monotonic() + PATIENCE_S
+    for thread in asking:
+        thread.join(max(0.0, until - time.monotonic()))
+    return {"probes": dict(found)}
+
+
+def anywhere(targets: list[tuple[str, int]]) -> str:
+    """Empty when one of them is reached."""
+    said = [reached(address, port) for address, port in targets]
+    return "" if "" in said else "; ".join(said)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Routers of several vendors: one file a platform, each turning the same description into its own configuration. Pure."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,6 +30,15 @@ Files = Mapping[str, File]
 def holds_secret(path: str) -> bool:
     """Whether a file's text is never shown, whoever wrote it."""
     return path.endswith((".key", "-secret")) or "/hostapd/" in path
+
+
+# What holds a secret whoever wrote the file: the key of a Wi-Fi, of a tunnel, of a line.
+SECRET_WORDS = re.compile(r"^(\s*(?:wpa_passphrase|sae_password|wpa_psk|PrivateKey|PresharedKey|password)\s*[= ]\s*)(.+)$", re.M)
+
+
+def hidden(text: str) -> str:
+    """A file's text without the secrets that its own words show."""
+    return SECRET_WORDS.sub(r"\1********", text)
 
 
 def cannot(wanted: "Description") -> list[str]:

@@ -11,7 +11,7 @@ from provisioner.router.platforms import File, Files
 
 NETWORK = "/etc/systemd/network"
 HEAD = "# Set by the office's dossier; changes here are overwritten.\n"
-WAN, LAN, RADIO = "wan0", "lan0", "wlan0"
+WAN, LAN, BSS = "wan0", "lan0", "office-wifi"
 VLAN_WAN, LINE, BRIDGE, TUNNEL = "office-line", "office-ppp", "office-lan", "office-tunnel"
 GUESTS, VLAN_GUESTS = "office-guests", "office-vlan"
 LEASE = "12h"
@@ -186,7 +186,7 @@ def _radios(wanted: Description) -> Iterator[tuple[str, File]]:
         f"ieee80211n=1\nwmm_enabled=1\n{_network_of(wanted, first)}"
     )
     for number, other in enumerate(others, start=1):
-        text += f"\nbss={radio}-{number}\n{_network_of(wanted, other)}"
+        text += f"\nbss={BSS}-{number}\n{_network_of(wanted, other)}"
     yield "/etc/hostapd/office.conf", File(text, "0600", secret=True)
 
 
@@ -259,6 +259,17 @@ table inet office {{
 """
 
 
+def _upstream(wanted: Description) -> list[str]:
+    """Whom the router asks for the Internet's names: the dossier's servers, else those that the line gives."""
+    if wanted.wan.type == "pppoe":
+        return (
+            ["no-resolv", *(f"server={one}" for one in wanted.wan.dns)]
+            if wanted.wan.dns
+            else ["resolv-file=/etc/ppp/resolv.conf"]
+        )
+    return ["resolv-file=/run/systemd/resolve/resolv.conf"]
+
+
 def _names(wanted: Description) -> str:
     lan, domain = wanted.lan, wanted.domain
     lines = [
@@ -271,11 +282,13 @@ def _names(wanted: Description) -> str:
         "domain-needed",
         "bogus-priv",
         "stop-dns-rebind",
-        f"resolv-file={'/etc/ppp/resolv.conf' if wanted.wan.type == 'pppoe' else '/run/systemd/resolve/resolv.conf'}",
+        *_upstream(wanted),
         "dhcp-authoritative",
         f"domain={domain}",
     ]
+    own = f"{wanted.host}.{domain}"
     if wanted.dns:
+        lines.append(f"host-record={own},{wanted.host},{lan.address.ip}")
         lines += [
             f"server=/{domain}/{wanted.dns}",
             f"rev-server={lan.address.network},{wanted.dns}",

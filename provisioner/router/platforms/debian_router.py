@@ -13,10 +13,10 @@ from provisioner.errors import Busy, Unreadable
 from provisioner.hosts import answers, programs
 from provisioner.hosts.access import SshAccess
 from provisioner.router.guard import Difference, Rejected, State, Window
-from provisioner.router.platforms import File, Files, debian, holds_secret
+from provisioner.router.platforms import File, Files, debian, hidden, holds_secret
 
 ANSWER_S = 90.0
-FRESH_S = 12.0
+FRESH_S = 20.0
 FILES_BYTES = 4 << 20
 
 
@@ -162,10 +162,10 @@ def _digest(path: str, file: File | None) -> str:
 def _diff(path: str, there: File | None, wanted: File | None) -> str:
     if holds_secret(path) or (wanted and wanted.secret):
         return f"{path}: secret changed\n"
-    before, after = ((one.content if one else "").splitlines(keepends=True) for one in (there, wanted))
+    before, after = (hidden(one.content if one else "").splitlines(keepends=True) for one in (there, wanted))
     named = (path if there else "/dev/null", path if wanted else "/dev/null")
     said = "".join(difflib.unified_diff(before, after, *named))
-    return said.encode("utf-8", "replace").decode() or f"{path}: mode or owner\n"
+    return said.encode("utf-8", "replace").decode() or f"{path}: mode, owner or a secret\n"
 
 
 def _state(said: Mapping[str, Any]) -> State:
