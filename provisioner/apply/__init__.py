@@ -77,6 +77,19 @@ def _package_cache(selection: Selection, say: Callable[[str], None]) -> Iterator
         yield {"http_proxy": f"http://{here}:{port}"}
 
 
+def _stopping(op: Operation, *, again: bool) -> str:
+    """What Ctrl-C does, the first time and the second."""
+    if not again:
+        return "stopping after this task; once more to stop at once"
+    target = op.selection.target
+    return (
+        "stopping at once; the task at hand is cut off"
+        f"\n  journal: {target.journals / (op.selection.run_id + '.jsonl')}"
+        f"\n  then:    provisioner {op.verb} {target.office}{' --lab' if target.lab else ''}"
+        "\n           (it mends what was cut off, and goes on)"
+    )
+
+
 def _play(op: Operation, on: Listener, *, check: bool) -> None:
     """Run `apply.yml` on the hosts that were met; every event goes to `on`.
 
@@ -126,8 +139,8 @@ def _play(op: Operation, on: Listener, *, check: bool) -> None:
             asked.append(reason)
 
         def interrupted() -> None:
+            say(_stopping(op, again="interrupted" in asked))
             stop("interrupted")
-            say("stopping after this task; once more to stop at once")
 
         torn: list[OSError] = []
 

@@ -207,4 +207,4 @@ def _agreed(
         selection = prepare(selection.target, hosts)
         if recent.premises(selection) == found.premises:
             return selection, found
-        console.say("the office's files changed meanwhile; what they say now:")
+        console.say("the office's files, or the tool's, changed meanwhile; the plan by what they say now:")

@@ -159,6 +159,8 @@ def operation(
                 raise
         except BaseException as problem:
             error, op.status = str(problem), "interrupted" if isinstance(problem, KeyboardInterrupt) else "stopped"
+            if isinstance(problem, KeyboardInterrupt):
+                say(f"interrupted; the same command again goes on from here\n  journal: {recorder.journal.path}")
             raise
         finally:
             try:

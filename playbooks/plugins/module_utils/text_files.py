@@ -20,6 +20,7 @@ FILE = {
     "mode": {"type": "str", "default": "0644"},
     "validate": {"type": "str", "default": ""},
     "secret": {"type": "bool", "default": False},
+    "comments": {"type": "bool", "default": False},
 }
 
 
@@ -47,6 +48,20 @@ def present(dest: str) -> tuple[str | None, str]:
             return file.read(), f"{status.st_uid}:{status.st_gid} {stat.S_IMODE(status.st_mode):04o}"
     except FileNotFoundError:
         return None, "absent"
+
+
+def commented(was: str, content: str) -> str:
+    """`was` with exactly the lines of `content` in force: its comments stay, and a line that waits in one is taken out of it."""
+    wanted = content.splitlines()
+    lines = []
+    for line in was.splitlines():
+        plain = line.lstrip("# \t").rstrip()
+        if plain in wanted:
+            wanted.remove(plain)
+            lines.append(plain)
+        elif not plain or line.startswith("#"):
+            lines.append(line)
+    return "".join(f"{line}\n" for line in [*lines, *wanted])
 
 
 def leads_to(path: str) -> str:
@@ -96,6 +111,8 @@ def compare(module: AnsibleModule, files: list[dict[str, Any]]) -> tuple[list[di
     for file in files:
         uid, gid = ids(module, file)
         was, had = present(file["dest"])
+        if file["comments"] and was is not None:
+            file = {**file, "content": commented(was, file["content"])}  # noqa: PLW2901 - what belongs there now
         if os.path.isdir(file["dest"]) and not os.path.islink(file["dest"]):
             module.fail_json(msg=f"{file['dest']} is a folder on this host, a file belongs there: move it away")
         wanted = f"{uid}:{gid} {int(file['mode'], 8):04o}"

@@ -29,6 +29,7 @@ options:
       mode: {type: str, default: "0644", description: its mode in octal}
       validate: {type: str, default: "", description: a command that must accept the candidate}
       secret: {type: bool, default: false, description: keep the text out of the diff}
+      comments: {type: bool, default: false, description: what is a comment in the file that is there stays}
   links:
     description: Symbolic links, by their path, and where each leads.
     type: dict

@@ -1,0 +1,42 @@
+"""Small text files of a host: what is a comment there may stay."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def text_files() -> Any:
+    """The module's own helpers, as they run on a host."""
+    path = Path(__file__).parents[2] / "playbooks/plugins/module_utils/text_files.py"
+    spec = importlib.util.spec_from_file_location("text_files", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+WANTED = "fr_FR.UTF-8 UTF-8\nen_US.UTF-8 UTF-8\n"
+DEBIAN = (
+    "# This file lists locales that you wish to have built.\n\n# de_DE.UTF-8 UTF-8\n# en_US.UTF-8 UTF-8\n# fr_FR.UTF-8 UTF-8\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        (DEBIAN, DEBIAN.replace("# en", "en").replace("# fr", "fr")),
+        (WANTED, WANTED),
+        ("", WANTED),
+        ("# a\nde_DE.UTF-8 UTF-8\nfr_FR.UTF-8 UTF-8\n", "# a\nfr_FR.UTF-8 UTF-8\nen_US.UTF-8 UTF-8\n"),
+    ],
+)
+def test_the_list_of_locales_is_not_rewritten_comment_by_comment(text_files: Any, was: str, becomes: str) -> None:
+    """Two lines change of Debian's five hundred; what is in force is exactly ours, and the second time nothing changes."""
+    once = text_files.commented(was, WANTED)
+
+    assert once == becomes
+    assert text_files.commented(once, WANTED) == once
