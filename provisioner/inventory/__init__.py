@@ -133,7 +133,7 @@ class Inventory:
                 continue
             if office and (first := prefixes.setdefault(office.ula, name)) != name:
                 document.add_problem(("ula",), f"{office.ula} is also the prefix of {first}", "a new random one")
-            if office and not document.problems:
+            if office and not document.problems and not elsewhere:
                 sweep.follow(office, document, self.root / "offices" / name)
             found.update(document.problems, document.warnings, elsewhere)
             if office:

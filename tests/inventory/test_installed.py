@@ -208,6 +208,15 @@ def test_an_apply_of_the_router_alone_knows_nothing_of_people(office: Office) ->
     assert len(office.said()) == 1
 
 
+def test_a_wrong_pack_hides_nothing_else(office: Office) -> None:
+    """What is wrong with the pack is said; what it would give machines cannot be."""
+    pack = office.root / "packs/standard-2026.1.yml"
+    pack.write_text(pack.read_text().replace("port: 445", "port: 0445"))
+
+    assert office.said() == ["kinds.server.file_share.ports[0].port: '0445' where a whole number is wanted; try plain digits"
+                             " without quotes or a leading zero"]  # fmt: skip
+
+
 def test_torn_notes_are_passed_over(office: Office) -> None:
     """What is no note any more is the audit's affair; the one before counts."""
     office.apply()
