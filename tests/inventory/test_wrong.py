@@ -53,7 +53,8 @@ def test_wrong_dossier_gets_its_message(case: str, tmp_path: Path) -> None:
 
     assert str(refused.value) + "\n" == (WRONG / f"{case}.txt").read_text(encoding="utf-8")
     assert dossier.read_bytes() == content
-    assert sorted(str(problem) for problem in open_inventory(root).check()) == sorted(str(refused.value).split("\n"))
+    found = [str(problem) for problem in open_inventory(root).check() if not problem.warning]
+    assert sorted(found) == sorted(str(refused.value).split("\n"))
 
 
 @pytest.mark.parametrize("case", PACKS)
