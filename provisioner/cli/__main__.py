@@ -9,6 +9,7 @@ import click
 
 from provisioner import __version__
 from provisioner.errors import ProvisionerError, described, no_room
+from provisioner.laptop import streams
 
 # verb -> (module of provisioner.cli, its one line of help): `--help` must not import 14 modules to print 14 lines.
 VERBS = {
@@ -77,7 +78,7 @@ def provisioner(ctx: click.Context, as_json: bool, inventory: str | None) -> Non
 def report_error(message: str, hint: str, as_json: bool) -> None:
     """Print one error: an object on stdout with `--json`, else two lines on stderr."""
     if as_json:
-        print(json.dumps({"error": message, "hint": hint}, ensure_ascii=False))
+        print(json.dumps({"error": message, "hint": hint}, ensure_ascii=not streams.unicode(sys.stdout)))
         return
     from provisioner.cli.common import shown, speaker
 
@@ -89,6 +90,7 @@ def report_error(message: str, hint: str, as_json: bool) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line and leave with the documented exit code."""
+    streams.prepare()
     argv = sys.argv[1:] if argv is None else argv
     words = argv[: argv.index("--")] if "--" in argv else argv
     as_json = "--json" in words  # known before click has parsed: a usage error is an object too
@@ -110,8 +112,6 @@ def main(argv: list[str] | None = None) -> None:
     except ProvisionerError as error:
         report_error(str(error), error.hint, as_json)
         code = error.exit_code
-    except BrokenPipeError:
-        code = 141
     except OSError as error:
         if not no_room(error):
             raise

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provisioner.errors import BadInput, Missing, ProvisionerError
+from provisioner.laptop.streams import unicode
 from provisioner.laptop.text import visible
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Console:
     def result(self, data: Mapping[str, Any], human: Callable[[], None]) -> None:
         """End with one result: `data` as one JSON object, or `human()` printing it for a person."""
         if self.as_json:
-            print(json.dumps(data, ensure_ascii=False, default=str))
+            print(json.dumps(data, ensure_ascii=not unicode(sys.stdout), default=str))
         else:
             human()
 

@@ -1,6 +1,7 @@
 """`init` and `inventory`: a network's files made, checked, and described to editors."""
 
 import functools
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import click
 
 from provisioner.cli.common import Console, ask, confirm, many, shown, terminal, verb
 from provisioner.errors import BadInput
+from provisioner.laptop.streams import unicode
 
 _RESELLER = (
     ("organisation", "Your co-op's name"),
@@ -170,4 +172,4 @@ def schema(console: Console, write: bool) -> None:
         console.result({"changed": changed}, lambda: click.echo("\n".join(map(shown, changed)) or "all are current"))
         return
     found = schema.schemas()
-    console.result(found, lambda: click.echo(json.dumps(found, indent=1, ensure_ascii=False)))
+    console.result(found, lambda: click.echo(json.dumps(found, indent=1, ensure_ascii=not unicode(sys.stdout))))
