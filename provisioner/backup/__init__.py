@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 from provisioner.backup import memory
 from provisioner.backup.lines import Accepted, Failed, Message, PlaceDone, PlaceFailed, PlaceStarted, Progress, as_detail
-from provisioner.backup.restore import offer, restore
+from provisioner.backup.restore import look, offer, restore
 from provisioner.backup.talk import Talk, ask, backup_server, conduct, listed, place_words, said
 from provisioner.operation import Listener, Operation
 from provisioner.operation.selection import Selection
 from provisioner.runs import Event, Run
 
-__all__ = ["accept", "ask", "backup_server", "offer", "restore", "run"]
+__all__ = ["accept", "ask", "backup_server", "look", "offer", "restore", "run"]
 
 
 def accept(

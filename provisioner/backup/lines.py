@@ -127,6 +127,27 @@ class Plan(Answer):
     items: tuple[Item, ...] = Field(max_length=1000)
 
 
+class Entry(Answer):
+    """One file or folder of a snapshot; the time is the server's, to the second."""
+
+    path: Line
+    kind: Literal["dir", "file", "symlink", "other"]
+    bytes: Count
+    time: Short = ""
+
+
+class Files(Answer):
+    """What lies in a folder of a snapshot; `more` were left out."""
+
+    event: Literal["files"]
+    place: PlaceName
+    snapshot: Short
+    time: Moment
+    path: Line
+    files: tuple[Entry, ...] = Field(max_length=5000)
+    more: Count = 0
+
+
 class Step(Answer):
     """What a restore does now."""
 
@@ -153,7 +174,7 @@ class Accepted(Answer):
     snapshots: Count
 
 
-Message = Snapshots | PlaceStarted | PlaceDone | PlaceFailed | Failed | Progress | Plan | Step | Restored | Accepted
+Message = Files | Snapshots | PlaceStarted | PlaceDone | PlaceFailed | Failed | Progress | Plan | Step | Restored | Accepted
 _SAID: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="event")])
 
 

@@ -5,14 +5,40 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from provisioner.backup.lines import Failed, Message, Plan, Restored, Step, as_detail
-from provisioner.backup.snapshots import RestorePlan, choose
+from provisioner.backup.lines import Failed, Files, Message, Plan, Restored, Step, as_detail
+from provisioner.backup.snapshots import RestorePlan, Snapshot, choose
 from provisioner.backup.talk import PROGRAM, WORK_IDLE_S, Talk, ask, backup_server, conduct, failure, lines, said
-from provisioner.errors import BadInput, HostFailed
-from provisioner.hosts.access import explain
+from provisioner.errors import BadInput, HostFailed, Unreadable
+from provisioner.hosts.access import UNREADABLE, explain
 from provisioner.operation import Listener, Operation
 from provisioner.operation.selection import Selection
 from provisioner.runs import Event, Run
+
+
+def find(selection: Selection, *, place: str, at: str, watch: Listener) -> tuple[Snapshot, list[str]]:
+    """The snapshot that is meant, from the first place that has a fitting one; and the other places that hold any.
+
+    Raises:
+        BadInput: no such snapshot.
+        HostFailed: no place can be asked, or nothing was backed up yet.
+    """
+    asked = ask(selection, place, watch)
+    usable = [one for one in asked if one.snapshots]
+    if not usable:
+        why = "; ".join(f"{one.name}: {one.problem or 'nothing was backed up there yet'}" for one in asked)
+        lab = " --lab" if selection.target.lab else ""
+        raise HostFailed(f"there is no backup: {why}", hint=f"provisioner backup run {selection.target.office}{lab}")
+    chosen, refused = None, None
+    for one in usable:
+        try:
+            chosen = choose(one.snapshots, at, selection.office.timezone)
+            break
+        except BadInput as error:
+            refused = refused or error
+    if chosen is None:
+        assert refused
+        raise refused
+    return chosen, [one.name for one in usable if one.name != chosen.place]
 
 
 def offer(
@@ -26,21 +52,7 @@ def offer(
         BadInput: no such snapshot, no such path in it.
         HostFailed: no place can be asked, or the disk is too small for it.
     """
-    asked = ask(selection, place, watch)
-    usable = [one for one in asked if one.snapshots]
-    if not usable:
-        why = "; ".join(f"{one.name}: {one.problem or 'nothing was backed up there yet'}" for one in asked)
-        raise HostFailed(f"there is nothing to restore from: {why}", hint=f"provisioner backup run {selection.target.office}")
-    chosen, refused = None, None
-    for one in usable:
-        try:
-            chosen = choose(one.snapshots, at, selection.office.timezone)
-            break
-        except BadInput as error:
-            refused = refused or error
-    if chosen is None:
-        assert refused
-        raise refused
+    chosen, others = find(selection, place=place, at=at, watch=watch)
     words = ["restore", "--plan", "--place", chosen.place, "--snapshot", chosen.id]
     words += [*(["--path", path] if path else []), *(["--to", "/var/lib/office-backup/export" if onto else to] if to else [])]
     host = backup_server(selection.target)
@@ -48,13 +60,31 @@ def offer(
     items: list[dict[str, Any]] = []
     for line in said(selection, host, address, words):
         if isinstance(line, Failed):
-            raise failure(line, selection)
+            raise failure(line, selection, path)
         if isinstance(line, Plan):
             items = [item.model_dump() for item in line.items]
     if onto:
         items = [item | {"target": f"{onto}:{to}", "replaces": False} for item in items]
         _room(selection, onto, to, sum(item["bytes"] for item in items))
-    return RestorePlan(chosen, path, to, onto, items, [one.name for one in usable if one.name != chosen.place])
+    return RestorePlan(chosen, path, to, onto, items, others)
+
+
+def look(selection: Selection, *, place: str = "", at: str = "", path: str = "", watch: Listener) -> Files:
+    """What lies in a folder of a snapshot, nothing restored; without a path, the folders that it was made of.
+
+    Raises:
+        BadInput: no such snapshot, no such path in it.
+        HostFailed: no place can be asked, or nothing was backed up yet.
+    """
+    chosen, _ = find(selection, place=place, at=at, watch=watch)
+    host = backup_server(selection.target)
+    words = ["files", "--place", chosen.place, "--snapshot", chosen.id, *(["--path", path] if path else [])]
+    for line in said(selection, host, selection.met[host], words):
+        if isinstance(line, Failed):
+            raise failure(line, selection, path)
+        if isinstance(line, Files):
+            return line
+    raise Unreadable(f"{host} says nothing of the snapshot {chosen.id[:8]}", hint=UNREADABLE)
 
 
 def restore(

@@ -1,6 +1,8 @@
 """The conversation with `office-backup` on the server: its lines as it says them, and one run under the lease around it."""
 
 import contextlib
+import posixpath
+import shlex
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -103,7 +105,7 @@ def said(selection: Selection, host: str, address: str, words: Sequence[str], ta
     command = selection.ssh.command(host, address, ["sudo", "-n", PROGRAM, "--attached", *words])
     talk = talk or Talk()
     complaints = bytearray()
-    quick = words[0] == "list" or "--plan" in words
+    quick = words[0] in ("list", "files") or "--plan" in words
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin
         assert process.stdout
@@ -177,11 +179,12 @@ def place_words(place: str) -> list[str]:
     return ["--place", place] if place else []
 
 
-def failure(line: Failed, selection: Selection) -> BadInput | HostFailed:
-    """What the program could not do, as an error."""
+def failure(line: Failed, selection: Selection, path: str = "") -> BadInput | HostFailed:
+    """What the program could not do, as an error; where a `path` was asked for, the hint shows what is beside it."""
     office = f"{selection.target.office}{' --lab' if selection.target.lab else ''}"
     if line.input:
-        return BadInput(line.cause, hint=f"provisioner backup list {office}")
+        beside = f" --files {shlex.quote(posixpath.dirname(posixpath.normpath(path)))}" if path.startswith("/") else ""
+        return BadInput(line.cause, hint=f"provisioner backup list {office}{beside}")
     return HostFailed(f"{backup_server(selection.target)}: {line.cause}", hint=f"provisioner backup list {office}")
 
 

@@ -8,6 +8,7 @@ from provisioner.cli.common import Console, confirm, lab_option, many, office_ar
 from provisioner.errors import BadInput, HostFailed
 
 if TYPE_CHECKING:
+    from provisioner.backup.lines import Files
     from provisioner.backup.snapshots import Repository, RestorePlan
     from provisioner.operation.selection import Selection
     from provisioner.runs import Run
@@ -25,20 +26,38 @@ def megabytes(size: int) -> str:
 @verb(backup, "list")
 @office_argument
 @place_option
+@click.option(
+    "--files", "path", metavar="[PATH]", is_flag=False, flag_value="/", default=None, help="What lies in PATH of a snapshot."
+)
+@click.option("--at", metavar="WHEN", default="", help="With --files: a snapshot, or a day or time, as for restore.")
 @lab_option
-def list_(console: Console, office: str, place: str | None, lab: bool) -> int:
-    """What is kept of OFFICE, at each place, the newest last. Exits 4 when a place cannot be asked."""
+def list_(console: Console, office: str, place: str | None, path: str | None, at: str, lab: bool) -> int:
+    """What is kept of OFFICE, at each place, the newest last. Exits 4 when a place cannot be asked.
+
+    With --files, what lies in a folder of a snapshot (of the newest, unless --at says when); nothing is restored.
+    """
     from provisioner import backup as workflow
     from provisioner.operation.selection import prepare
 
     target = console.target(office, lab)
     plug(target)
+    if at and path is None:
+        raise BadInput(
+            "--at says which snapshot to look into",
+            hint=f"provisioner backup list {office}{' --lab' if lab else ''} --files --at {at!r}",
+        )
     selection = prepare(target, [workflow.backup_server(target)])
+    if path is not None:
+        inside = workflow.look(selection, place=place or "", at=at, path=path.rstrip("/"), watch=lambda _: None)
+        selection.ssh.close()
+        data = {"office": office, "lab": lab, **inside.model_dump(mode="json", exclude={"event"})}
+        console.result(data, lambda: _show_files(console, inside, selection))
+        return 0
     found = workflow.ask(selection, place or "")
     selection.ssh.close()
     console.result(
         {"office": office, "lab": lab, "places": [_place(one) for one in found]},
-        lambda: _show_places(console, found, selection.office.timezone),
+        lambda: _show_places(console, found, selection),
     )
     return 4 if any(one.problem for one in found) else 0
 
@@ -53,12 +72,13 @@ def _place(one: "Repository") -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _show_places(console: Console, found: "list[Repository]", zone: str) -> None:
+def _show_places(console: Console, found: "list[Repository]", selection: "Selection") -> None:
     from zoneinfo import ZoneInfo
 
     from rich.table import Table
     from rich.text import Text
 
+    zone = selection.office.timezone
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("snapshot", "time", "place", "host", "size"):
         table.add_column(column, justify="right" if column == "size" else "left", no_wrap=True)
@@ -78,6 +98,31 @@ def _show_places(console: Console, found: "list[Repository]", zone: str) -> None
             console.out.print(Text(f"{place.name}: nothing was backed up there yet", "yellow"))
         if place.note:
             console.out.print(Text(f"! {place.name}: {shown(place.note)}", "yellow"), soft_wrap=True)
+    office = f"{selection.target.office}{' --lab' if selection.target.lab else ''}"
+    if not table.row_count:
+        console.out.print(Text(f"next: provisioner backup run {office}", "cyan"), soft_wrap=True)
+    else:
+        console.out.print(
+            Text(f"what is in one: provisioner backup list {office} --files [PATH] [--at WHEN]", "dim"), soft_wrap=True
+        )
+
+
+def _show_files(console: Console, inside: "Files", selection: "Selection") -> None:
+    from zoneinfo import ZoneInfo
+
+    from rich.text import Text
+
+    from provisioner.backup.lines import moment
+
+    when = moment(inside.time).astimezone(ZoneInfo(selection.office.timezone))
+    head = f"{inside.place}, snapshot {inside.snapshot} of {when:%Y-%m-%d %H:%M}, {inside.path}:"
+    console.out.print(Text(shown(head), "bold"), soft_wrap=True)
+    for one in inside.files:
+        size = f"{one.bytes:>14,}" if one.kind == "file" else " " * 14
+        line = f"{size}  {one.time.replace('T', ' ')[:16]:16}  {one.path}{'/' if one.kind == 'dir' else ''}"
+        console.out.print(Text(shown(line)), soft_wrap=True)
+    if inside.more:
+        console.out.print(Text(f"and {inside.more} more: name a folder below", "yellow"))
 
 
 @verb(backup, "run", writes=True)

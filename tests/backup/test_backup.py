@@ -151,6 +151,17 @@ def test_what_is_not_there_is_one_clear_message(shop: Stage, words: list[str], s
 
 
 @pytest.mark.deep
+def test_a_snapshot_is_looked_into_before_anything_comes_back(shop: Stage) -> None:
+    """What a folder held, at each place; a misspelt one is said with the folder to look into."""
+    for place in ("disk", "remote"):
+        top = shop.json("backup", "list", "demo", "--lab", "--place", place, "--files").data
+        share = shop.json("backup", "list", "demo", "--lab", "--place", place, "--files", "/srv/share").data
+        assert "/srv/share" in [one["path"] for one in top["files"]]
+        assert "/srv/share/commun" in [one["path"] for one in share["files"]]
+    said = restore(shop, "--path", "/srv/share/comun")
+    assert said.data["hint"] == "provisioner backup list demo --lab --files /srv/share"
+
+
 def test_a_folder_comes_back_on_another_machine(shop: Stage) -> None:
     """Any machine of the office can take it; what it has already is never written over, a machine too small is said."""
     assert run(shop, "--place", "disk").code == 0

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""office-backup: this machine's backups: run, list, check, restore, export; accept, rekey.
+"""office-backup: this machine's backups: run, list, files, check, restore, export; accept, rekey.
 
 Says one JSON object a line, exits 1 when something failed. The nightly timer and `provisioner backup` both call it.
 """
@@ -13,7 +13,8 @@ import threading
 sys.dont_write_bytecode = True
 sys.path.insert(0, "/usr/local/lib/office-backup")
 
-import nightly  # noqa: E402 - the path comes first
+import browse  # noqa: E402 - the path comes first
+import nightly  # noqa: E402 - the same
 import recovery  # noqa: E402 - the same
 import rekey  # noqa: E402 - the same
 from keeping import missing, moment  # noqa: E402 - the same
@@ -106,6 +107,7 @@ def restored(given):
 VERBS = {
     "run": lambda given: nightly.everything(given.place),
     "list": lambda given: listed(given.place),
+    "files": lambda given: browse.listed(places(given.place or first())[0], given.snapshot, given.path),
     "check": lambda given: checked(given.place, given.everything),
     "restore": restored,
     "export": exported,
@@ -126,7 +128,7 @@ def main():
             words.add_argument("--why", required=True)
         if verb == "check":
             words.add_argument("--everything", action="store_true")
-        if verb in ("restore", "export"):
+        if verb in ("files", "restore", "export"):
             words.add_argument("--snapshot", default="latest")
             words.add_argument("--path", default="")
         if verb == "restore":
