@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from provisioner.cli.common import many, shown
+from provisioner.inventory import identity
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,7 +23,7 @@ def print_office(out: "Console", office: "Office", today: date) -> None:
     """Print one office; `today` judges the warranties."""
     client, at = office.organisation, office.address
     facts = Table.grid(padding=(0, 2))
-    facts.add_row("client", shown(f"{client.name}, {client.legal_form}, SIREN {client.siren}"))
+    facts.add_row("client", shown(", ".join([client.name, client.legal_form, *identity.told(client)])))
     facts.add_row("address", shown(f"{at.street}, {at.postcode} {at.city}, {at.country}"))
     for contact in client.contacts:
         said = (contact.name, contact.role, contact.phone, contact.email)

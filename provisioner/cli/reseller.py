@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provisioner.cli.common import Console, shown, verb
+from provisioner.cli.completion import complete_reseller
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory
@@ -41,10 +42,10 @@ def list_(console: Console) -> None:
 
 
 @verb(reseller, "show")
-@click.argument("name", metavar="NAME")
+@click.argument("name", metavar="NAME", shell_complete=complete_reseller)
 def show(console: Console, name: str) -> None:
     """One member: how to reach it, what it can, its technicians, the offices it serves."""
-    from provisioner.inventory import open_inventory
+    from provisioner.inventory import identity, open_inventory
 
     inventory = open_inventory(console.inventory)
     one = inventory.reseller(name)
@@ -54,7 +55,7 @@ def show(console: Console, name: str) -> None:
         from rich.table import Table
 
         firm, at = one.organisation, one.organisation.address
-        console.out.print(shown(f"{firm.name}, {firm.legal_form}, SIREN {firm.siren}"))
+        console.out.print(shown(", ".join([firm.name, firm.legal_form, *identity.told(firm)])))
         console.out.print(shown(f"{at.street}, {at.postcode} {at.city}, {at.country}"))
         for contact in firm.contacts:
             said = (contact.name, contact.role, contact.phone, contact.email)

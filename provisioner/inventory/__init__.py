@@ -122,7 +122,7 @@ class Inventory:
         prefixes: dict[object, str] = {}
         served: dict[str, str] = {}
         for name in self._files("resellers"):
-            found.update(sweep._noun(Reseller, "resellers", name)[1])
+            found.update(sweep._noun(Reseller, "resellers", name, warned=found)[1])
         for name in self._files("packs"):
             found.update(sweep._noun(Pack, "packs", name)[1])
         for name in self.office_names():
@@ -270,7 +270,10 @@ class Inventory:
             raise report(problems)
         return noun
 
-    def _noun(self, model: "type[N]", folder: str, name: str) -> "tuple[N | None, list[Problem]]":
+    def _noun(
+        self, model: "type[N]", folder: str, name: str, warned: "set[Problem] | None" = None
+    ) -> "tuple[N | None, list[Problem]]":
+        """The noun of a file and the file's problems; what is only doubtful there goes into `warned`."""
         from provisioner.inventory.files import read
         from provisioner.inventory.rules import check_reseller, judge_pack
 
@@ -287,6 +290,8 @@ class Inventory:
             for misfit in judge_pack(document.value):
                 if not (document.holes and misfit.refers):
                     document.add_problem(misfit.place, misfit.what, misfit.hint)
+        if warned is not None:
+            warned.update(document.warnings)
         if self._read is not None:
             self._read[path] = noun, document.problems
         return noun, document.problems

@@ -13,6 +13,7 @@ from provisioner.inventory.fields import (
     Email,
     Filled,
     Group,
+    HostKey,
     Locale,
     Login,
     Mac,
@@ -21,8 +22,8 @@ from provisioner.inventory.fields import (
     Network4,
     PackName,
     PortName,
-    PublicKey,
     ResourcePath,
+    SomebodysEmail,
     Text,
     Timezone,
     Ula,
@@ -36,7 +37,7 @@ class Person(Noun):
 
     name: Filled
     groups: list[Group] = []
-    email: Text = ""
+    email: SomebodysEmail = ""
     phone: Text = ""
     accessibility: list[Literal["large_text", "screen_reader"]] = []  # what their session has at every desktop
 
@@ -121,7 +122,7 @@ class Backup(Noun):
     port: int = Field(default=22, ge=1, le=65535)
     user: Account
     path: BackupPath = "office"
-    host_key: PublicKey
+    host_key: HostKey
     append_only: bool = False
 
 

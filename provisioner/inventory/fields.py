@@ -78,6 +78,7 @@ class Shape:
     what: str
     hint: str
     reserved: frozenset[str] = frozenset()
+    written: str = ""  # the wider pattern that files may hold, where it is brought into this one
 
     def check(self, value: str) -> str:
         """Let `value` through, or say what it should be."""
@@ -91,7 +92,7 @@ class Shape:
         return core_schema.no_info_after_validator_function(self.check, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {**handler(schema), "pattern": f"^{self.pattern}$"}
+        return {**handler(schema), "pattern": f"^{f'({self.written})' if self.written else self.pattern}$"}
 
 
 def _filled(value: str) -> str:
@@ -232,10 +233,40 @@ def luhn(digits: str) -> bool:
     return sum(d // 10 + d % 10 for d in doubled) % 10 == 0
 
 
+def _siren_form(value: str) -> str:
+    """As papers print it, in groups of three: blanks, also those that do not break, and dots go."""
+    return re.sub(r"[\s.]", "", value) if re.fullmatch(r"[0-9][0-9\s.]*", value) else value
+
+
 def _siren(value: str) -> str:
     if not luhn(value):
         raise _wrong(f"{quoted(value)} is no SIREN: its last digit does not fit the others", "reading it again")
     return value
+
+
+def _siren_or_none(value: str) -> str:
+    value = _siren_form(value)
+    if re.fullmatch("[0-9]{14}", value):
+        raise _wrong(f"{quoted(value)} is a SIRET, of one place", f"its first nine digits, {value[:9]}")
+    return _siren(SIREN.check(value)) if value else ""
+
+
+def _rna(value: str) -> str:
+    value = re.sub(r"\s", "", value).upper()
+    if value and not re.fullmatch("W[0-9][0-9A-Z][0-9]{7}", value):
+        raise _wrong(f"{quoted(value)} is not an RNA number", "W and nine digits, as in W751234567, or no line at all")
+    return value
+
+
+def mac_form(value: str) -> str:
+    """A MAC as labels print it (capitals; pairs with `-`, `:`, a blank or nothing; fours with a dot) in our own form.
+
+    What is none comes back as it is.
+    """
+    if not re.fullmatch(_MAC_WRITTEN, value):
+        return value
+    digits = re.sub("[^0-9a-f]", "", value.lower())
+    return ":".join(digits[at : at + 2] for at in range(0, 12, 2))
 
 
 def _timezone(value: str) -> str:
@@ -250,11 +281,23 @@ def _timezone(value: str) -> str:
     return value
 
 
-_KEY_TYPES = ("ssh-ed25519", "sk-ssh-ed25519@openssh.com", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ssh-rsa")
+# What a Debian's sshd takes (`ssh -Q PubkeyAcceptedAlgorithms`), certificates apart.
+_KEY_TYPES = (
+    *("ssh-ed25519", "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"),
+    *("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa"),
+)
 
 
 def _public_key(value: str) -> str:
     """Let one bare public key through: an option or a second line would be one in every authorized_keys."""
+    return _bare_key(value, "is not a public key", "the one line of ~/.ssh/id_ed25519.pub")
+
+
+def _host_key(value: str) -> str:
+    return _bare_key(value, "is not a host's key", "what `ssh-keyscan -t ed25519 HOST` prints, without the host's name before it")
+
+
+def _bare_key(value: str, what: str, hint: str) -> str:
     kind, _, rest = value.partition(" ")
     blob = rest.partition(" ")[0]
     try:
@@ -263,7 +306,7 @@ def _public_key(value: str) -> str:
         packed = b""
     inner = packed[4 : 4 + int.from_bytes(packed[:4], "big")]
     if kind not in _KEY_TYPES or inner != kind.encode() or not value.isprintable():
-        raise _wrong(f"{quoted(value)} is not a public key", "the one line of ~/.ssh/id_ed25519.pub")
+        raise _wrong(f"{quoted(value)} {what}", hint)
     return value
 
 
@@ -282,11 +325,18 @@ LOGIN = Shape(
 ACCOUNT = Shape("[a-z_][a-z0-9._-]{0,31}", "an account", "small letters, digits, dot, hyphen, as in u123456")
 PACK = Shape("[a-z][a-z0-9.-]{0,38}[a-z0-9]", "a pack's name", "a form as in standard-2026.1")
 ROLE = Shape("[a-z][a-z0-9_]{0,40}", "a role", "small letters, digits and underscores")
-MAC = Shape("[0-9a-f]{2}(:[0-9a-f]{2}){5}", "a MAC address", "six pairs as in 02:00:5e:10:00:01, small letters")
+_MAC_WRITTEN = r"([0-9A-Fa-f]{2}[:\- ]?){5}[0-9A-Fa-f]{2}|([0-9A-Fa-f]{4}[.:\-]){2}[0-9A-Fa-f]{4}"
+MAC = Shape("[0-9a-f]{2}(:[0-9a-f]{2}){5}", "a MAC address", "six pairs as in 02:00:5e:10:00:01", written=_MAC_WRITTEN)
 COUNTRY = Shape("[A-Z]{2}", "a country", "two capital letters as in FR (ISO 3166)")
 DOMAIN = Shape(rf"({_LABEL}\.)+[a-z][a-z0-9-]{{0,61}}[a-z0-9]", "a domain", "a form as in cafe.example, small letters")
 LOCALE = Shape(r"[a-z]{2,3}_[A-Z]{2}\.UTF-8", "a language", "a form as in fr_FR.UTF-8")
 EMAIL = Shape(rf"[A-Za-z0-9._+-]{{1,64}}@({_LABEL}\.)+[a-z]{{2,63}}", "a mail address", "a form as in office@cafe.example")
+# RFC 5322's atext, letters of any script (RFC 6531): what people have, not only what our own mail takes.
+SOMEBODYS_EMAIL = Shape(
+    r"[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*@([^\W_]([\w-]{0,61}[^\W_])?\.)+[^\W\d_][\w-]{0,61}[^\W_]",
+    "a mail address",
+    "a form as in lea@cafe.example",
+)
 MAIL_USER = Shape("[A-Za-z0-9._@+-]{1,128}", "a mail account", "letters, digits and ._@+-, as the provider wrote it")
 RESOURCE = Shape("(/[A-Za-z0-9._-]+)+", "a printer's path", "a form as in /ipp/print")
 BACKUP_PATH = Shape("/?[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*", "a folder", "a form as in backups/cafe")
@@ -309,20 +359,23 @@ Login = Annotated[Text, LOGIN]
 Account = Annotated[Text, ACCOUNT]  # at somebody else's, whatever it is called here
 PackName = Annotated[Text, PACK]
 Role = Annotated[Text, ROLE]
-Mac = Annotated[Text, MAC]
+Mac = Annotated[Text, AfterValidator(mac_form), MAC]
 Country = Annotated[Text, COUNTRY]
 Domain = Annotated[Text, DOMAIN]
 Locale = Annotated[Text, LOCALE]
 Email = Annotated[Text, EMAIL]
+SomebodysEmail = Annotated[Text, AfterValidator(lambda value: SOMEBODYS_EMAIL.check(value) if value else "")]
 MailUser = Annotated[Text, MAIL_USER]
 ResourcePath = Annotated[Text, RESOURCE]
 BackupPath = Annotated[Text, BACKUP_PATH]
 Moment = Annotated[Text, MOMENT]
 TunnelKey = Annotated[Text, TUNNEL_KEY]
 PortName = Annotated[Text, PORT]
-Siren = Annotated[Text, SIREN, AfterValidator(_siren)]
+Siren = Annotated[Text, AfterValidator(_siren_or_none)]
+Rna = Annotated[Text, AfterValidator(_rna)]
 Timezone = Annotated[Text, AfterValidator(_timezone)]
 PublicKey = Annotated[Text, AfterValidator(_public_key)]
+HostKey = Annotated[Text, AfterValidator(_host_key)]
 Address4 = Annotated[IPv4Address, BeforeValidator(_address)]
 Network4 = Annotated[IPv4Network, BeforeValidator(_network)]
 Ula = Annotated[IPv6Network, BeforeValidator(_ula)]

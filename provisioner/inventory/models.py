@@ -16,7 +16,9 @@ from provisioner.inventory.fields import (
     Login,
     Mac,
     Name,
+    Rna,
     Siren,
+    SomebodysEmail,
     Text,
 )
 
@@ -55,14 +57,20 @@ class Contact(Noun):
     name: Filled
     role: Text = ""
     phone: Text = ""
-    email: Text = ""
+    email: SomebodysEmail = ""
 
 
 class Organisation(Noun):
-    """The client."""
+    """The client, or a member of the network.
+
+    Which number it must have is its country's to say (`identity`): in France a SIREN, or an association's `rna`; elsewhere
+    `registration`, its number in the country's register.
+    """
 
     name: Filled
     legal_form: Filled
-    siren: Siren
+    siren: Siren = ""
+    rna: Rna = ""
+    registration: Text = ""
     address: Address
     contacts: list[Contact] = []

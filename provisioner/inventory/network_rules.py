@@ -18,6 +18,7 @@ from provisioner.inventory.conflicts import (
     read_network,
     read_pool,
 )
+from provisioner.inventory.fields import mac_form
 from provisioner.inventory.models import Kind
 from provisioner.inventory.strict_yaml import quoted
 
@@ -142,7 +143,7 @@ def _reserved(
     of, first, last = read_pool(lan)
     taken = {str(host.get("address")): name for name, host in hosts.items()}
     taken |= {str(mapping(printer).get("address")): name for name, printer in printers.items()}
-    macs = {str(host.get("mac")): name for name, host in hosts.items()}
+    macs = {mac_form(str(host.get("mac"))): name for name, host in hosts.items()}
     for name, thing in reserved.items():
         place, said = ("reserved", name), mapping(thing)
         one = read_address(said.get("address"))
@@ -158,7 +159,7 @@ def _reserved(
         if one and (other := taken.setdefault(str(one), name)) != name:
             yield Conflict((*place, "address"), f"{one} is also the address of {other}", "giving each its own address")
         mac = said.get("mac")
-        if isinstance(mac, str) and (other := macs.setdefault(mac, name)) != name:
+        if isinstance(mac, str) and (other := macs.setdefault(mac_form(mac), name)) != name:
             yield Conflict((*place, "mac"), f"{quoted(mac)} is also the mac of {other}", "giving each its own mac")
 
 

@@ -6,9 +6,10 @@ from provisioner.inventory.fields import (
     Moment,
     Name,
     PublicKey,
+    SomebodysEmail,
     Text,
 )
-from provisioner.inventory.models import Noun, Organisation
+from provisioner.inventory.models import Contact, Noun, Organisation
 
 
 class Technician(Noun):
@@ -18,7 +19,7 @@ class Technician(Noun):
     """
 
     name: Filled
-    email: Text = ""
+    email: SomebodysEmail = ""
     phone: Text = ""
     keys: list[PublicKey] = []
     readmitted: Moment | None = None
@@ -44,3 +45,8 @@ class Reseller(Noun):
     skills: list[Text] = []
     technicians: dict[Login, Technician]
     former: dict[Login, FormerTechnician] = {}
+
+    def contacts(self) -> list[dict[str, str]]:
+        """Whom a client calls (`name`, `phone`, `email`): the co-op's own contacts, then its technicians, who can be reached."""
+        people: list[Contact | Technician] = [*self.organisation.contacts, *self.technicians.values()]
+        return [{"name": one.name, "phone": one.phone, "email": one.email} for one in people if one.phone or one.email]

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
-from provisioner.inventory import domain_rules, network_rules
+from provisioner.inventory import domain_rules, identity, network_rules
 from provisioner.inventory.conflicts import Conflict, between, mapping, outside, pool, read_address, read_pool
-from provisioner.inventory.fields import RESERVED_LOGINS
+from provisioner.inventory.fields import RESERVED_LOGINS, mac_form
 from provisioner.inventory.models import Kind
 from provisioner.inventory.packs import Pack
 from provisioner.inventory.resellers import Reseller
@@ -35,6 +35,8 @@ def judge(dossier: Mapping[str, Any], reseller: Reseller | None, pack: Pack | No
     yield from _language(dossier.get("language"), hosts, pack)
     yield from domain_rules.judge(dossier)
     yield from network_rules.judge(dossier)
+    yield from identity.judge(mapping(dossier.get("organisation")), ("organisation",))
+    yield from identity.judge_address(mapping(dossier.get("address")), ("address",))
     yield from _backup(mapping(dossier.get("backup")))
     yield from _shares(people, groups, hosts, pack)
     yield from _unserved(dossier, hosts)
@@ -115,6 +117,11 @@ def bare(key: object) -> str:
 def check_reseller(document: Document) -> None:
     """Note every misfit of a reseller's file: who left works there no more, and nobody takes over one of their keys."""
     technicians = mapping(mapping(document.value).get("technicians"))
+    for misfit in identity.judge(mapping(mapping(document.value).get("organisation")), ("organisation",)):
+        document.add_problem(misfit.place, misfit.what, misfit.hint)
+    if not _called(mapping(document.value)):
+        what = "nobody can be called: neither the co-op nor a technician has a phone; records and first-steps sheets name none"
+        document.add_warning(("technicians",), what, "adding 'phone: …' to a technician")
     gone = {}
     for login, who in mapping(mapping(document.value).get("former")).items():
         if login in technicians:
@@ -127,6 +134,13 @@ def check_reseller(document: Document) -> None:
             if (former := gone.get(bare(key))) and former != login:
                 what = f"this is a key of {former}, who left"
                 document.add_problem(("technicians", login, "keys", n), what, "a key of their own: ssh-keygen -t ed25519")
+
+
+def _called(reseller: dict[str, Any]) -> bool:
+    """Whether somebody of a reseller can be called."""
+    contacts = mapping(reseller.get("organisation")).get("contacts")
+    people = [*(contacts if isinstance(contacts, list) else ()), *mapping(reseller.get("technicians")).values()]
+    return any(mapping(one).get("phone") for one in people)
 
 
 def _server(lan: dict[str, Any], hosts: dict[str, dict[str, Any]]) -> Iterator[Conflict]:
@@ -212,7 +226,7 @@ def _twins(hosts: dict[str, dict[str, Any]], word: str) -> Iterator[Conflict]:
     seen: dict[str, str] = {}
     for name, host in hosts.items():
         value = host.get(word)
-        if isinstance(value, str) and (other := seen.setdefault(value, name)) != name:
+        if isinstance(value, str) and (other := seen.setdefault(mac_form(value), name)) != name:
             yield Conflict(
                 ("hosts", name, word),
                 f"{quoted(value)} is also the {word} of {other}",

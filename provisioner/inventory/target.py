@@ -4,11 +4,16 @@ A lab is a property of the target: its pins, journals, summaries, secrets and le
 state folder, so nothing a rehearsal does can be mistaken for the client's, nor reach it.
 """
 
+import contextlib
 import hashlib
 import os
+import stat
+import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+from provisioner.errors import BadInput, no_room
 
 
 def state_home() -> Path:
@@ -28,17 +33,40 @@ def runtime_home() -> Path:
     base = os.environ.get("XDG_RUNTIME_DIR")
     if base and os.access(base, os.W_OK):
         return _private(Path(base) / "provisioner")
-    return _private(Path("/dev/shm") / f"provisioner-{os.getuid()}")  # noqa: S108 - tmpfs, checked for its owner below
+    return _in_memory(Path("/dev/shm"))  # noqa: S108 - tmpfs, checked for its owner below
+
+
+def _in_memory(shared: Path) -> Path:
+    """Our folder in a place where everybody may write; under another name when somebody else took ours.
+
+    That name is short, because paths of sockets are (`Target.control`).
+    """
+    with contextlib.suppress(BadInput):
+        return _private(shared / f"provisioner-{os.getuid()}")
+    beginning = f"pro-{os.getuid()}-"
+    for path in sorted(shared.glob(f"{beginning}*")):  # made by an earlier call of ours, which the others must find again
+        with contextlib.suppress(BadInput):
+            return _private(path)
+    return Path(tempfile.mkdtemp(prefix=beginning, dir=shared))
 
 
 def _private(path: Path) -> Path:
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = path.lstat()
-    if status.st_uid != os.getuid() or status.st_mode & 0o077:
-        if status.st_uid == os.getuid() and path.is_dir() and not path.is_symlink():
+    """A folder of ours that nobody else may read, made if need be.
+
+    Raises:
+        BadInput: something else is there, or somebody else's.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = path.lstat()
+        if status.st_uid != os.getuid() or not stat.S_ISDIR(status.st_mode):
+            raise BadInput(f"{path} is no folder of yours", hint=f"ls -ld {path}; XDG_STATE_HOME and its like name other places")
+        if status.st_mode & 0o077:
             path.chmod(0o700)
-        else:
-            raise PermissionError(f"{path} belongs to somebody else")
+    except OSError as error:
+        if no_room(error):
+            raise
+        raise BadInput(f"no folder can be made at {path}: {error.strerror}", hint=f"ls -ld {path} {path.parent}") from None
     return path
 
 
@@ -107,6 +135,11 @@ class Target:
     def controls(self) -> dict[int, Path]:
         """Those that there are, by process."""
         return {int(path.name[len(self.id) :], 16): path for path in runtime_home().glob(f"{self.id}" + "[0-9a-f]" * 6)}
+
+    @property
+    def words(self) -> str:
+        """How it is named on a command line, in hints: `cafe`, or `cafe --lab`."""
+        return f"{self.office} --lab" if self.lab else self.office
 
     def alias(self, host: str) -> str:
         """The name a host's key is pinned under (HostKeyAlias), never its address."""

@@ -29,9 +29,10 @@ def leaver(reseller: "Reseller", login: str, me: str) -> bool:
     if login in reseller.former:
         return True
     if login not in reseller.technicians:
+        others = [other for other in (*reseller.technicians, *reseller.former) if other != me]
         raise Missing(
             f"{reseller.name} has no technician {login[:40]!r}",
-            hint=f"one of {', '.join(other for other in (*reseller.technicians, *reseller.former) if other != me)}",
+            hint=f"one of {', '.join(others)}" if others else f"provisioner reseller show {reseller.name}",
         )
     if not any(who.keys for other, who in reseller.technicians.items() if other != login):
         raise BadInput(
@@ -93,7 +94,8 @@ def admit(inventory: "Inventory", name: str, login: str, keys: "Iterable[str]", 
     roster = Roster(inventory, name)
     gone, here = roster.before.former.get(login), roster.before.technicians.get(login)
     if not gone and not here:
-        raise Missing(f"{name} never had a technician {login[:40]!r}", hint=f"one of {', '.join(roster.before.former) or 'none'}")
+        hint = f"one of {', '.join(roster.before.former)}" if roster.before.former else f"provisioner reseller show {name}"
+        raise Missing(f"{name} never had a technician {login[:40]!r}", hint=hint)
     given = [*keys] or (list(here.keys) if here else [])
     if not given:
         raise BadInput(f"with which key does {login} come back?", hint="--key FILE.pub: one made since, ssh-keygen -t ed25519")
@@ -105,6 +107,22 @@ def admit(inventory: "Inventory", name: str, login: str, keys: "Iterable[str]", 
     if gone:
         roster.drop(("former",), login)
     roster.put(("technicians",), login, who)
+    return roster.save()
+
+
+def add_key(inventory: "Inventory", name: str, login: str, key: str) -> "Reseller":
+    """Write one more key of a technician's into the reseller's file, unless it is there.
+
+    Raises:
+        BadInput, Busy: as `leave`.
+    """
+    roster = Roster(inventory, name)
+    known = roster.before.technicians[login].keys
+    if bare(key) in map(bare, known):
+        return roster.before
+    if known:
+        roster.drop(("technicians", login), "keys")
+    roster.put(("technicians", login), "keys", [*known, key])
     return roster.save()
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from provisioner.errors import BadInput, Missing
 from provisioner.inventory.editing import Draft
-from provisioner.inventory.fields import Day, Mac, validate
+from provisioner.inventory.fields import Day, Mac, mac_form, validate
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory
@@ -35,6 +35,7 @@ def replace(inventory: "Inventory", name: str, host: str, mac: str, about: dict[
     if host not in draft.before.hosts:
         raise Missing(f"{name} has no host {host[:40]!r}", hint=f"one of {', '.join(draft.before.hosts)}")
     validate(Mac, mac)
+    mac = mac_form(mac)
     for word in ("purchased", "warranty_end"):
         if word in about:
             validate(Day, about[word])

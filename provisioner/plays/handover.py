@@ -99,10 +99,7 @@ def hosts(dossier: Path) -> dict[str, tuple[str, dict[str, Any]]]:
         {"login": login, "name": technician.name, "keys": technician.keys} for login, technician in reseller.technicians.items()
     ]
     # whom to call, as the office's people see it
-    data["help"] = {
-        "name": reseller.organisation.name,
-        "contacts": [contact.model_dump(mode="json") for contact in reseller.organisation.contacts],
-    }
+    data["help"] = {"name": reseller.organisation.name, "contacts": reseller.contacts()}
     data["lab"] = target.lab
     data["outside"] = [{"name": name, "address": str(LAB_INTERNET)} for name in outside(office)] if target.lab else []
     data["secrets"] = {}

@@ -84,6 +84,7 @@ def new(
         raise Unverified(f"an earlier record was altered: {problems[0]}", hint=f"provisioner record check {_named(target)}")
     verify, later = newest(target)
     moment = now or datetime.now(UTC)
+    reseller = inventory.reseller(office.reseller)
     titles, expected = checks(reboot=bool(verify.get("reboot")))
     judgement = judge(
         verify,
@@ -92,11 +93,12 @@ def new(
         dossier_sha256=sha256(target.folder / "dossier.yml"),
         later=later,
         now=moment,
+        called=any(one["phone"] for one in reseller.contacts()),
     )
     said = contents(
         office,
         inventory.pack(office.pack),
-        inventory.reseller(office.reseller),
+        reseller,
         verify,
         judgement,
         number=chain.ledger(where).next_number(),

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from provisioner.inventory import identity
 from provisioner.inventory.models import Kind
 from provisioner.language import N_
 from provisioner.record.judgement import Judgement
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from provisioner.inventory.resellers import Reseller
 
 KINDS = {"desktop": N_("Desktop"), "server": N_("Server"), "router": N_("Router")}
+
+# What `identity.numbers` calls them; SIREN and RNA are names in every language.
+NUMBERS = (N_("Enterprise number"), N_("UID"), N_("Registration number"))
 
 # What a role of the pack is for, in the words of who uses it; those not here (the clients' halves) speak through these.
 SERVICES: dict[str, tuple[str, str]] = {
@@ -124,6 +128,7 @@ def party(organisation: "Organisation") -> dict[str, Any]:
         "name": organisation.name,
         "legal_form": organisation.legal_form,
         "siren": organisation.siren,
+        "numbers": [list(one) for one in identity.numbers(organisation)],
         "address": address(organisation.address),
         "contacts": [one.model_dump(mode="json") for one in organisation.contacts],
     }

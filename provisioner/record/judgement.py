@@ -19,7 +19,7 @@ WITHOUT, WITH = "without_reserves", "with_reserves"
 class Reserve:
     """Something that keeps the record from being without reserves, or (`not_applicable`) that could not be tried and why.
 
-    `kind` is a level's word for a finding, else `missing`, `partial`, `unfinished`, `changed`, `dossier` or `date`.
+    `kind` is a level's word for a finding, else `missing`, `partial`, `unfinished`, `changed`, `dossier`, `date` or `contact`.
     """
 
     kind: str
@@ -56,6 +56,7 @@ def judge(
     dossier_sha256: str,
     later: Iterable[Mapping[str, Any]],
     now: datetime,
+    called: bool = True,
 ) -> Judgement:
     """Judge the summary of a verification.
 
@@ -66,6 +67,7 @@ def judge(
         dossier_sha256: of the dossier as it is now.
         later: the summaries that came after it, the oldest first.
         now: the time of the record.
+        called: whether the record names somebody who can be called.
     """
     findings, broken = _findings(verify)
     reserves = [
@@ -74,10 +76,11 @@ def judge(
         *_gaps(verify, findings, hosts, expected),
         *_age(verify, dossier_sha256, later, now),
     ]
+    unnamed = [] if called else [Reserve("contact", N_("Nobody can be called: the provider gave no telephone number."))]
     if not reserves and verify.get("status") != "passed":
         reserves = [Reserve("unfinished", N_("The tests were not brought to their end."))]
     apart = [Reserve(f.level.word, f.sentence, f.values, f.check, f.about) for f in findings if f.level is Level.NOT_APPLICABLE]
-    return Judgement(reserves, apart)
+    return Judgement(reserves + unnamed, apart)
 
 
 def _findings(verify: Mapping[str, Any]) -> tuple[list[Finding], list[Reserve]]:

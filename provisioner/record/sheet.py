@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provisioner import documents
-from provisioner.errors import BadInput, Missing
+from provisioner.errors import BadInput, Missing, one_of
 from provisioner.inventory import open_inventory
 from provisioner.inventory.models import Kind
 from provisioner.language import N_, of_locale, translator
@@ -58,7 +58,8 @@ def make(
     for login in logins:
         if login not in office.people:
             raise Missing(
-                f"{target.office} has nobody with the login {login!r}", hint=f"one of {', '.join(office.people) or 'none'}"
+                f"{target.office} has nobody with the login {login!r}",
+                hint=one_of(office.people, f"provisioner person add {target.office} LOGIN"),
             )
     if not office.people:
         raise Missing(f"nobody works in {target.office} yet", hint=f"people: in offices/{target.office}/dossier.yml")
@@ -71,7 +72,7 @@ def make(
     for login in chosen:
         if sealed and login not in secrets:
             raise Missing(
-                f"the vault has no password of {login} yet", hint=f"provisioner secrets show {target.office} --complete makes it"
+                f"the vault has no password of {login} yet", hint=f"provisioner secrets show {target.words} --complete makes it"
             )
         source = page(office, pack, reseller, login, told, lab=target.lab, made=made, secret=secrets.get(login, ""))
         disk.write(where[login], documents.pdf(source), mode=0o600)
@@ -148,8 +149,4 @@ def _surroundings(office: "Office", pack: "Pack", login: str, person: "Person", 
 
 def _help(reseller: "Reseller") -> list[dict[str, str]]:
     """Whom to call: the co-op first, then technicians, as many as one page bears."""
-    everybody = [
-        *({"name": one.name, "phone": one.phone, "email": one.email} for one in reseller.organisation.contacts),
-        *({"name": one.name, "phone": one.phone, "email": one.email} for one in reseller.technicians.values()),
-    ]
-    return everybody[:_CALLED]
+    return reseller.contacts()[:_CALLED]
