@@ -117,7 +117,7 @@ def meet(target: Target, host: str, address: str, *, replace: bool = False) -> t
         raise HostKeyChanged(
             f"{host} ({address}) shows another host key than the pinned one; nothing was sent to it"
             f"\n  it shows {fingerprint(contact.key)}" + "".join(f"\n  pinned   {fingerprint(p)}" for p in pins),
-            hint=f"look at the machine itself; was it reinstalled? then: provisioner adopt {target.office} {host} --replace-key",
+            hint=f"look at the machine itself; was it reinstalled? then: provisioner adopt {target.words} {host} --replace-key",
         )
     return contact, contact.key in pins
 
@@ -194,7 +194,7 @@ def take_in(ssh: SshAccess, contact: FirstContact, host: str, name: str) -> None
         said = (err.strip().splitlines() or ["no reason given"])[-1]
         raise HostFailed(
             f"{host} did not take the account of {ssh.user}: {said}",
-            hint=f"provisioner adopt {ssh.target.office} {host}",
+            hint=f"provisioner adopt {ssh.target.words} {host}",
         )
     done = ssh.run(host, contact.address, ["sudo", "-n", "true"])
     if done.returncode:

@@ -8,7 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from provisioner.errors import HostFailed
+from provisioner.errors import HostFailed, ProvisionerError
+from provisioner.hosts import keys
+from provisioner.inventory import open_inventory
+from provisioner.inventory.rules import bare
 from provisioner.lab import requirements
 from provisioner.lab.base import lab_home
 from provisioner.lab.requirements import Lack, Program
@@ -71,7 +74,32 @@ def diagnose(hosts: int = HOSTS, inventory: Path | None = None) -> Diagnosis:
     if behind and behind > SAID_S:
         why = f"its clock is {span(-behind)} the newest commit: runs, records and certificates would bear a wrong date"
         selection.append(Lack("the right time", why, advice="timedatectl set-ntp true"))
+    if inventory and (lack := _key(inventory)):
+        selection.append(lack)
     return Diagnosis(requirements.lacking(hosts, lab_home()), selection)
+
+
+def _key(root: Path) -> Lack | None:
+    """Whether whoever works with this copy has a key that ssh can use and their reseller's file has; labs need none."""
+    inventory = open_inventory(root)
+    me = inventory.whoami()
+    if me is None:
+        return None
+    named = keys.configured(root)
+    found = keys.existing(Path(named)) if named else keys.usual()
+    if not found:
+        return Lack("an SSH key", "nothing logs you in on the hosts", advice=f"provisioner init {shlex.quote(str(root))}")
+    try:
+        if problem := keys.trouble(found):
+            return Lack("an SSH key that works", problem[0], advice=problem[1])
+        mine = keys.public_key(found)
+        technician = inventory.reseller(me[1]).technicians.get(me[0])
+    except ProvisionerError as error:
+        return Lack("an SSH key that works", str(error), advice=error.hint)
+    if technician and bare(mine) not in map(bare, technician.keys):
+        why = f"{found} is none of {me[0]}'s keys in resellers/{me[1]}.yml: adopt and plan refuse it"
+        return Lack("your SSH key in the network", why, advice=f"provisioner init {shlex.quote(str(root))} --key {found}")
+    return None
 
 
 def lines(diagnosis: Diagnosis) -> list[str]:

@@ -1,6 +1,7 @@
 """What can go wrong that an operator can mend: one class per exit code, each with a hint."""
 
 import errno
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -68,6 +69,12 @@ class Stopped(ProvisionerError):
     """A run was ended before its next task, because this laptop could not go on with it."""
 
     exit_code = 130
+
+
+def one_of(names: Iterable[str], otherwise: str) -> str:
+    """A hint with the names to choose from; `otherwise` where there is none."""
+    known = ", ".join(names)
+    return f"one of {known}" if known else otherwise
 
 
 def described(problem: OSError) -> str:

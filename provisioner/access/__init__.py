@@ -139,7 +139,7 @@ def jobs(root: Path, names: Sequence[str], logins: Sequence[str], *, lab: bool, 
         except ProvisionerError as error:
             out.append(Office(name, problem=str(error).splitlines()[0]))
             continue
-        refuse_lockout(selection)
+        refuse_lockout(selection.ssh, selection.reseller)
         due = pending(target, selection.reseller) if late else dict.fromkeys(logins, selection.hosts)
         due = {login: [host for host in hosts if host in selection.hosts] for login, hosts in due.items() if login in logins}
         due = {login: hosts for login, hosts in due.items() if hosts}

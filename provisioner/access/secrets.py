@@ -26,6 +26,7 @@ def known(target: Target, *, lab: bool) -> list[Secret]:
     """
     said = f"{target.office}{' --lab' if lab else ''}"
     found = vault.read(target).model_dump(mode="json")
+    office = open_inventory(target.inventory).office(target.office)
     listed = [Secret("vault.key", "what opens the office's vault")]
     for section, entries in found.items():
         for name in entries:
@@ -40,13 +41,14 @@ def known(target: Target, *, lab: bool) -> list[Secret]:
             elif word == "router.key":
                 listed.append(Secret(word, "what opens the routers' kept configurations"))
             elif section == "router":
-                listed.append(
-                    Secret(word, "what opens those that git has from before", "nothing: what is kept from now on is not theirs")
-                )
+                how = "nothing: what is kept from now on is not theirs"
+                listed.append(Secret(word, "what opens those that git has from before", how))
             elif section == "people":
-                how = f"provisioner person password {said} {name}, unless they have chosen their own since"
+                here = f"provisioner person password {said} {name}, unless they have chosen their own since"
+                how = here if name in office.people else "nothing: they work there no more, their account is closed by an apply"
                 listed.append(Secret(word, "somebody's first password", how))
-    mail = f"a new one at the provider, then: provisioner secrets set {said} mail.password"
+    there = f"a new one at the provider, then: provisioner secrets set {said} mail.password"
+    mail = there if office.mail else "the dossier has no mail: any more; close that account at the provider it was for"
     rotated = f"provisioner access rotate {said} --backup-key"
     tell = f"{rotated}: before the next apply the second place must know it (provisioner backup place {said} prints how)"
     for word, what, how in (

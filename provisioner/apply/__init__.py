@@ -211,7 +211,7 @@ def plan(selection: Selection, *, watch: Listener, say: Callable[[str], None], f
     Raises:
         Busy, HostKeyChanged, Unverified, BadInput: before or while asking the hosts.
     """
-    refuse_lockout(selection)
+    refuse_lockout(selection.ssh, selection.reseller)
     refuse_returned(selection)
     for lost in refuse_unfollowable(selection, force=force):
         say(f"! {lost}")
@@ -253,7 +253,7 @@ def apply(
     Raises:
         Busy, HostKeyChanged, Unverified, BadInput: nothing was changed.
     """
-    refuse_lockout(selection)
+    refuse_lockout(selection.ssh, selection.reseller)
     refuse_returned(selection)
     refuse_unfollowable(selection, force=force)
     moved = {h: str(selection.office.hosts[h].address) for h in selection.hosts if selection.office.hosts[h].kind != "router"}
@@ -322,7 +322,7 @@ def _compare(op: Operation, saved: Mapping[str, Any]) -> None:
     if fresh.digest != saved["digest"]:
         raise Unverified(
             "the saved plan no longer holds; nothing was changed:\n  " + "\n  ".join(plans.differences(saved, fresh)[:20]),
-            hint=f"provisioner plan {selection.target.office} --save FILE, and read it again",
+            hint=f"provisioner plan {selection.target.words} --save FILE, and read it again",
         )
 
 

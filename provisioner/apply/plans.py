@@ -92,7 +92,7 @@ def load(path: Path, target: Target) -> dict[str, Any]:
         if not isinstance(digest, str) or not isinstance(hosts, dict) or not isinstance(saved["missing"], dict):
             raise TypeError("digest")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{path} is not a saved plan: {error}", hint=f"provisioner plan {target.office} --save {path}") from error
+        raise BadInput(f"{path} is not a saved plan: {error}", hint=f"provisioner plan {target.words} --save {path}") from error
     if (office, lab) != (target.office, target.lab):
         where = f"{office}{' (lab)' if lab else ''}"
         raise BadInput(f"{path} is a plan of {where}, not of {target.office}{' (lab)' if target.lab else ''}")
@@ -125,7 +125,7 @@ def refuse_other_pack(saved: Mapping[str, Any], selection: Selection) -> None:
     if other:
         raise Unverified(
             f"the saved plan is one for {', '.join(other)}, which the dossier of {selection.target.office} does not say",
-            hint=f"writing it there, then: provisioner plan {selection.target.office} --save FILE",
+            hint=f"writing it there, then: provisioner plan {selection.target.words} --save FILE",
         )
 
 

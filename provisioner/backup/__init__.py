@@ -71,7 +71,7 @@ def run(selection: Selection, *, place: str = "", watch: Listener, say: Callable
 
     office = selection.office.backup
     if office and not office.append_only and place != "disk":
-        over = f"provisioner backup place {selection.target.office}"
+        over = f"provisioner backup place {selection.target.words}"
         say(f"! the second place lets this office's server delete what it keeps; the way over: {over}")
 
     def speak(op: Operation, host: str, talk: Talk) -> Iterator[Message]:

@@ -87,7 +87,7 @@ def prune(selection: Selection, *, accept: str = "", watch: Listener, say: Calla
     if not backup.append_only:
         raise BadInput(
             f"the second place of {target.office} is not append-only: its server forgets by itself",
-            hint=f"provisioner backup place {target.office}, then append_only: true under backup: in the dossier",
+            hint=f"provisioner backup place {target.words}, then append_only: true under backup: in the dossier",
         )
     asked = {"why": accept} if accept else {}
     with operation(selection, "backup prune", watch=watch, say=say, reaching=False, commit=commit, detail=asked) as op:
@@ -149,12 +149,12 @@ def _understood(target: Target, backup: Backup, done: "subprocess.CompletedProce
         raise HostKeyChanged(f"{backup.host} shows another host key than the dossier's; nothing was sent to it")
     if done.returncode == 255:
         last = (done.stderr.strip().splitlines() or ["no answer"])[-1][:300]
-        raise Unreachable(f"{backup.host} does not let the keeper in: {last}", hint=f"provisioner backup place {target.office}")
+        raise Unreachable(f"{backup.host} does not let the keeper in: {last}", hint=f"provisioner backup place {target.words}")
     try:
         answer = answers.read(done.stdout, Tidied)
     except ValueError as error:
         last = (done.stderr.strip().splitlines() or [str(error)])[-1][:300]
-        raise HostFailed(f"{backup.host}: {last}", hint=f"provisioner backup place {target.office}") from error
+        raise HostFailed(f"{backup.host}: {last}", hint=f"provisioner backup place {target.words}") from error
     if answer.problem:
         office = f"{target.office}{' --lab' if target.lab else ''}"
         hint = f"provisioner backup list {office}; if it is as it should be: provisioner backup prune {office} --accept WHY"

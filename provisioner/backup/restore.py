@@ -27,7 +27,7 @@ def find(selection: Selection, *, place: str, at: str, watch: Listener) -> tuple
     if not usable:
         why = "; ".join(f"{one.name}: {one.problem or 'nothing was backed up there yet'}" for one in asked)
         lab = " --lab" if selection.target.lab else ""
-        raise HostFailed(f"there is no backup: {why}", hint=f"provisioner backup run {selection.target.office}{lab}")
+        raise HostFailed(f"there is no backup: {why}", hint=f"provisioner backup run {selection.target.words}{lab}")
     chosen, refused = None, None
     for one in usable:
         try:
@@ -186,7 +186,13 @@ def carried(selection: Selection, host: str, words: Sequence[str], carry: Carry,
     if talk.stopped:
         return
     if 255 in (giver.returncode, taker.returncode):
-        raise explain(host if giver.returncode == 255 else carry.host, "", selection.ssh.user, refused.decode(errors="replace"))
+        raise explain(
+            host if giver.returncode == 255 else carry.host,
+            "",
+            selection.ssh.user,
+            refused.decode(errors="replace"),
+            selection.target.words,
+        )
     if taker.returncode and isinstance(last, Restored | Step):
         words = refused.decode(errors="replace").strip().splitlines() or ["it did not take it"]
         cause = f"{carry.host}: {words[-1][:400]}"

@@ -124,12 +124,12 @@ def said(selection: Selection, host: str, address: str, words: Sequence[str], ta
         return
     stderr = complaints.decode(errors="replace")
     if process.returncode == 255:
-        raise explain(host, address, selection.ssh.user, stderr)
+        raise explain(host, address, selection.ssh.user, stderr, selection.target.words)
     if process.returncode not in (0, 1):
         last = (stderr.strip().splitlines() or ["no reason given"])[-1][:400]
         raise HostFailed(
             f"{host} makes no backups yet" if "not found" in last else f"office-backup broke on {host}: {last}",
-            hint=f"provisioner apply {selection.target.office}",
+            hint=f"provisioner apply {selection.target.words}",
         )
 
 
@@ -217,7 +217,7 @@ def conduct(
         host = backup_server(selection.target)
         if host not in selection.met:
             raise HostFailed(
-                selection.found[host].problem, hint=f"provisioner runs show {selection.target.office} {selection.run_id}"
+                selection.found[host].problem, hint=f"provisioner runs show {selection.target.words} {selection.run_id}"
             )
         op.begun = True
         talk, held = Talk(), dict[str, dict[str, float]]()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provisioner.cli.common import Console, ask, confirm, lab_option, office_argument, plug, shown, verb
+from provisioner.cli.completion import complete_host
 from provisioner.errors import BadInput, ProvisionerError, Unreachable
 from provisioner.laptop.clock import SAID_S, span
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 @verb("adopt", writes=True)
 @office_argument
-@click.argument("host", metavar="[HOST]", default="")
+@click.argument("host", metavar="[HOST]", default="", shell_complete=complete_host)
 @click.option("--at", metavar="ADDRESS", help="Where the machine is; otherwise it is looked for by its MAC.")
 @click.option("--user", metavar="LOGIN", help="The sudo login the machine came with.")
 @click.option("--password-stdin", is_flag=True, help="Read that login's password from standard input.")
@@ -39,10 +40,11 @@ def adopt(
     from provisioner.hosts.keys import technician_key
     from provisioner.inventory import open_inventory
     from provisioner.operation.lock import alone
-    from provisioner.operation.selection import technician
+    from provisioner.operation.selection import refuse_lockout, technician
 
     target = console.target(office, lab)
-    dossier = open_inventory(target.inventory).office(office)
+    inventory = open_inventory(target.inventory)
+    dossier = inventory.office(office)
     if host and host not in dossier.hosts:
         raise BadInput(f"{office} has no host {host!r}", hint=f"its hosts: {', '.join(dossier.hosts)}")
     if not host and (at or fingerprint):
@@ -52,6 +54,7 @@ def adopt(
     plug(target)
     login, name, _ = technician(target)
     ssh = SshAccess(target, login, technician_key(target))
+    refuse_lockout(ssh, inventory.reseller(dossier.reseller))  # before any machine is touched: `plan` would refuse it
     sticker = workflow.blank_login(target) if not user else None
     password = sys.stdin.readline().rstrip("\n") if password_stdin else None
     with alone(target):
@@ -132,7 +135,7 @@ def _one(console: Console, host: str, address: str, *, ssh: Any, name: str, doss
         holding = workflow.look(contact, host, user)
         workflow.refuse_wrong_machine(dossier, host, address, holding)
         _tell(console, host, holding)
-        if not given["yes"] and (holding.people or holding.holds) and not confirm(f"Go on with {host}?"):
+        if not given["yes"] and (holding.people or holding.holds) and not confirm(_what_for(host, ssh.user)):
             raise BadInput(f"{host}: left as it was")
         workflow.take_in(ssh, contact, host, name)
     remember(target, {host: address})
@@ -148,6 +151,11 @@ def _wrong_key(host: str, address: str, seen: str, wanted: str) -> ProvisionerEr
         f"{host} ({address}) shows the host key {seen}, not {wanted}; nothing was sent to it",
         hint="look at the machine: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub",
     )
+
+
+def _what_for(host: str, login: str) -> str:
+    """What is agreed to: this step leaves all that was listed as it is, the pack comes with `apply`."""
+    return f"Make the account {login}, with its key and sudo, on {host}? (nothing else is changed before you see a plan)"
 
 
 def _found(holding: "Holding") -> dict[str, Any]:

@@ -134,7 +134,7 @@ class SshAccess:
                 f"{host} ({address}) says {error} where a short answer belongs; the rest was not read", hint=UNREADABLE
             ) from error
         if done.returncode == 255:
-            raise explain(host, address, self.user, done.stderr)
+            raise explain(host, address, self.user, done.stderr, self.target.words)
         return done
 
     def close(self) -> None:
@@ -166,7 +166,7 @@ def _literal(path: Path) -> str:
     return str(path).replace("%", "%%")
 
 
-def explain(host: str, address: str, user: str, stderr: str) -> HostKeyChanged | Unreachable:
+def explain(host: str, address: str, user: str, stderr: str, office: str = "OFFICE") -> HostKeyChanged | Unreachable:
     """Turn what OpenSSH said into one plain sentence with the host's name; its words come last, as evidence.
 
     Raises:
@@ -178,13 +178,13 @@ def explain(host: str, address: str, user: str, stderr: str) -> HostKeyChanged |
     if "IDENTIFICATION HAS CHANGED" in stderr or "Host key verification failed" in stderr:
         return HostKeyChanged(
             f"{host} ({address}) shows another host key than the pinned one; nothing was sent to it",
-            hint=f"look at the machine itself; if it was reinstalled: provisioner adopt OFFICE {host} --replace-key",
+            hint=f"look at the machine itself; if it was reinstalled: provisioner adopt {office} {host} --replace-key",
         )
     last = next((line for line in reversed(stderr.strip().splitlines()) if line.strip()), "no answer")
     if "Permission denied" in stderr:
         return Unreachable(
             f"{host} ({address}) refuses {user}'s key",
-            hint=f"provisioner adopt OFFICE {host}, or check the key you use",
+            hint=f"provisioner adopt {office} {host}, or check the key you use",
         )
     if "timed out during banner exchange" in stderr:
         return Unreachable(f"{host} ({address}) {SILENT}", hint=f"is it {host}, and does its sshd run?")

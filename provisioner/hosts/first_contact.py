@@ -10,6 +10,7 @@ from provisioner.hosts import answers
 
 if TYPE_CHECKING:
     import paramiko
+from provisioner.hosts import keys
 from provisioner.hosts.access import CONNECT_TIMEOUT_S, HANGS_UP, PORT, SILENT, UNREADABLE
 
 
@@ -25,20 +26,35 @@ def shown_key(address: str) -> str:
 def _private(path: Path) -> "paramiko.PKey":
     """The key in a file and nothing beside it: paramiko's own loader would show a stale `FILE-cert.pub` in its place.
 
+    One with a passphrase, or whose public half alone is there, is the agent's to use; none of the agent's other keys is tried.
+
     Raises:
-        paramiko.SSHException: it is no key, or has a passphrase.
+        paramiko.SSHException: it is no key, or has a passphrase and no agent holds it.
     """
     import paramiko
 
+    path = keys.existing(path) or path
+    if not path.is_file():
+        return _of_agent(path)
     kinds: list[type[paramiko.PKey]] = [paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey]
     for kind in kinds:
         try:
             return kind.from_private_key_file(str(path))
-        except paramiko.PasswordRequiredException as error:
-            raise paramiko.SSHException(f"{path} has a passphrase") from error
+        except paramiko.PasswordRequiredException:
+            return _of_agent(path)
         except (paramiko.SSHException, ValueError):
             continue
     raise paramiko.SSHException(f"{path} is no private key that can be used here")
+
+
+def _of_agent(path: Path) -> "paramiko.PKey":
+    import paramiko
+
+    blob = keys.public_key(path).split()[1]
+    for key in paramiko.Agent().get_keys():
+        if key.get_base64() == blob:
+            return key
+    raise paramiko.SSHException(f"{path} has a passphrase and no agent holds it open (ssh-add {path})")
 
 
 class FirstContact:

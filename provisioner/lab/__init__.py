@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from provisioner import package_cache
-from provisioner.errors import BadInput, HostFailed, Missing
+from provisioner.errors import BadInput, HostFailed, Missing, one_of
 from provisioner.inventory.dossier import Office
 from provisioner.inventory.models import Kind
 from provisioner.inventory.target import Target
@@ -194,6 +194,21 @@ def down(target: Target, *, say: Callable[[str], None] = base.quiet) -> bool:
     return there
 
 
+def forget(target: Target) -> None:
+    """Remove what a lab that is down left in the state folder: journals, runs, records, secrets, pins, learnt totals.
+
+    Raises:
+        BadInput: it is up, or is no lab.
+    """
+    if not target.lab:
+        raise BadInput(f"{target.office} is no lab", hint="what an office's runs left is its audit")
+    lab_id = id_of(target)
+    with locked(lab_id):
+        if folder_of(lab_id).exists():
+            raise BadInput(f"the lab of {target.office} is up", hint=f"provisioner lab down {target.office} --forget")
+        remove_tree(target.state)
+
+
 def _remove(lab_id: str, state: State | None) -> None:
     folder = folder_of(lab_id)
     if state:
@@ -299,7 +314,9 @@ def printed(target: Target, printer: str) -> list[Path]:
     """What came out of a printer, oldest first, one file a job."""
     found = {one.name: one for one in printers.of(ready(target))}
     if printer not in found:
-        raise Missing(f"the lab of {target.office} has no printer {printer}", hint=f"one of {', '.join(found)}")
+        raise Missing(
+            f"the lab of {target.office} has no printer {printer}", hint=one_of(found, "printers: in the dossier, then a new lab")
+        )
     return found[printer].printed
 
 

@@ -76,7 +76,7 @@ class Operation:
         while self.lease and not self._lost and boottime() > self.lease.good_until:
             time.sleep(0.2)  # its own thread asks within a second
         if self._lost:
-            raise LeaseLost(self._lost, hint=f"provisioner runs show {self.selection.target.office} {self.selection.run_id}")
+            raise LeaseLost(self._lost, hint=f"provisioner runs show {self.selection.target.words} {self.selection.run_id}")
 
     @contextlib.contextmanager
     def stopping(self, stop: Callable[[str], None]) -> Iterator[None]:
@@ -286,7 +286,7 @@ def _compare_copies(op: Operation, *, compared: bool, force: bool, changing: boo
     if differs and changing and compared and not force:
         raise Unverified(
             f"the audit of {target.office} was cut or altered: {next(iter(differs.values()))}",
-            hint=f"git pull; provisioner runs check {target.office}; --force goes on, and the audit says so",
+            hint=f"git pull; provisioner runs check {target.words}; --force goes on, and the audit says so",
         )
 
 

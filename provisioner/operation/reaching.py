@@ -82,7 +82,7 @@ def find(selection: Selection, on: Listener) -> None:
         if found.key_changed:
             raise HostKeyChanged(
                 found.problem,
-                hint=f"look at the machine itself; was it reinstalled? then: provisioner adopt {selection.target.office} {host}"
+                hint=f"look at the machine itself; was it reinstalled? then: provisioner adopt {selection.target.words} {host}"
                 f"{' --lab' if selection.target.lab else ''} --replace-key",
             )
         if found.address:

@@ -13,6 +13,7 @@ from provisioner.hosts.lookup import HostLookup
 from provisioner.hosts.pins import pinned
 from provisioner.inventory import open_inventory, revocations
 from provisioner.inventory.placement import dropped as lost
+from provisioner.inventory.rules import bare
 from provisioner.inventory.target import Target
 from provisioner.secrets import vault
 
@@ -128,7 +129,7 @@ def prepare(target: Target, only: Sequence[str] = (), *, pack: str = "", variant
     )  # fmt: skip
 
 
-def refuse_lockout(selection: Selection) -> None:
+def refuse_lockout(access: SshAccess, reseller: "Reseller") -> None:
     """Stop before hosts are touched whose list of keys would not hold the key in our hand.
 
     Role base makes `/etc/ssh/technicians/LOGIN` exactly the keys of the reseller's file: whoever applies with another
@@ -137,15 +138,14 @@ def refuse_lockout(selection: Selection) -> None:
     Raises:
         BadInput: the key is not there; the hint says where to write it.
     """
-    if selection.target.lab:
+    if access.target.lab:
         return
-    known = {" ".join(key.split()[:2]) for key in selection.reseller.technicians[selection.ssh.user].keys}
-    mine = public_key(selection.ssh.key)
-    if " ".join(mine.split()[:2]) not in known:
+    mine = public_key(access.key)
+    if bare(mine) not in {bare(key) for key in reseller.technicians[access.user].keys}:
         raise BadInput(
-            f"the key {selection.ssh.key} is none of {selection.ssh.user}'s in resellers/{selection.reseller.name}.yml:"
-            f" {selection.target.office} would lock you out",
-            hint=f"add it there, under technicians.{selection.ssh.user}.keys: {mine}",
+            f"the key {access.key} is none of {access.user}'s in resellers/{reseller.name}.yml:"
+            f" {access.target.office} would lock you out",
+            hint=f"add it there, under technicians.{access.user}.keys: {mine}",
         )
 
 

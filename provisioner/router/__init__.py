@@ -166,7 +166,7 @@ def run_push(
     Raises:
         Busy, HostKeyChanged, Unverified, BadInput, Missing: nothing was changed.
     """
-    refuse_lockout(selection)
+    refuse_lockout(selection.ssh, selection.reseller)
     refuse_returned(selection)
     refuse_none(selection)
     with operation(
@@ -213,7 +213,7 @@ def run_restore(
         Missing: none is kept, or none of that time.
         Busy, HostKeyChanged, Unverified, BadInput, Locked: nothing was changed.
     """
-    refuse_lockout(selection)
+    refuse_lockout(selection.ssh, selection.reseller)
     refuse_returned(selection)
     target = selection.target
     files = backups.kept(target, host) if not at else backups.opened(target, host, _of_then(target, host, at))

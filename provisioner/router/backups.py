@@ -66,7 +66,7 @@ def kept(target: Target, host: str) -> Files:
     if found is None:
         raise Missing(
             f"no configuration of {host} is kept",
-            hint=f"provisioner router backup {target.office}{' --lab' if target.lab else ''}",
+            hint=f"provisioner router backup {target.words}",
         )
     return found
 

@@ -35,7 +35,7 @@ def rotate(target: "Target", office: Office, *, backup_key: bool = False) -> lis
     """
     check_clock(target)
     if not target.vault.is_file():
-        raise Missing(f"{target.office} has no vault yet", hint=f"provisioner secrets show {target.office} --complete makes it")
+        raise Missing(f"{target.office} has no vault yet", hint=f"provisioner secrets show {target.words} --complete makes it")
     with locked(target):
         old = decrypted(target, key_of(target))
         gone: dict[str, dict[str, str]] = {section: {} for section in ROTATED}

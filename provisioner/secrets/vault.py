@@ -45,7 +45,7 @@ def read(target: "Target") -> Secrets:
 
         return complete(target, open_inventory(target.inventory).office(target.office))
     if not target.vault.is_file():
-        raise Missing(f"{target.office} has no vault yet", hint=f"provisioner secrets show {target.office} --complete makes it")
+        raise Missing(f"{target.office} has no vault yet", hint=f"provisioner secrets show {target.words} --complete makes it")
     return decrypted(target, key_of(target))
 
 
@@ -213,6 +213,15 @@ def _new_key(target: "Target") -> str:
 def wrapped(target: "Target", key: str) -> str:
     """The vault's key as its file has it: locked with the passphrase, a lab's in clear."""
     return key + "\n" if target.lab else ansible_vault.encrypt(key + "\n", _passphrase(target), NETWORK)
+
+
+def refuse_locked(target: "Target") -> None:
+    """Stop before anything is asked of a person that the vault would refuse in the end.
+
+    Raises:
+        Locked: nobody has unlocked the inventory.
+    """
+    _passphrase(target)
 
 
 def _passphrase(target: "Target") -> str:

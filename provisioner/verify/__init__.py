@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError
 
 from provisioner import plays, runs
 from provisioner.documents.ledger import sha256
-from provisioner.errors import BadInput, HostFailed, HostKeyChanged, Missing, Unreachable
+from provisioner.errors import BadInput, HostFailed, HostKeyChanged, Missing, Unreachable, one_of
 from provisioner.findings import Finding, Level, verdict
 from provisioner.hosts.answers import Answer, Line, Short
 from provisioner.inventory.models import Kind
@@ -101,12 +101,13 @@ def desk(selection: Selection, host: str) -> str:
     desktops = [name for name in selection.hosts if selection.office.hosts[name].kind is kind]
     if host and host not in desktops:
         raise BadInput(
-            f"{host!r} is no adopted {kind.value} of {selection.target.office}", hint=f"one of {', '.join(desktops) or 'none'}"
+            f"{host!r} is no adopted {kind.value} of {selection.target.office}",
+            hint=one_of(desktops, f"provisioner adopt {selection.target.words}"),
         )
     if not desktops:
         raise Missing(
             f"{selection.target.office} has no adopted {kind.value} to verify from",
-            hint=f"provisioner adopt {selection.target.office}",
+            hint=f"provisioner adopt {selection.target.words}",
         )
     return host or desktops[0]
 

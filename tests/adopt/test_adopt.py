@@ -4,6 +4,8 @@ import subprocess
 from pathlib import Path
 
 from provisioner.hosts import discovery
+from provisioner.inventory import open_inventory
+from provisioner.inventory.technicians import add_key
 from tests.stage import make
 
 
@@ -21,6 +23,9 @@ def test_a_laptop_on_another_network_is_told_so_and_nothing_is_sent(tmp_path: Pa
     login = next(iter(who)) if isinstance(who, dict) else who[0]["login"]
     for name, value in (("technician", login), ("reseller", reseller), ("key", str(key))):
         stage.git("config", f"provisioner.{name}", value)
+    refused = stage.json("adopt", stage.office, "--yes")
+    assert (refused.code, "would lock you out" in refused.data["error"]) == (2, True), "a key that `plan` would refuse"
+    add_key(open_inventory(stage.inventory), reseller, login, (tmp_path / "id.pub").read_text().strip())
 
     said = stage.json("adopt", stage.office, "--yes")
 

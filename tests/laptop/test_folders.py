@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.errors import BadInput
 from provisioner.inventory import target
 
 
@@ -26,7 +27,7 @@ def test_somebody_elses_folder_is_not_used(tmp_path: Path, monkeypatch: pytest.M
     mine = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: mine + 1)
 
-    with pytest.raises(PermissionError, match="belongs to somebody else"):
+    with pytest.raises(BadInput, match="is no folder of yours"):
         target.state_home()
 
 
@@ -35,5 +36,36 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
     (tmp_path / "provisioner").symlink_to(tmp_path / "theirs")
 
-    with pytest.raises(PermissionError):
+    with pytest.raises(BadInput):
         target.state_home()
+
+
+def test_a_file_in_its_place_is_one_sentence(tmp_path: Path) -> None:
+    """No traceback for what lies where our folder should."""
+    (tmp_path / "provisioner").touch()
+    with pytest.raises(BadInput, match="no folder can be made"):
+        target.state_home()
+
+
+@pytest.mark.parametrize("what", ["folder", "file", "link"])
+def test_somebody_made_our_folder_in_memory_first(what: str, tmp_path: Path) -> None:
+    """In /dev/shm anybody may take our name, and one like it: ours is elsewhere then, for every call the same."""
+    shared, mine = tmp_path / "shm", os.getuid()
+    shared.mkdir()
+    for name in (f"provisioner-{mine}", f"pro-{mine}-0"):
+        if what == "folder":
+            if mine:
+                pytest.skip("only root gives a folder away")
+            (shared / name).mkdir()
+            os.chown(shared / name, mine + 1, -1)
+        elif what == "file":
+            (shared / name).touch()
+        else:
+            (shared / name).symlink_to(tmp_path)
+
+    found = target._in_memory(shared)
+
+    assert found == target._in_memory(shared)
+    assert found.name.startswith(f"pro-{mine}-")
+    assert (found.stat().st_uid, found.stat().st_mode & 0o777) == (mine, 0o700)
+    assert not found.is_symlink()
