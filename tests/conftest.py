@@ -79,7 +79,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     for name, folder in (("STATE_HOME", tmp_path / "state"), ("CACHE_HOME", tmp_path / "cache"), ("RUNTIME_DIR", memory)):
         monkeypatch.setenv(f"XDG_{name}", str(folder))
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.delenv("PROVISIONER_INVENTORY", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))  # no key of whoever runs the tests
+    for name in ("PROVISIONER_INVENTORY", "SSH_AUTH_SOCK"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
 
     def command(*words: str | Path, stdin: str = "") -> CommandResult:
@@ -125,7 +127,10 @@ def scop(run: Run, net: Path, keys: dict[str, str], tmp_path: Path) -> Path:
         path.write_text(
             head
             + "technicians:  # who comes\n"
-            + "".join(f"  {login}:\n    name: {json.dumps(name)}\n    keys: ['{one}']\n" for login, (name, one) in people.items())
+            + "".join(
+                f"  {login}:\n    name: {json.dumps(name)}\n    phone: '04 00'\n    keys: ['{one}']\n"
+                for login, (name, one) in people.items()
+            )
         )
         subprocess.run(["git", "-C", str(net), "commit", "-q", "-a", "-m", "technicians"], check=True, env=GIT)
 

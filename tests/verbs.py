@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 PASSPHRASE = "une phrase assez longue"
 ME = (
+    *("--phone", "04 00 00 00 01", "--email", "jo@ma-scop.example"),
     *("--technician", "jo", "--technician-name", "Jo L'Hôte", "--reseller", "ma-scop", "--organisation", "Ma Scop"),
     *("--legal-form", "Scop SARL", "--siren", "000953893", "--street", "1 rue d'Ici", "--postcode", "69001", "--city", "Lyon"),
 )

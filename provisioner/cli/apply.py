@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provisioner.cli.common import Console, confirm, lab_option, office_argument, plug, terminal, verb
+from provisioner.cli.completion import complete_host, complete_pack, complete_variant
 from provisioner.errors import BadInput
 
 if TYPE_CHECKING:
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from provisioner.operation.selection import Selection
     from provisioner.runs import Run
 
-host_option = click.option("--host", "hosts", multiple=True, metavar="HOST", help="Only this host (may be given again).")
+host_option = click.option(
+    "--host", "hosts", multiple=True, metavar="HOST", shell_complete=complete_host, help="Only this host (may be given again)."
+)
 diff_option = click.option("--diff", "whole", is_flag=True, help="Show every diff whole, programs and generated files too.")
 force_option = click.option("--force", is_flag=True, help="Go on though your copy is older; the audit records it.")
 
@@ -67,8 +70,14 @@ def as_object(run: "Run", selection: "Selection", **more: Any) -> dict[str, Any]
 @office_argument
 @host_option
 @click.option("--save", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Keep the plan for `apply --plan`.")
-@click.option("--pack", metavar="PACK", default="", help="As if the dossier named this pack.")
-@click.option("--variant", metavar="VARIANT", default="", help="As if the dossier named this variant of its pack.")
+@click.option("--pack", metavar="PACK", default="", shell_complete=complete_pack, help="As if the dossier named this pack.")
+@click.option(
+    "--variant",
+    metavar="VARIANT",
+    default="",
+    shell_complete=complete_variant,
+    help="As if the dossier named this variant of its pack.",
+)
 @diff_option
 @lab_option
 @force_option

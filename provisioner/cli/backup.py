@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provisioner.cli.common import Console, confirm, lab_option, many, office_argument, plug, shown, terminal, verb
+from provisioner.cli.completion import complete_host
 from provisioner.errors import BadInput, HostFailed
 
 if TYPE_CHECKING:
@@ -272,7 +273,9 @@ def prune(console: Console, office: str, accept: str, lab: bool, no_commit: bool
 @click.option("--at", metavar="WHEN", default="", help="A snapshot, or a day or time: the newest of then or before.")
 @click.option("--path", metavar="PATH", default="", help="Only this file or folder of the server.")
 @click.option("--to", metavar="FOLDER", default="", help="Into this folder of the server instead of in place.")
-@click.option("--host", metavar="HOST", default="", help="Into a folder (--to) of another host of the office.")
+@click.option(
+    "--host", metavar="HOST", default="", shell_complete=complete_host, help="Into a folder (--to) of another host of the office."
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @lab_option
 @no_commit_option
@@ -306,7 +309,7 @@ def restore(
     selection = prepare(target, [backup_server, *([onto] if onto else [])])
     for needed in (backup_server, onto):
         if needed in selection.not_adopted:
-            raise BadInput(f"{needed} is not adopted", hint=f"provisioner adopt {office} {needed}")
+            raise BadInput(f"{needed} is not adopted", hint=f"provisioner adopt {target.words} {needed}")
     offered = workflow.offer(selection, place=place or "", at=at, path=path, to=to, onto=onto, watch=lambda _: None)
     if not yes:
         _show_offer(console, offered, selection)
@@ -322,7 +325,9 @@ def restore(
         words = "".join(f" {option} {value!r}" if value else "" for option, value in given)
         other = f" --place {offered.others[0]}" if offered.others else ""
         again = f"provisioner backup restore {office}{' --lab' if lab else ''}{other}{words}"
-        raise HostFailed(f"{backup_server}: {problems[0]}", hint=again if other else f"provisioner runs show {office} {done.id}")
+        raise HostFailed(
+            f"{backup_server}: {problems[0]}", hint=again if other else f"provisioner runs show {target.words} {done.id}"
+        )
     snapshot = {"id": offered.snapshot.id, "at": offered.snapshot.at.isoformat(), "place": offered.snapshot.place}
     proven = next((dict(e.detail) for e in _events(done, selection) if e.what == "host_changed"), {})
 

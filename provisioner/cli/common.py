@@ -220,7 +220,9 @@ def ask(
             raise click.UsageError(shown(f"{error}; try {error.hint}" if error.hint else str(error))) from None
         return typed
 
-    answer: str = click.prompt(question, hide_input=secret, default=default, value_proc=accepted, err=True)
+    answer: str = click.prompt(
+        question, hide_input=secret, default=default, show_default=bool(default), value_proc=accepted, err=True
+    )
     return answer
 
 

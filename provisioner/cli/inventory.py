@@ -1,6 +1,5 @@
 """`init` and `inventory`: a network's files made, checked, and described to editors."""
 
-import functools
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -8,40 +7,42 @@ from typing import Any
 
 import click
 
-from provisioner.cli.common import Console, ask, confirm, many, shown, terminal, verb
-from provisioner.errors import BadInput
+from provisioner.cli.common import Console, many, shown, verb
 from provisioner.laptop.streams import unicode
-
-_RESELLER = (
-    ("organisation", "Your co-op's name"),
-    ("legal_form", "Its legal form (Scop SARL, …)"),
-    ("siren", "Its SIREN"),
-    ("street", "Its street and number"),
-    ("postcode", "Its postcode"),
-    ("city", "Its city"),
-)
 
 
 @verb("init", short_help="Make a new inventory of your own.")
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--technician", metavar="LOGIN", help="Who you are: your login on the hosts you serve.")
 @click.option("--technician-name", metavar="NAME", help="Your name, as people read it.")
-@click.option("--key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Your public SSH key (.pub).")
+@click.option("--phone", metavar="TEXT", help="Your phone, which clients call.")
+@click.option("--email", metavar="TEXT", help="Your e-mail.")
+@click.option("--key", metavar="FILE", help="Your SSH key, either half; otherwise it is looked for in ~/.ssh and in the agent.")
+@click.option("--make-key", is_flag=True, help="Make a key when none is found, without a passphrase.")
 @click.option("--reseller", metavar="NAME", help="Your co-op's short name: small letters and hyphens.")
 @click.option("--organisation", metavar="NAME", help="Your co-op's full name.")
 @click.option("--legal-form", metavar="TEXT", help="Its legal form.")
 @click.option("--siren", metavar="DIGITS", help="Its SIREN.")
+@click.option("--rna", metavar="W…", help="An association's RNA number.")
+@click.option("--registration", metavar="TEXT", help="Its number in another country's register.")
 @click.option("--street", metavar="TEXT", help="Its address: street and number.")
 @click.option("--postcode", metavar="TEXT", help="Its address: postcode.")
 @click.option("--city", metavar="TEXT", help="Its address: city.")
-@click.option("--country", metavar="XX", default="FR", show_default=True, help="Its address: country.")
+@click.option("--country", metavar="XX", help="Its address: country; FR otherwise.")
 @click.option("--passphrase-stdin", is_flag=True, help="Read the passphrase from standard input.")
 @click.option("--generate-passphrase", is_flag=True, help="Make a strong passphrase and print it once.")
-def init(console: Console, folder: Path, passphrase_stdin: bool, generate_passphrase: bool, country: str, **given: Any) -> None:
+@click.option("--yes", is_flag=True, help="Ask nothing: what no option gives is as it is otherwise.")
+def init(
+    console: Console, folder: Path, passphrase_stdin: bool, generate_passphrase: bool, make_key: bool, yes: bool, **given: Any
+) -> None:
     """Make a new inventory in DIR: a git repository with your co-op, the standard pack and a passphrase.
 
-    Where DIR is an inventory already (a clone of your network's), only who you are is noted in it.
+    Where DIR is an inventory already (a clone of your network's), who you are is noted in it, and your key in your co-op's file.
+    On a terminal all answers are shown before anything is written.
     """
+    from provisioner.cli import init as talk
+    from provisioner.cli.conversation import converse
+    from provisioner.inventory import open_inventory
     from provisioner.laptop import git
     from provisioner.office import network
     from provisioner.secrets import passphrase
@@ -50,82 +51,53 @@ def init(console: Console, folder: Path, passphrase_stdin: bool, generate_passph
     if folder.is_dir():
         git.check_ready(folder)
     joining = (folder / "offices").is_dir()
-    wanted = [("technician", "Your login"), ("reseller", "Your co-op's short name")]
     if not joining:
-        wanted += [("technician_name", "Your name"), *_RESELLER]
-    _answers(given, wanted)
-    if joining:
-        network.join(folder, given["technician"], given["reseller"])
-    else:
-        address = {"street": given["street"], "postcode": given["postcode"], "city": given["city"], "country": country}
-        organisation = {
-            "name": given["organisation"],
-            "legal_form": given["legal_form"],
-            "siren": given["siren"],
-            "address": address,
-        }
-        me = network.Technician(given["technician"], given["technician_name"], _public_key(given["key"]))
-    said = None if (folder / "network.key").exists() else _new_passphrase(console, passphrase_stdin, generate_passphrase)
+        network.refuse_full(folder)
+    answers = given | {"key": given["key"] or ("make" if make_key and not talk.found() else None)}
+
+    def judge(answers: dict[str, Any]) -> None:
+        if joining:
+            network.refuse_stranger(folder, answers["technician"], answers["reseller"])
+        else:
+            network.judge(answers["reseller"], talk.data(answers), talk.technician(answers))
+
+    converse(console, talk.questions(folder, joining), answers, judge, yes=yes)
+    said = None if (folder / "network.key").exists() else talk.passphrase(console, passphrase_stdin, generate_passphrase, yes)
     if said is not None:
         passphrase.validate(said)  # before anything is made
-    if not joining:
-        network.create(folder, given["reseller"], organisation, me)
+    key = talk.key(answers, ask_passphrase=not (yes or make_key))
+    if joining:
+        network.join(folder, answers["technician"], answers["reseller"])
+        added = key is not None and network.add_key(open_inventory(folder), answers["reseller"], answers["technician"], key[1])
+    else:
+        network.create(folder, answers["reseller"], talk.data(answers), talk.technician(answers, key[1] if key else ""))
+        added = bool(key)
+    if key:
+        network.note_key(folder, key[0])
     if said is not None:
         passphrase.create(folder, said)
         passphrase.unlock(folder, said)
-    network.commit(folder, "init: a new inventory" if not joining else "init: a passphrase for this inventory")
-    result = {"inventory": str(folder), "technician": given["technician"], "reseller": given["reseller"]}
+    what = (
+        "a new inventory" if not joining else "a passphrase for this inventory" if said else f"a key of {answers['technician']}"
+    )
+    network.commit(folder, f"init: {what}")
+    result = {
+        "inventory": str(folder), "technician": answers["technician"], "reseller": answers["reseller"],
+        "key": str(key[0]) if key else None, "key_added": added,
+    }  # fmt: skip
     made = said if generate_passphrase and said else ""
 
     def human() -> None:
-        click.echo(f"{shown(str(folder))}: {shown(given['technician'])} of {shown(given['reseller'])}")
+        click.echo(f"{shown(str(folder))}: {shown(answers['technician'])} of {shown(answers['reseller'])}")
+        if key:
+            click.echo(shown("\n".join(talk.told(*key, added))))
+        else:
+            click.echo(f"no SSH key was found: provisioner init {shown(str(folder))} --make-key, before any real office")
         if made:
             click.echo(f"passphrase (kept nowhere, write it down now): {made}")
         click.echo(f"next: provisioner office new OFFICE --inventory {shown(str(folder))}")
 
     console.result(result | ({"passphrase": made} if made else {}), human)
-
-
-def _answers(given: dict[str, Any], wanted: list[tuple[str, str]]) -> None:
-    """Complete what was given by asking; without a terminal, name every option that lacks at once."""
-    from provisioner.inventory import fields
-
-    kinds = {"technician": fields.Login, "reseller": fields.Name, "siren": fields.Siren}
-    lacking = [(word, question) for word, question in wanted if not given[word]]
-    if lacking and not terminal():
-        raise BadInput(
-            "nobody is there to answer: " + ", ".join(question.lower() for _, question in lacking),
-            hint="give " + " ".join(f"--{word.replace('_', '-')} …" for word, _ in lacking),
-        )
-    for word, question in lacking:
-        kind = kinds.get(word, fields.Filled)
-        given[word] = ask(question, f"--{word.replace('_', '-')}", check=functools.partial(fields.validate, kind))
-
-
-def _public_key(path: Path | None) -> str:
-    if path is None:
-        return ""
-    text = path.read_text(encoding="utf-8", errors="replace")
-    if "PRIVATE KEY" in text:
-        raise BadInput(f"{path} is the private half of a key", hint=f"--key {path}.pub")
-    return text.strip()
-
-
-def _new_passphrase(console: Console, from_stdin: bool, generate: bool) -> str:
-    from provisioner.cli.secrets import passphrase_line
-    from provisioner.secrets import passphrase
-
-    if from_stdin:
-        return passphrase_line()
-    if generate or (terminal() and confirm("Make a strong passphrase for its secrets?", "--generate-passphrase")):
-        said = passphrase.new()
-        if not generate:
-            console.say(f"write it down, it is kept nowhere: {said}")
-        return said
-    said = ask("Passphrase of the inventory's secrets", "--generate-passphrase or --passphrase-stdin", secret=True)
-    if ask("Once more", "--passphrase-stdin", secret=True) != said:
-        raise BadInput("the two were not the same", hint="once more")
-    return said
 
 
 @click.group("inventory")

@@ -54,6 +54,7 @@ def up(console: Console, office: str, suite: str, start: str, internet: str) -> 
             console.out.print(f"Its gateway on the Internet {found.line.internet}: {found.line.outside.ip}", soft_wrap=True)
         console.out.print(f"Go in:  provisioner lab exec {office} -- bash", soft_wrap=True)
         console.out.print(f"End it: provisioner lab down {office}", soft_wrap=True)
+        console.out.print(f"next: provisioner adopt {office} --lab", soft_wrap=True)
 
     console.result(_data(found), human)
 
@@ -74,7 +75,8 @@ def save(console: Console, office: str, name: str) -> None:
 @verb(lab, "down", help="Remove the office's lab: its hosts, disks and network. The base system and packages stay.")
 @click.argument("office", metavar="OFFICE", required=False, shell_complete=complete_office)
 @click.option("--all", "all_labs", is_flag=True, help="Remove all your labs, of every inventory.")
-def down(console: Console, office: str | None, all_labs: bool) -> None:
+@click.option("--forget", is_flag=True, help="Its journals, runs, records, secrets and pins in the state folder too.")
+def down(console: Console, office: str | None, all_labs: bool, forget: bool) -> None:
     """Remove a lab, also one whose inventory is gone."""
     from provisioner import lab as labs
 
@@ -82,14 +84,23 @@ def down(console: Console, office: str | None, all_labs: bool) -> None:
         raise BadInput("say which lab: an office, or --all", hint="provisioner lab list")
     targets = [one.target for one in labs.every()] if all_labs else [console.target(office or "", lab=True)]
     removed = [target.office for target in targets if labs.down(target)]
+    kept = [target.state for target in targets]
+    if forget:
+        for target in targets:
+            labs.forget(target)
 
     def human() -> None:
         for name in removed:
             console.out.print(f"The lab of {name} is gone.", soft_wrap=True)
         if not removed:
             console.out.print("No lab is up." if all_labs else f"{office} has no lab up.", soft_wrap=True)
+        for folder in kept:
+            if folder.is_dir() and any(folder.iterdir()):
+                console.out.print(f"Kept (--forget removes it): its journals, runs and records in {folder}", soft_wrap=True)
+            elif forget:
+                console.out.print(f"Forgotten: {folder}", soft_wrap=True)
 
-    console.result({"office": office, "removed": removed if all_labs else bool(removed)}, human)
+    console.result({"office": office, "removed": removed if all_labs else bool(removed), "forgotten": forget}, human)
 
 
 @verb(lab, "list", help="The labs that are up, with their hosts.")

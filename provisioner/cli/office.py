@@ -1,29 +1,17 @@
 """`office`: the places the network serves: new, list, show, replace-host, remove."""
 
-import functools
-import re
 import shutil
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Console, ask, confirm, lab_option, many, office_argument, shown, terminal, verb
+from provisioner.cli.common import Console, confirm, lab_option, many, office_argument, shown, verb
+from provisioner.cli.completion import complete_host, complete_pack, complete_reseller
 from provisioner.errors import BadInput, Missing
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory
-
-_REQUIRED = (
-    ("organisation", "The client's name"),
-    ("legal_form", "Its legal form (SARL, association, commune, …)"),
-    ("siren", "Its SIREN"),
-    ("street", "Street and number"),
-    ("postcode", "Postcode"),
-    ("city", "City"),
-    ("reseller", "Who serves it (a reseller of the network)"),
-)
-_OPTIONAL = (("contact", "Whom to call there"), ("phone", "Phone"), ("email", "E-mail"))
 
 
 @click.group("office")
@@ -35,169 +23,88 @@ def office() -> None:
 @click.argument("name", metavar="OFFICE")
 @click.option("--organisation", metavar="NAME", help="The client's name.")
 @click.option("--legal-form", metavar="TEXT", help="Its legal form.")
-@click.option("--siren", metavar="DIGITS", help="Its SIREN, nine digits.")
+@click.option("--siren", metavar="DIGITS", help="Its SIREN, nine digits; whom the law gives none needs none.")
+@click.option("--rna", metavar="W…", help="An association's RNA number.")
+@click.option("--registration", metavar="TEXT", help="Its number in another country's register.")
 @click.option("--street", metavar="TEXT", help="Street and number.")
 @click.option("--postcode", metavar="TEXT")
 @click.option("--city", metavar="TEXT")
-@click.option("--country", metavar="XX", default="FR", show_default=True)
+@click.option("--country", metavar="XX", help="Its country; FR otherwise.")
 @click.option("--contact", metavar="NAME", help="Whom to call there.")
 @click.option("--phone", metavar="TEXT", help="That person's phone.")
 @click.option("--email", metavar="TEXT", help="That person's e-mail.")
-@click.option("--reseller", metavar="NAME", help="Who serves it; you, when `init` noted who you are.")
-@click.option("--pack", metavar="NAME", help="Its pack; the newest otherwise.")
-@click.option("--network", metavar="NET", default="192.168.1.0/24", show_default=True, help="Its LAN.")
+@click.option(
+    "--reseller", metavar="NAME", shell_complete=complete_reseller, help="Who serves it; you, when `init` noted who you are."
+)
+@click.option("--pack", metavar="NAME", shell_complete=complete_pack, help="Its pack; the newest otherwise.")
+@click.option("--network", metavar="NET", help="Its LAN; 192.168.1.0/24 otherwise.")
 @click.option("--domain", metavar="NAME", default="office.internal", show_default=True, help="The LAN's domain.")
+@click.option("--gateway", metavar="ADDRESS", help="The box that leads to the Internet, where no host is the router.")
 @click.option("--person", "people", metavar="LOGIN=NAME", multiple=True, help="Somebody who works there; repeat it.")
 @click.option("--host", "hosts", metavar="NAME=KIND[@MAC]", multiple=True, help="A machine; repeat it.")
 @click.option("--desktop", "desktops", type=click.IntRange(0, 60), help="How many desktops; one per person otherwise.")
+@click.option("--printer", "printers", metavar="NAME=ADDRESS", multiple=True, help="A printer; repeat it.")
+@click.option("--yes", is_flag=True, help="Ask nothing: what no option gives is as it is otherwise.")
 @click.option("--no-commit", is_flag=True, help="Leave the commit to you.")
 def new(
-    console: Console,
-    name: str,
-    country: str,
-    pack: str | None,
-    network: str,
-    domain: str,
-    people: tuple[str, ...],
-    hosts: tuple[str, ...],
-    desktops: int | None,
-    no_commit: bool,
-    **given: Any,
-) -> None:
+    console: Console, name: str, pack: str | None, domain: str, people: tuple[str, ...], hosts: tuple[str, ...],
+    desktops: int | None, printers: tuple[str, ...], yes: bool, no_commit: bool, **given: Any,
+) -> None:  # fmt: skip
     """Write the dossier and the vault of a new office.
 
-    Asks on a terminal for what no option gave. Without --host it gets a router, a server and a desktop per person; a
-    host without @MAC gets an invented one, to be replaced by the machine's own before `adopt`.
+    Asks on a terminal for what no option gave, and shows all of it before anything is written. Without --host it gets a router, a
+    server and a desktop per person; a host without @MAC gets an invented one, to be replaced by the machine's own before `adopt`.
     """
+    from provisioner.cli import office_new
+    from provisioner.cli.conversation import converse
     from provisioner.inventory import fields, open_inventory
     from provisioner.laptop import git
     from provisioner.office import new as fresh
+    from provisioner.secrets import vault
 
     inventory = open_inventory(console.inventory)
     me = inventory.whoami()
-    given["reseller"] = given["reseller"] or (me[1] if me else None)
-    logins = dict(_pair(text, "--person LOGIN=NAME") for text in people)
     fields.validate(fields.Name, name)
     if name in inventory.office_names():  # before anything is asked
         raise BadInput(f"there is an office {name} already", hint=f"provisioner office show {name}")
-    _answers(given, logins)
-    address = {"street": given["street"], "postcode": given["postcode"], "city": given["city"], "country": country}
-    contact = {word: given[option] for word, option in _CONTACT if given[option]}
-    machines = [_machine(text) for text in hosts] or [("router", "router", ""), ("server", "server", "")]
-    count = desktops if desktops is not None else 0 if hosts else max(len(logins), 1)
-    machines += [(f"desktop-{n}" if count > 1 else "desktop", "desktop", "") for n in range(1, count + 1)]
-    note = "Its MAC is invented: put the machine's own here."
-    invented: dict[tuple[str | int, ...], str] = {("hosts", host): note for host, _, mac in machines if not mac}
-    lan = fresh.new_lan(network, domain)
-    data = {
-        "organisation": {
-            "name": given["organisation"],
-            "legal_form": given["legal_form"],
-            "siren": given["siren"],
-            "address": address,
-            "contacts": [contact] if contact else [],
-        },
-        "reseller": given["reseller"],
-        "pack": pack or _newest([one.name for one in inventory.packs()]),
-        "address": address,
-        "lan": lan,
-        "ula": fresh.new_ula(),
-        "hosts": _hosts(machines, fresh.new_addresses(lan["network"], [kind for _, kind, _ in machines]), list(logins)),
-        "groups": {"team": given["organisation"]},
-        "people": {login: {"name": who, "groups": ["team"]} for login, who in logins.items()},
+    vault.refuse_locked(console.target(name, False))
+    for lines, form in ((people, "--person LOGIN=NAME"), (printers, "--printer NAME=ADDRESS")):
+        for n, text in enumerate(lines):
+            office_new.refuse_twice(office_new.pair(text, form)[0], lines[:n])
+    answers = given | {
+        "reseller": given["reseller"] or (me[1] if me else None),
+        "people": list(people) or None,
+        "printers": list(printers) or None,
+        "hosts": list(hosts),
+        "desktops": None if desktops is None else str(desktops),
     }
-    born = fresh.create_office(inventory, name, data, invented)
+
+    def judge(answers: dict[str, Any]) -> None:
+        fresh.judge(inventory, name, *office_new.data(inventory, answers, pack, domain))
+
+    converse(console, office_new.questions(inventory), answers, judge, yes=yes)
+    about, comments = office_new.data(inventory, answers, pack, domain)
+    born = fresh.create_office(inventory, name, about, comments)
     folder = inventory.root / "offices" / name
     commit = None if no_commit else git.commit(inventory.root, [folder], f"office new: {name}")
     result = {"office": name, "folder": str(folder), "commit": commit, "ula": str(born.ula), "hosts": list(born.hosts)}
+    invented = [str(place[1]) for place in comments]
 
     def human() -> None:
         click.echo(
             f"{shown(str(folder / 'dossier.yml'))}: {many(len(born.hosts), 'host')}, {many(len(born.people), 'person', 'people')}"
         )
-        click.echo("next: put each machine's own MAC into the dossier, then")
-        click.echo(f"      provisioner adopt {name}        (or: provisioner lab up {name})")
+        if invented:
+            click.echo(f"next: put the MACs of {', '.join(invented)} into the dossier, then")
+            click.echo(f"      provisioner adopt {name}        (or, to try it here: provisioner lab up {name})")
+        else:
+            click.echo(f"next: provisioner adopt {name}        (or, to try it here: provisioner lab up {name})")
 
     console.result(result, human)
 
 
-_CONTACT = (("name", "contact"), ("phone", "phone"), ("email", "email"))
-
-
-def _answers(given: dict[str, Any], logins: dict[str, str]) -> None:
-    """Ask for what lacks; without a terminal, name every option that lacks at once."""
-    lacking = [(word, question) for word, question in _REQUIRED if not given[word]]
-    if not terminal():
-        if lacking:
-            raise BadInput(
-                "nobody is there to answer: " + ", ".join(question for _, question in lacking),
-                hint="give " + " ".join(f"--{word.replace('_', '-')} …" for word, _ in lacking),
-            )
-        if (given["phone"] or given["email"]) and not given["contact"]:
-            raise BadInput("a phone or e-mail without whose it is", hint="give --contact NAME")
-        return
-    from provisioner.inventory import fields
-
-    for word, question in lacking:
-        kind = fields.Siren if word == "siren" else fields.Filled
-        given[word] = ask(question, f"--{word.replace('_', '-')}", check=functools.partial(fields.validate, kind))
-    for word, question in _OPTIONAL:
-        if given[word] is None and (word == "contact" or given["contact"]):
-            given[word] = ask(f"{question} (empty: nobody)" if word == "contact" else question, f"--{word}", default="")
-    question = "Who works there? login=Name (empty: nobody yet)"
-    while said := ask(question, "--person", default="", check=_person):
-        login, who = _person(said)
-        logins[login] = who
-        question = "Somebody else? login=Name (empty: no)"
-
-
-def _person(text: str) -> tuple[str, str]:
-    from provisioner.inventory import fields
-
-    login, who = _pair(text, "login=Name")
-    fields.validate(fields.Login, login)
-    return login, who
-
-
-def _pair(text: str, form: str) -> tuple[str, str]:
-    left, equals, right = text.partition("=")
-    if not equals or not left or not right:
-        raise BadInput(f"{text!r} is not of the form {form}", hint=form)
-    return left, right
-
-
-def _machine(text: str) -> tuple[str, str, str]:
-    name, rest = _pair(text, "--host NAME=KIND[@MAC]")
-    kind, _, mac = rest.partition("@")
-    return name, kind, mac.lower()
-
-
-def _hosts(machines: list[tuple[str, str, str]], addresses: list[str], logins: list[str]) -> dict[str, dict[str, Any]]:
-    """The hosts of a new dossier; each desktop goes to the next person."""
-    from provisioner.office import new as fresh
-
-    names = [name for name, _, _ in machines]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise BadInput(f"two hosts are called {twice[0]!r}", hint="giving each --host its own name")
-    free = iter(logins)
-    found = {}
-    for (name, kind, mac), address in zip(machines, addresses, strict=True):
-        host = {"kind": kind, "platform": "debian", "address": address, "mac": mac or fresh.new_mac()}
-        if kind == "desktop" and (login := next(free, "")):
-            host["person"] = login
-        found[name] = host
-    return found
-
-
-def _newest(packs: list[str]) -> str:
-    """The pack with the highest version: figures in its name count as figures."""
-    if not packs:
-        raise Missing("this inventory has no pack", hint="a file in packs/")
-    return max(packs, key=lambda name: [int(part) if part.isdigit() else 0 for part in re.split("[^0-9]+", name)])
-
-
 @verb(office, "list")
-@click.option("--reseller", metavar="NAME", help="Only the offices this member serves.")
+@click.option("--reseller", metavar="NAME", shell_complete=complete_reseller, help="Only the offices this member serves.")
 def list_(console: Console, reseller: str | None) -> None:
     """One line per office: who, where, how many machines and people."""
     from provisioner.inventory import open_inventory
@@ -230,7 +137,7 @@ def show(console: Console, office: str) -> None:
 
 @verb(office, "replace-host", writes=True)
 @office_argument
-@click.argument("host", metavar="HOST")
+@click.argument("host", metavar="HOST", shell_complete=complete_host)
 @click.option("--mac", metavar="MAC", required=True, help="The new machine's MAC address.")
 @click.option("--model", metavar="TEXT", default="", help="Its model.")
 @click.option("--serial", metavar="TEXT", default="", help="Its serial number.")

@@ -7,21 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provisioner.cli.common import Console, many, shown, verb
+from provisioner.cli.completion import complete_pack, complete_variant
 from provisioner.errors import Missing
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory
     from provisioner.inventory.packs import PackRole, Port
-
-
-def complete_pack(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - click's signature
-    """Shell completion of the names of packs; none is read."""
-    top = ctx.find_object(dict) or {}
-    try:
-        folder = Console(False, ctx.params.get("inventory") or top.get("inventory")).inventory / "packs"
-    except (Missing, OSError):
-        return []
-    return sorted(path.stem for path in folder.glob("*.yml") if path.stem.startswith(incomplete))
 
 
 FEW = 6  # of a list, that a table still shows
@@ -61,7 +52,7 @@ def list_(console: Console) -> None:
 
 @verb(pack, "show")
 @click.argument("name", metavar="PACK", shell_complete=complete_pack)
-@click.option("--variant", metavar="VARIANT", default="", help="Only what this variant holds.")
+@click.option("--variant", metavar="VARIANT", default="", shell_complete=complete_variant, help="Only what this variant holds.")
 def show(console: Console, name: str, variant: str) -> None:
     """What each kind of host gets by PACK, the hardware, the training, the prices, the systems and the end of their support."""
     from provisioner.inventory import open_inventory

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provisioner.cli.common import Console, ask, confirm, lab_option, many, office_argument, shown, terminal, verb
+from provisioner.cli.completion import complete_group, complete_person
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory
@@ -15,21 +16,7 @@ if TYPE_CHECKING:
     from provisioner.inventory.target import Target
 
 
-def complete_login(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - click's signature
-    """Shell completion of the logins of the office that was typed before."""
-    from provisioner.errors import ProvisionerError
-    from provisioner.inventory import open_inventory
-
-    top = ctx.find_object(dict) or {}
-    try:
-        root = Console(False, ctx.params.get("inventory") or top.get("inventory")).inventory
-        people = open_inventory(root).office(ctx.params.get("office") or "").people
-    except (ProvisionerError, OSError):
-        return []
-    return sorted(login for login in people if login.startswith(incomplete))
-
-
-login_argument = click.argument("login", metavar="LOGIN", shell_complete=complete_login)
+login_argument = click.argument("login", metavar="LOGIN", shell_complete=complete_person)
 no_commit_option = click.option("--no-commit", is_flag=True, help="Leave the commit to you.")
 
 
@@ -66,7 +53,9 @@ def list_(console: Console, office: str) -> None:
 @office_argument
 @click.argument("login", metavar="LOGIN")
 @click.option("--name", metavar="NAME", help="The person's name, as people read it.")
-@click.option("--group", "groups", metavar="GROUP", multiple=True, help="A group they are in; repeat it.")
+@click.option(
+    "--group", "groups", metavar="GROUP", multiple=True, shell_complete=complete_group, help="A group they are in; repeat it."
+)
 @click.option("--email", metavar="TEXT", default="", help="Their e-mail address.")
 @click.option("--phone", metavar="TEXT", default="", help="Their phone.")
 @no_commit_option
@@ -83,17 +72,24 @@ def add(
     inventory, target = open_inventory(console.inventory), console.target(office, False)
     known = inventory.office(office)
     before = people.newcomer(known, login)
+    asked = False
     if not name:
         name = ask("Name", "--name", default=before or None, check=functools.partial(fields.validate, fields.Filled))
-        if not groups and known.groups:
-            groups = _groups(known)
+        if not groups and len(known.groups) > 1:
+            groups, asked = _groups(known), True
+    if not groups and len(known.groups) == 1:
+        groups = tuple(known.groups)
     about = {"name": name, "groups": list(dict.fromkeys(groups)), "email": email, "phone": phone}
     added = people.add(inventory, target, login, about)
     commit = _commit(inventory, target, f"person add: {login}", no_commit)
     result = {"office": office, "login": login, **about, "back": added.back, "password": added.password, "commit": commit}
 
     def human() -> None:
-        click.echo(shown(f"{login}, {name}, works in {office}{' again' if added.back else ''}"))
+        where = f", in {', '.join(about['groups'])}" if about["groups"] else ""
+        click.echo(shown(f"{login}, {name}, works in {office}{' again' if added.back else ''}{where}"))
+        if known.groups and not groups and not asked:
+            others = ", ".join(known.groups)
+            click.echo(shown(f"! in no group, so without a team's share: groups: [] of {login} in the dossier takes {others}"))
         if not added.password:
             click.echo("first password: none yet, the secrets are locked (provisioner unlock; the next apply makes it)")
         else:
@@ -122,7 +118,7 @@ def _words(typed: str) -> tuple[str, ...]:
 @verb(person, "remove", writes=True)
 @office_argument
 @login_argument
-@click.option("--successor", metavar="LOGIN", shell_complete=complete_login, help="Who has their files from then on.")
+@click.option("--successor", metavar="LOGIN", shell_complete=complete_person, help="Who has their files from then on.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @no_commit_option
 def remove(console: Console, office: str, login: str, successor: str | None, yes: bool, no_commit: bool) -> None:
@@ -134,8 +130,8 @@ def remove(console: Console, office: str, login: str, successor: str | None, yes
     known = inventory.office(office)
     people.leaver(known, login)
     desks = people.desks(known, login)
-    if successor is None and not yes and terminal():
-        others = ", ".join(other for other in known.people if other != login)
+    others = ", ".join(other for other in known.people if other != login)
+    if successor is None and not yes and others and terminal():
         successor = ask(f"Who has the files from now on, of {others} (empty: nobody)", "--successor", default="")
     files = f"and handed to {successor}" if successor else "where they are"
     fate = f"the account is closed, its files are kept {files}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provisioner.cli.common import Console, lab_option, many, office_argument, shown, verb
+from provisioner.cli.completion import complete_person
 from provisioner.errors import BadInput
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def check(console: Console, office: str, lab: bool) -> int:
 
 @verb(record, "sheet")
 @office_argument
-@click.argument("logins", nargs=-1, metavar="[LOGIN]...")
+@click.argument("logins", nargs=-1, metavar="[LOGIN]...", shell_complete=complete_person)
 @lab_option
 @lang_option
 @click.option("--all", "everybody", is_flag=True, help="Everybody who works in the office.")

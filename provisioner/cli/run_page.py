@@ -123,6 +123,8 @@ def show_run(console: Console, run: "Run", selection: "Selection | None" = None)
     )
     if selection:
         left_out(console, selection)
+        if good and run.verb == "apply" and not selection.not_adopted:
+            console.out.print(Text(f"next: provisioner verify {selection.target.words}", "cyan"), soft_wrap=True)
         if not good:
             lab = " --lab" if selection.target.lab else ""
             console.out.print(Text(f"journal: {selection.target.journals / (run.id + '.jsonl')}", "dim"), soft_wrap=True)

@@ -7,6 +7,7 @@ import click
 
 from provisioner.cli.apply import diff_option
 from provisioner.cli.common import Console, lab_option, many, office_argument, plug, shown, verb
+from provisioner.cli.completion import complete_run
 from provisioner.errors import Missing, Unverified
 from provisioner.inventory.target import Target
 
@@ -64,7 +65,7 @@ def list_(console: Console, office: str, lab: bool) -> int:
 
 @verb(runs, "show")
 @office_argument
-@click.argument("run", metavar="[RUN]", default="")
+@click.argument("run", metavar="[RUN]", default="", shell_complete=complete_run)
 @diff_option
 @lab_option
 def show(console: Console, office: str, run: str, whole: bool, lab: bool) -> int:
@@ -81,7 +82,7 @@ def show(console: Console, office: str, run: str, whole: bool, lab: bool) -> int
     name = run or max({*kept, *journals}, default="")
     if name not in kept and name not in journals:
         raise Missing(
-            f"no run {name!r} on {office}" if run else f"no run on {office} yet", hint=f"provisioner runs list {office}"
+            f"no run {name!r} on {office}" if run else f"no run on {office} yet", hint=f"provisioner runs list {target.words}"
         )
     data = _read(kept[name]) if name in kept else {}
     journal = journals.get(name)
@@ -94,7 +95,7 @@ def show(console: Console, office: str, run: str, whole: bool, lab: bool) -> int
             return 0
         told = read_run(journal) if journal else recall(data)
     except (KeyError, ValueError, TypeError) as error:
-        raise Unverified(f"{kept[name].name}: not a summary any more", hint=f"provisioner runs check {office}") from error
+        raise Unverified(f"{kept[name].name}: not a summary any more", hint=f"provisioner runs check {target.words}") from error
     more = {"journal": str(journal)} if journal else data
     console.result(summary(told) | more, lambda: _show_told(console, told, journal, whole=whole))
     return 0

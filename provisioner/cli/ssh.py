@@ -6,6 +6,7 @@ from dataclasses import replace
 import click
 
 from provisioner.cli.common import Console, lab_option, office_argument, plug, verb
+from provisioner.cli.completion import complete_host
 from provisioner.errors import BadInput, Unreachable, Unreadable
 
 SSH_S, SSH_BYTES = 86_400, 64 << 20  # of a command that a person runs, all of it kept in memory
@@ -13,7 +14,7 @@ SSH_S, SSH_BYTES = 86_400, 64 << 20  # of a command that a person runs, all of i
 
 @verb("ssh", context_settings={"ignore_unknown_options": True})
 @office_argument
-@click.argument("host", metavar="HOST")
+@click.argument("host", metavar="HOST", shell_complete=complete_host)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- CMD]")
 @lab_option
 def ssh(console: Console, office: str, host: str, command: tuple[str, ...], lab: bool) -> int | None:

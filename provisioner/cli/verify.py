@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from provisioner.cli.common import Console, lab_option, office_argument, plug, shown, verb
+from provisioner.cli.completion import complete_check, complete_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,10 +25,20 @@ PASSED = {"passed": "passed", "partial": "what was tried passed; the rest was no
 
 @verb("verify", writes=True)
 @office_argument
-@click.option("--host", metavar="HOST", default="", help="The desktop to sit down at; otherwise the office's first.")
+@click.option(
+    "--host",
+    metavar="HOST",
+    default="",
+    shell_complete=complete_host,
+    help="The desktop to sit down at; otherwise the office's first.",
+)
 @click.option("--reboot", is_flag=True, help="Restart every machine, then try everything again.")
 @click.option(
-    "--only", metavar="CHECK", multiple=True, help="Try this alone, as after a repair; repeat it. No record rests on it."
+    "--only",
+    metavar="CHECK",
+    multiple=True,
+    shell_complete=complete_check,
+    help="Try this alone, as after a repair; repeat it. No record rests on it.",
 )
 @click.option("--lang", type=click.Choice(["fr", "en"]), default="fr", show_default=True, help="Language of the sentences.")
 @lab_option

@@ -93,19 +93,15 @@ def _places(office: "Office") -> str:
     return _PLACES.format(office=office.name, pack=office.pack, address=address)
 
 
-def create_office(inventory: "Inventory", name: str, data: Mapping[str, Any], comments: Mapping[Place, str]) -> "Office":
-    """Write the dossier and the vault of a new office; all or nothing.
+def judge(inventory: "Inventory", name: str, data: Mapping[str, Any], comments: Mapping[Place, str]) -> "tuple[Office, str]":
+    """A new office and the text of its dossier; nothing is written.
 
     Raises:
-        BadInput: what is wrong with `data`, all at once, by field; or the office exists.
-        Locked: nobody has unlocked the inventory.
+        BadInput: what is wrong with `data`, all at once, by field.
     """
     from provisioner.inventory.dossier import Office
-    from provisioner.inventory.fields import NAME
     from provisioner.inventory.files import build
-    from provisioner.secrets import vault
 
-    folder = inventory.root / "offices" / name
     heading = [SCHEMA.format("../../schema/dossier.json")]
     text = render(data, DOSSIER_COMMENTS | dict(comments), heading)
     office, document = build(Office, parse(text.encode("utf-8", "backslashreplace")), name)
@@ -115,12 +111,30 @@ def create_office(inventory: "Inventory", name: str, data: Mapping[str, Any], co
         raise BadInput("\n".join([*dict.fromkeys(said), *map(str, elsewhere)]))
     if document.value != dict(data):
         raise AssertionError("the dossier does not read back as it was written")
+    return office, text
+
+
+def create_office(inventory: "Inventory", name: str, data: Mapping[str, Any], comments: Mapping[Place, str]) -> "Office":
+    """Write the dossier and the vault of a new office; all or nothing.
+
+    Raises:
+        BadInput: as `judge`; or the office exists.
+        Locked: nobody has unlocked the inventory.
+    """
+    from provisioner.inventory.fields import NAME
+    from provisioner.secrets import vault
+
+    folder = inventory.root / "offices" / name
+    office, text = judge(inventory, name, data, comments)
     if not re.fullmatch(NAME.pattern, name) or folder.exists():
         raise BadInput(f"there is an office {escaped(name)} already", hint=f"provisioner office show {escaped(name)}")
+    places = _places(office)
+    if office.printers:  # said already
+        places = re.sub(r"# Printers that.*?\n(# printers:\n)(#   .*\n)", "", places)
     draft = disk.beside(folder)
     draft.mkdir()
     try:
-        disk.write(draft / "dossier.yml", text + _places(office), mode=0o644)
+        disk.write(draft / "dossier.yml", text + places, mode=0o644)
         vault.create(_Draft(inventory.root, name, at=draft), office)
         disk.move(draft, folder)
     except BaseException:

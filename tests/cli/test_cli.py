@@ -97,21 +97,56 @@ def test_apply_asks_nothing_without_a_terminal(tmp_path: Path) -> None:
     assert "--yes" in json.loads(said.stdout)["hint"]
 
 
+def complete(*words: str, **more: str) -> str:
+    """What the Tab key offers after these words."""
+    line = " ".join(("provisioner", *words))
+    environment = {
+        "_PROVISIONER_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words)),
+        "PROVISIONER_INVENTORY": str(ROOT / "inventory"), **more,
+    }  # fmt: skip
+    code = "from provisioner.cli.__main__ import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (("adopt", "demo", "ser"), "server"),
+        (("ssh", "demo", "rou"), "router"),
+        (("apply", "demo", "--host", "ser"), "server"),
+        (("office", "replace-host", "demo", "ser"), "server"),
+        (("backup", "restore", "demo", "--host", "ser"), "server"),
+        (("verify", "demo", "--only", "prin"), "printing"),
+        (("plan", "demo", "--variant", "li"), "light"),
+        (("pack", "show", "standard-2026.1", "--variant", "li"), "light"),
+        (("plan", "demo", "--pack", "stand"), "standard-2026.1"),
+        (("person", "add", "demo", "x", "--group", "bou"), "boutique"),
+        (("person", "remove", "demo", "zo"), "zoe"),
+        (("record", "sheet", "demo", "zo"), "zoe"),
+        (("reseller", "show", "scop"), "scop-lumiere"),
+        (("runs", "show", "demo", "--lab", "2026"), "20261128-1200-abcd"),
+        (("adopt", "nowhere", "s"), ""),
+        (("runs", "show", "nowhere", "2"), ""),
+    ],
+    ids=" ".join,
+)
+def test_completion_knows_what_is_there(words: tuple[str, ...], offered: str, tmp_path: Path) -> None:
+    """Hosts, people, groups, checks, variants, packs, resellers, runs; nothing where nothing is known, and never an error."""
+    from unittest.mock import patch
+
+    with patch.dict(os.environ, XDG_STATE_HOME=str(tmp_path)):
+        (Target(ROOT / "inventory", "demo", lab=True).journals / "20261128-1200-abcd.jsonl").touch()
+
+    said = complete(*words, XDG_STATE_HOME=str(tmp_path))
+
+    assert said.split() == ([f"plain,{offered}"] if offered else [])
+
+
 def test_completion_knows_verbs_and_offices() -> None:
     """Tab after a verb offers the offices of the inventory."""
-
-    def complete(*words: str) -> str:
-        line = " ".join(("provisioner", *words))
-        environment = {
-            "_PROVISIONER_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words)),
-            "PROVISIONER_INVENTORY": str(ROOT / "inventory"),
-        }  # fmt: skip
-        code = "from provisioner.cli.__main__ import main; main()"
-        done = subprocess.run(
-            [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, check=False
-        )
-        return done.stdout
-
     assert "plain,apply" in complete("ap")
     assert "plain,demo" in complete("plan", "de")
     assert "plain,demo" in complete("office", "show", "d")

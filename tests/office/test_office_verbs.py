@@ -41,7 +41,7 @@ def test_init_without_answers_names_every_option(run: Run, tmp_path: Path) -> No
     said = run("init", "new", "--technician", "jo")
 
     assert said.code == 2
-    assert "--reseller … --technician-name … --organisation …" in said.err
+    assert "--technician-name … --reseller … --organisation …" in said.err
     assert run("init", "new", *ME).code == 2, "no passphrase"
     assert run("init", "new", *ME, "--passphrase-stdin", stdin="short\n").code == 2
     wrong = [word.replace("000953893", "000953894").replace("jo", "root") for word in ME]
@@ -155,19 +155,102 @@ def test_office_new_without_answers_names_every_option(run: Run, net: Path) -> N
     assert not (net / "offices" / "bakery").exists()
 
 
-def test_office_new_asks_on_a_terminal(net: Path) -> None:
+def test_office_new_asks_on_a_terminal(run: Run, net: Path) -> None:
     """On a terminal `office new` asks for what no option gave."""
     pexpect = pytest.importorskip("pexpect")
     words = ["-m", "provisioner.cli", "office", "new", "bakery", *BAKERY[:-6], "--pack", "standard-2026.1"]
     child = pexpect.spawn(sys.executable, words, cwd=str(net), encoding="utf-8", timeout=20)
-    for question, answer in (("Whom to call", ""), ("Who works there", "zoe=Zoé"), ("Somebody else", "")):
-        child.expect(question)
-        child.sendline(answer)
-    child.expect("next:")
+    talk(
+        child,
+        *(("Its country", ""), ("Whom to call there", "Zoé"), ("phone", "04 00"), ("e-mail", "zoe@@pain"), ("e-mail", "")),
+        *(("login, as|Who works there", "zoe=Zoé"), ("One more", "zoe=Zoé B"), ("said twice.*One more", "root=R")),
+        *(("system uses itself.*One more", "m.durand=Maëlle"), ("One more", "")),
+        *(("A router", "no"), ("Address of the box", "192.168.1.254"), ("A server", "02005E10000A"), ("How many desktops", "")),
+        *(("MACs", "02-00-5E-10-00-0B"), ("Its LAN", "8.8.8.0/24"), ("not a private network.*Its LAN", "")),
+        *(("Its printers", "accueil=192.168.1.150"), ("One more", "")),
+        ("lies in the DHCP pool.*Which is to be corrected", "99"),
+        ("none of them.*corrected", "19"),
+        *(("Its printers", "accueil=192.168.1.50"), ("One more", ""), ("Right", "9"), ("Whom to call", "Zoé B."), ("Right", "")),
+    )
+    child.expect("next: put the MACs of desktop-2 into the dossier")
     child.expect(pexpect.EOF)
     child.wait()
+    from provisioner.inventory import open_inventory
 
-    assert "name: Zoé" in (net / "offices" / "bakery" / "dossier.yml").read_text()
+    office = open_inventory(net).office("bakery")
+    assert (list(office.people), office.organisation.contacts[0].name) == (["zoe", "m.durand"], "Zoé B.")
+    assert {name: host.mac for name, host in office.hosts.items() if name != "desktop-2"} == {
+        "server": "02:00:5e:10:00:0a",
+        "desktop-1": "02:00:5e:10:00:0b",
+    }
+    assert (str(office.lan.gateway), str(office.printers["accueil"].address)) == ("192.168.1.254", "192.168.1.50")
+    assert run("inventory", "check").out.endswith("0 problems\n")
+
+
+def talk(child: Any, *said: tuple[str, str]) -> None:
+    """Answer questions in their order."""
+    for question, answer in said:
+        child.expect("(?s)" + question)
+        child.expect(": ?")
+        child.sendline(answer)
+
+
+def test_init_asks_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`init` tells its rules, asks a wrong answer again, makes a key, and shows all of it, to be corrected, before it writes."""
+    pexpect = pytest.importorskip("pexpect")
+    for name in ("HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    child = pexpect.spawn(
+        sys.executable, ["-m", "provisioner.cli", "init", "net"], cwd=str(tmp_path), encoding="utf-8", timeout=20
+    )
+    talk(
+        child,
+        *(("Your login", "Jo"), ("login of at most.*Your login", "jo"), ("Your name", "Jo"), ("Your phone", "04 00")),
+        *(("Your e-mail", "jo@@x"), ("not a mail address.*Your e-mail", "jo@x.example"), ("Your SSH key", "nowhere")),
+        *(
+            ("there is no key.*Your SSH key", ""),
+            ("short name", "ma-scop"),
+            ("full name", "Ma Scop"),
+            ("legal form", "association"),
+        ),
+        *(("Its country", "fr"), ("not a country.*Its country", ""), ("nine digits.*Its SIREN", ""), ("Its RNA", "W1")),
+        *(
+            ("not an RNA.*Its RNA", ""),
+            ("street", "1 rue"),
+            ("postcode", "690"),
+            ("no postcode.*postcode", "69001"),
+            ("city", "Lyn"),
+        ),
+        *(("Right", "14"), ("city", "Lyon")),
+    )
+    child.expect("Right.*: ")
+    assert not (tmp_path / "net").exists(), "nothing is written before somebody says so"
+    child.sendline("")
+    child.expect("12 characters or more.*Make a strong one.*: ")
+    child.sendline("n")
+    for question, answer in (
+        ("Passphrase: ", "short"),
+        ("Passphrase: ", PASSPHRASE),
+        ("more: ", "x"),
+        ("not the same.*Passphrase: ", PASSPHRASE),
+    ):
+        child.expect("(?s)" + question)
+        child.sendline(answer)
+    child.expect("more: ")
+    child.sendline(PASSPHRASE)
+    for _ in range(2):  # ssh-keygen's own question
+        child.expect("passphrase.*: ")
+        child.sendline("")
+    child.expect("your key: .*id_ed25519 SHA256:.*next:")
+    child.expect(pexpect.EOF)
+    child.wait()
+    from provisioner.inventory import open_inventory
+
+    jo = open_inventory(tmp_path / "net").reseller("ma-scop").technicians["jo"]
+    assert (jo.phone, jo.email) == ("04 00", "jo@x.example")
+    assert jo.keys == [(tmp_path / "home/.ssh/id_ed25519.pub").read_text().strip()]
+    assert open_inventory(tmp_path / "net").reseller("ma-scop").organisation.address.city == "Lyon"
 
 
 @pytest.mark.usefixtures("net")

@@ -232,3 +232,18 @@ def test_logins_are_completed(net: Path) -> None:
     assert "plain,zoe" in done.stdout
     assert "bob" not in done.stdout
     assert PASSPHRASE not in done.stdout
+
+
+def test_a_newcomer_gets_the_only_team_and_is_told_of_several(run: Run, net: Path) -> None:
+    """With one group it is the newcomer's; with several and nobody to ask, that there is none is said, with what to do."""
+    run("office", "new", "bakery", *BAKERY)
+    said = run("person", "add", "bakery", "lea", "--name", "Léa")
+    assert said.out.splitlines()[0] == "lea, Léa, works in bakery, in team"
+    dossier = net / "offices/bakery/dossier.yml"
+    dossier.write_text(dossier.read_text().replace("groups:\n  team:", "groups:\n  shop: La boutique\n  team:"))
+
+    said = run("person", "add", "bakery", "luc", "--name", "Luc")
+
+    assert "! in no group, so without a team's share: groups: [] of luc in the dossier takes shop, team" in said.out
+    people = open_inventory(net).office("bakery").people
+    assert (people["lea"].groups, people["luc"].groups) == (["team"], [])
