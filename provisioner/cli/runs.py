@@ -156,6 +156,8 @@ def check(console: Console, office: str, lab: bool) -> int:
     def human() -> None:
         for problem in problems:
             console.out.print(shown(f"✗ {problem}"), style="red", soft_wrap=True)
+        if any(": two heads: " in problem for problem in problems) and not lab:
+            console.say(f"try: provisioner runs join {office}, where nothing else is wrong")
         for problem in unasked.values():
             console.out.print(shown(f"! {problem}"), style="yellow", soft_wrap=True)
         asked = f"{many(len(told), 'host')} asked"
@@ -164,3 +166,35 @@ def check(console: Console, office: str, lab: bool) -> int:
     data = {"office": office, "runs": count, "problems": problems, "asked": sorted(told), "unasked": unasked}
     console.result(data, human)
     return 7 if problems else 0
+
+
+@verb(runs, "join", writes=True)
+@office_argument
+@click.option("--no-commit", is_flag=True, help="Leave the commit to you.")
+def join(console: Console, office: str, no_commit: bool) -> None:
+    """Join the two heads of OFFICE's audit: runs that two copies did apart, merged by git; one entry more holds them together.
+
+    Only where nothing else is wrong with the audit: what is joined stays as it is, and shows when it is altered later.
+    """
+    import time
+
+    from provisioner.errors import BadInput, Unverified
+    from provisioner.laptop import git
+    from provisioner.operation.selection import technician
+    from provisioner.runs import audit, iso, new_id
+
+    target = _target(console, office, False)
+    heads = audit.ledger(target.summaries).heads()
+    known = git.remembered(target.inventory, target.summaries)
+    if not audit.check(target.summaries, known):
+        raise BadInput(f"the audit of {office} is whole: there is nothing to join", hint=f"provisioner runs list {office}")
+    if others := audit.check(target.summaries, known, heads):
+        raise Unverified(
+            f"the audit of {office} has more than two heads to it: {others[0]}", hint=f"provisioner runs check {office}"
+        )
+    login, name, email = technician(target)
+    about = {"office": office, "verb": "join", "technician": login, "started": iso(time.time()), "status": "ok", "joined": heads}
+    path = audit.keep(target.summaries, {"run": new_id(), **about})
+    said = f"{office}: the two heads of the audit are joined"
+    commit = None if no_commit else git.commit(target.inventory, [target.summaries], said, name=name, email=email)
+    console.result({"joined": sorted(heads), "summary": path.name, "commit": commit}, lambda: click.echo(said))

@@ -4,11 +4,13 @@ The audit of an office and its records are such ledgers. A file is `<number>-<ru
 file before it, none for the first.
 """
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 
@@ -21,6 +23,7 @@ class Entry:
     run: str
     at: datetime | None = None
     problems: Sequence[str] = ()
+    joined: Mapping[str, str] = field(default_factory=dict)  # file -> sha256: two heads that this entry holds together
 
 
 @dataclass(frozen=True)
@@ -52,12 +55,24 @@ class Ledger:
         """What the file of an entry is called."""
         return f"{number:0{self.digits}d}-{run}.json"
 
-    def check(self, read: Callable[[Path, bytes], Entry]) -> Iterator[str]:
+    def heads(self) -> dict[str, str]:
+        """What two copies made apart, to be joined: the files from the first number on that stands twice, with their hashes."""
+        files = [(int(path.name.partition("-")[0]), path) for path in self.files()]
+        twice = [number for (number, _), (other, _) in pairwise(files) if number == other]
+        return {path.name: sha256(path) for number, path in files if twice and number >= twice[0]}
+
+    def check(self, read: Callable[[Path, bytes], Entry], joined: Mapping[str, str] | None = None) -> Iterator[str]:
         """What is wrong with the chain, one sentence each; nothing when it holds.
 
         Args:
             read: takes a file and its bytes; raises ValueError where it is no entry any more.
+            joined: two heads to be taken as joined (`heads`), beside those that an entry joined.
         """
+        together = dict(joined or {})
+        for path in self.files():
+            with contextlib.suppress(ValueError, OSError):
+                together |= read(path, content(path)).joined
+        seals: dict[int, set[str]] = {}
         expected, previous = 1, None
         last: datetime | None = None
         for path in self.files():
@@ -74,14 +89,19 @@ class Ledger:
                 yield f"{path.name}: says it is number {entry.number} of run {entry.run}"
             if entry.number > expected:
                 yield f"{path.name}: {entry.number - expected} missing before it"
+            elif together.get(path.name, seal) != seal:
+                yield f"{path.name}: altered after the two heads were joined"
+            elif together.get(path.name) == seal and entry.previous in seals.get(entry.number - 1, {None}):
+                pass  # of one of two heads that were joined: it follows one of those before it, whichever
             elif entry.number < expected:
                 yield f"{path.name}: two heads: number {entry.number} stands twice"
             elif entry.previous != previous:
                 yield f"{path.name}: the one before it was altered after it was written"
             if entry.at:
-                if last and entry.at < last - self.tolerance:
+                if last and entry.at < last - self.tolerance and path.name not in together:
                     yield f"{path.name}: {self.begun} before the one it follows"
                 last = max(last or entry.at, entry.at)
+            seals.setdefault(entry.number, set()).add(seal)
             expected, previous = max(expected, entry.number + 1), seal
 
 

@@ -152,19 +152,21 @@ def _dated(data: Mapping[str, Any]) -> bool:
     )
 
 
-def check(folder: Path, newest: Mapping[str, str] | None = None) -> list[str]:
+def check(folder: Path, newest: Mapping[str, str] | None = None, joined: Mapping[str, str] | None = None) -> list[str]:
     """What is wrong with the audit of an office, one sentence each; empty when it holds.
 
     Args:
         folder: the office's `runs/`.
         newest: file name -> sha256 of summaries that others remember (git, the hosts' marks).
+        joined: two heads to be taken as joined (`Ledger.heads`).
     """
 
     def entry(_: Path, raw: bytes) -> Entry:
         data = read(raw)
         at = datetime.fromisoformat(data["started"]).astimezone(UTC)
-        return Entry(
-            data["number"], data.get("former"), data["run"], at if _dated(data) else None, list(_unlike_their_names(folder, data))
-        )
+        problems = list(_unlike_their_names(folder, data))
+        together = data.get("joined")
+        held = {str(name): str(seal) for name, seal in together.items()} if isinstance(together, dict) else {}
+        return Entry(data["number"], data.get("former"), data["run"], at if _dated(data) else None, problems, held)
 
-    return [*ledger(folder).check(entry), *unlike(folder, newest or {})]
+    return [*ledger(folder).check(entry, joined), *unlike(folder, newest or {})]

@@ -315,6 +315,30 @@ def test_two_runs_at_once_are_two_heads(office: Target, run: Verb, tmp_path: Pat
     assert said.code == 7
     assert said.data["problems"] == ["00004-20260101T000500Z-0005.json: two heads: number 4 stands twice"]
 
+    for word, value in (("technician", "c.lefevre"), ("reseller", "scop-lumiere")):
+        handover.git(office.inventory, "config", f"provisioner.{word}", value)
+    first = next(iter(audit.summaries(office.summaries)))
+    whole = first.read_bytes()
+    first.write_bytes(whole + b" ")
+    assert run("runs", "join", "demo", "--inventory", office.inventory).code == 7, "an altered audit is not joined"
+    first.write_bytes(whole)
+    joined = run("--json", "runs", "join", "demo", "--inventory", office.inventory)
+    assert joined.code == 0, joined
+    assert joined.data["commit"]
+    assert joined.data["joined"] == ["00004-20260101T000400Z-0004.json", "00004-20260101T000500Z-0005.json"]
+    said = run("--json", "runs", "check", "demo", "--inventory", office.inventory)
+    assert (said.code, said.data["problems"]) == (0, []), said
+    audit.keep(
+        office.summaries, {**entry(7), "started": json.loads(audit.summaries(office.summaries)[-1].read_bytes())["started"]}
+    )
+    assert audit.check(office.summaries) == []
+    assert run("runs", "join", "demo", "--inventory", office.inventory).code == 2, "nothing is left to join"
+    for path in audit.summaries(office.summaries):
+        whole = path.read_bytes()
+        path.write_bytes(whole.replace(b'"run"', b'"run" ', 1))
+        assert audit.check(office.summaries) or path == audit.summaries(office.summaries)[-1]
+        path.write_bytes(whole)
+
 
 ONE = {"server": {"ok": 3, "unreachable": 0}}
 NOBODY = {"server": {"ok": 0, "unreachable": 1}}
