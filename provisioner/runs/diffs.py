@@ -103,11 +103,12 @@ def _named(part: FileDiff) -> str:
     said: dict[str, list[str]] = {}
     for line in part.lines:
         if line[:1] in ("+", "-"):
-            thing, _, done = line[1:].partition(": ")
-            said.setdefault(thing, []).append(("no longer " if line[0] == "-" else "") + done if done else "")
+            thing, _, done = line[1:].strip(" ,").replace('"', "").partition(": ")  # Ansible's own tell a state as JSON
+            said.setdefault(thing, []).append(done)
     if not said or len(said) > SMALL:
         return f"{part.added + part.removed or len(part.lines):,} lines"
-    return "; ".join(f"{thing}: {', '.join(done)}" if any(done) else thing for thing, done in said.items())
+    between = " → " if part.removed else ", "
+    return "; ".join(f"{thing}: {between.join(done)}" if any(done) else thing for thing, done in said.items())
 
 
 def _packages(upgraded: int, installed: int, removed: int) -> Iterator[str]:

@@ -28,6 +28,8 @@ LOCALES = "".join(f"# {n:03}_XX.UTF-8 UTF-8\n" for n in range(500))
         (change(LOCALES, "fr_FR.UTF-8 UTF-8\n", "/etc/locale.gen"), "", ["/etc/locale.gen  +1 -500"]),
         (change("a\n", ""), "/etc/hosts removed", []),
         ("", "", []),
+        (diff_text({"diff": {"before": {"path": "/a", "state": "file"}, "after": {"path": "/a", "state": "absent"}}}),
+         "state: file → absent", []),
         (diff_text({"diff": [{"before": "", "after": "x.timer: enabled\nx.timer: started\n"}]}), "x.timer: enabled, started", []),
         (diff_text({"diff": [{"before": "", "after": "".join(f"{n} made\n" for n in range(9))}]}), "9 lines", []),
         (
