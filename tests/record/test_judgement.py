@@ -90,3 +90,11 @@ def test_every_reason_is_told_in_french(path: Path) -> None:
 
         assert told != one.sentence
         assert "{" not in told
+
+
+def test_nobody_to_call_is_a_reserve() -> None:
+    """A record that names no telephone number says so to the client, and is not without reserves."""
+    given: dict[str, Any] = {"hosts": HOSTS, "expected": CHECKS, "dossier_sha256": "ours", "later": [], "now": handover.NOW}
+    before, after = (judge(verify({}), called=called, **given).reserves for called in (True, False))
+
+    assert [one.kind for one in after if one not in before] == ["contact"]
