@@ -16,8 +16,8 @@ HALF = 0.5
 
 
 def boxes(page: Any) -> list[Any]:
-    """Every box of a page."""
-    return list(page._page_box.descendants())
+    """Every box of a page's text; what stands in its margins is not of it."""
+    return list(page._page_box.children[0].descendants())
 
 
 @pytest.fixture(params=[0, 3, 7, 11])
