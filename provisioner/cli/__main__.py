@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from provisioner import __version__
+from provisioner.cli.help import Formatter, lang_option
 from provisioner.errors import ProvisionerError, described, no_room
+from provisioner.language.terminal import chosen
 from provisioner.laptop import streams
 
 # verb -> (module of provisioner.cli, its one line of help): `--help` must not import 14 modules to print 14 lines.
@@ -63,6 +65,7 @@ class Verbs(click.Group):
 @click.version_option(__version__, prog_name="provisioner", message="%(prog)s %(version)s")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout; progress goes to stderr.")
 @click.option("--inventory", metavar="DIR", help="Whose network (or PROVISIONER_INVENTORY).")
+@lang_option
 @click.pass_context
 def provisioner(ctx: click.Context, as_json: bool, inventory: str | None) -> None:
     """Install and maintain the offices of a network of IT co-ops.
@@ -81,17 +84,20 @@ def report_error(message: str, hint: str, as_json: bool) -> None:
         print(json.dumps({"error": message, "hint": hint}, ensure_ascii=not streams.unicode(sys.stdout)))
         return
     from provisioner.cli.common import shown, speaker
+    from provisioner.language.terminal import told
 
     err = speaker(stderr=True)  # by NO_COLOR and TERM too
-    err.print(f"error: {shown(message)}", style="red", soft_wrap=True)
+    err.print(f"{told('error:'):<6} {told(shown(message))}", style="red", soft_wrap=True)
     if hint:
-        err.print(f"try:   {shown(hint)}", style="cyan", soft_wrap=True)
+        err.print(f"{told('try:'):<6} {told(shown(hint))}", style="cyan", soft_wrap=True)
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line and leave with the documented exit code."""
     streams.prepare()
     argv = sys.argv[1:] if argv is None else argv
+    chosen.set("")
+    click.Context.formatter_class = Formatter  # click's own way to say how help is laid out
     words = argv[: argv.index("--")] if "--" in argv else argv
     as_json = "--json" in words  # known before click has parsed: a usage error is an object too
     try:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Console, ask, confirm, lab_option, many, plug, shown, verb
+from provisioner.cli.common import Console, ask, confirm, echo, lab_option, many, plug, shown, verb
 from provisioner.errors import BadInput
 
 if TYPE_CHECKING:
@@ -390,6 +390,4 @@ def _passphrase(console: Console, from_stdin: bool, no_commit: bool) -> None:
     files: list[Path] = passphrase.change_passphrase(console.inventory, new)
     commit = None if no_commit else git.commit(console.inventory, files, "the inventory's passphrase is another")
     data = {"passphrase": "changed", "offices": len(files) - 1, "commit": commit}
-    console.result(
-        data, lambda: click.echo(f"the passphrase is another, for {many(len(files) - 1, 'office')}; tell your colleagues")
-    )
+    console.result(data, lambda: echo(f"the passphrase is another, for {many(len(files) - 1, 'office')}; tell your colleagues"))

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from provisioner.cli.help import lang_option
 from provisioner.errors import BadInput, Missing, ProvisionerError
+from provisioner.language.terminal import spoken, told
 from provisioner.laptop.streams import unicode
 from provisioner.laptop.text import visible
 
@@ -32,9 +34,9 @@ UNWRAPPED = 100_000  # columns
 
 def speaker(*, stderr: bool = False) -> "rich_console.Console":
     """A console of ours: markup is off, since a client's `[bold]` is text; what goes into a file or a pipe is never wrapped."""
-    from rich import console as rich_console
+    from provisioner.cli.voice import Voice
 
-    console = rich_console.Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    console = Voice(stderr=stderr, markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = UNWRAPPED
     return console
@@ -168,6 +170,8 @@ def verb(*args: Any, writes: bool = False, **kwargs: Any) -> Callable[[Callable[
             return function(console, **given)
 
         wrapped = click.option("--inventory", metavar="DIR", help="Whose network (or PROVISIONER_INVENTORY).")(run)
+        if "lang" not in function.__code__.co_varnames:  # a record's is the language of the document
+            wrapped = lang_option(wrapped)
         wrapped = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")(wrapped)
         command: click.Command = click.command(*rest, **kwargs)(wrapped)
         if parent:
@@ -196,6 +200,11 @@ def many(count: int, one: str, several: str = "") -> str:
     return f"{count:,} {one if count == 1 else several or one + 's'}"
 
 
+def echo(line: str) -> None:
+    """Print lines of a result as they are, in the operator's language."""
+    click.echo("\n".join(told(part) for part in line.split("\n")))
+
+
 def terminal() -> bool:
     """Whether somebody is there to answer."""
     return sys.stdin.isatty() and sys.stderr.isatty()
@@ -217,11 +226,11 @@ def ask(
             if check and typed != default:
                 check(typed)
         except ProvisionerError as error:
-            raise click.UsageError(shown(f"{error}; try {error.hint}" if error.hint else str(error))) from None
+            raise click.UsageError(told(shown(f"{error}; try {error.hint}" if error.hint else str(error)))) from None
         return typed
 
     answer: str = click.prompt(
-        question, hide_input=secret, default=default, show_default=bool(default), value_proc=accepted, err=True
+        told(question), hide_input=secret, default=default, show_default=bool(default), value_proc=accepted, err=True
     )
     return answer
 
@@ -234,7 +243,7 @@ def confirm(question: str, option: str = "--yes") -> bool:
     """
     if not terminal():
         raise BadInput(f"{question}: nobody is there to answer", hint=f"give {option}")
-    return click.confirm(question, default=False, err=True)
+    return click.confirm(told(question), default=False, err=True)
 
 
 def plug(target: "Target") -> None:
@@ -248,7 +257,8 @@ def plug(target: "Target") -> None:
     from provisioner import lab
 
     # In the arguments, not in the environment, which sudo filters: a call that does not know it is plugged plugs for ever.
-    command = ["env", f"PROVISIONER_PLUGGED={target.id}", sys.executable, "-m", "provisioner.cli", *sys.argv[1:]]
+    settings = [f"PROVISIONER_PLUGGED={target.id}", f"PROVISIONER_LANG={spoken()}"]
+    command = ["env", *settings, sys.executable, "-m", "provisioner.cli", *sys.argv[1:]]
     words = lab.plugged(target, command)
     sys.stdout.flush()
     os.execvp(words[0], words)  # noqa: S606 - we are to become that call

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from provisioner.cli.common import Console, many, shown, verb
+from provisioner.cli.common import Console, echo, many, shown, verb
 from provisioner.laptop.streams import unicode
 
 
@@ -88,14 +88,14 @@ def init(
     made = said if generate_passphrase and said else ""
 
     def human() -> None:
-        click.echo(f"{shown(str(folder))}: {shown(answers['technician'])} of {shown(answers['reseller'])}")
+        echo(f"{shown(str(folder))}: {shown(answers['technician'])} of {shown(answers['reseller'])}")
         if key:
-            click.echo(shown("\n".join(talk.told(*key, added))))
+            echo(shown("\n".join(talk.told(*key, added))))
         else:
-            click.echo(f"no SSH key was found: provisioner init {shown(str(folder))} --make-key, before any real office")
+            echo(f"no SSH key was found: provisioner init {shown(str(folder))} --make-key, before any real office")
         if made:
-            click.echo(f"passphrase (kept nowhere, write it down now): {made}")
-        click.echo(f"next: provisioner office new OFFICE --inventory {shown(str(folder))}")
+            echo(f"passphrase (kept nowhere, write it down now): {made}")
+        echo(f"next: provisioner office new OFFICE --inventory {shown(str(folder))}")
 
     console.result(result | ({"passphrase": made} if made else {}), human)
 
@@ -120,10 +120,10 @@ def check(console: Console) -> int:
 
     def human() -> None:
         for one in found:
-            click.echo(shown(str(one)))
+            echo(shown(str(one)))
         counts = [(offices, "office"), (len(problems), "problem")]
         counts += [(len(found) - len(problems), "warning")] if len(found) > len(problems) else []
-        click.echo(", ".join(many(n, word) for n, word in counts))
+        echo(", ".join(many(n, word) for n, word in counts))
 
     console.result({"offices": offices, "problems": [asdict(one) for one in found]}, human)
     return 7 if problems else 0
@@ -141,7 +141,7 @@ def schema(console: Console, write: bool) -> None:
         if not console.inventory_option:  # whoever works on the tool names the example, and makes its schemas anew
             console.check_writable(commit=False)
         changed = [str(path) for path in schema.write(console.inventory)]
-        console.result({"changed": changed}, lambda: click.echo("\n".join(map(shown, changed)) or "all are current"))
+        console.result({"changed": changed}, lambda: echo("\n".join(map(shown, changed)) or "all are current"))
         return
     found = schema.schemas()
     console.result(found, lambda: click.echo(json.dumps(found, indent=1, ensure_ascii=not unicode(sys.stdout))))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Console, confirm, lab_option, many, office_argument, shown, verb
+from provisioner.cli.common import Console, confirm, echo, lab_option, many, office_argument, shown, verb
 from provisioner.cli.completion import complete_host, complete_pack, complete_reseller
 from provisioner.errors import BadInput, Missing
 
@@ -91,14 +91,14 @@ def new(
     invented = [str(place[1]) for place in comments]
 
     def human() -> None:
-        click.echo(
+        echo(
             f"{shown(str(folder / 'dossier.yml'))}: {many(len(born.hosts), 'host')}, {many(len(born.people), 'person', 'people')}"
         )
         if invented:
-            click.echo(f"next: put the MACs of {', '.join(invented)} into the dossier, then")
-            click.echo(f"      provisioner adopt {name}        (or, to try it here: provisioner lab up {name})")
+            echo(f"next: put the MACs of {', '.join(invented)} into the dossier, then")
+            echo(f"      provisioner adopt {name}        (or, to try it here: provisioner lab up {name})")
         else:
-            click.echo(f"next: provisioner adopt {name}        (or, to try it here: provisioner lab up {name})")
+            echo(f"next: provisioner adopt {name}        (or, to try it here: provisioner lab up {name})")
 
     console.result(result, human)
 
@@ -119,7 +119,7 @@ def list_(console: Console, reseller: str | None) -> None:
             end = line.reseller if not line.trouble else f"unreadable: {line.trouble}"
             row = form.format(line.name, line.organisation[:32], line.city[:20], line.hosts, line.people, end)
             rows.append(row if row.isprintable() else shown(row))
-        click.echo("\n".join(rows))
+        echo("\n".join(rows))
 
     console.result({"offices": [line._asdict() for line in lines]} if console.as_json else {}, human)
 
@@ -170,8 +170,8 @@ def replace_host(
     result = {"office": office, "host": host, "mac": mac, "former": previous, "commit": commit}
 
     def human() -> None:
-        click.echo(shown(f"{host} of {office} is the machine {mac} now ({previous['mac']} before)"))
-        click.echo(f"next: provisioner adopt {office} {host}{' --lab' if lab else ''}")
+        echo(shown(f"{host} of {office} is the machine {mac} now ({previous['mac']} before)"))
+        echo(f"next: provisioner adopt {office} {host}{' --lab' if lab else ''}")
 
     console.result(result, human)
 
@@ -196,7 +196,7 @@ def remove(console: Console, office: str, yes: bool, force: bool, no_commit: boo
         raise click.exceptions.Abort
     shutil.rmtree(folder)
     commit = git.commit(inventory.root, [folder], f"office remove: {office}") if history and not no_commit else None
-    console.result({"removed": office, "commit": commit}, lambda: click.echo(f"{office} is removed"))
+    console.result({"removed": office, "commit": commit}, lambda: echo(f"{office} is removed"))
 
 
 def _folder(inventory: "Inventory", office: str) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Console, ask, confirm, lab_option, many, office_argument, shown, terminal, verb
+from provisioner.cli.common import Console, ask, confirm, echo, lab_option, many, office_argument, shown, terminal, verb
 from provisioner.cli.completion import complete_group, complete_person
 
 if TYPE_CHECKING:
@@ -86,15 +86,15 @@ def add(
 
     def human() -> None:
         where = f", in {', '.join(about['groups'])}" if about["groups"] else ""
-        click.echo(shown(f"{login}, {name}, works in {office}{' again' if added.back else ''}{where}"))
+        echo(shown(f"{login}, {name}, works in {office}{' again' if added.back else ''}{where}"))
         if known.groups and not groups and not asked:
             others = ", ".join(known.groups)
-            click.echo(shown(f"! in no group, so without a team's share: groups: [] of {login} in the dossier takes {others}"))
+            echo(shown(f"! in no group, so without a team's share: groups: [] of {login} in the dossier takes {others}"))
         if not added.password:
-            click.echo("first password: none yet, the secrets are locked (provisioner unlock; the next apply makes it)")
+            echo("first password: none yet, the secrets are locked (provisioner unlock; the next apply makes it)")
         else:
-            click.echo(f"to hand over the first password, sealed: provisioner record sheet {office} {login} --sealed")
-        click.echo(f"next: provisioner plan {office}")
+            echo(f"to hand over the first password, sealed: provisioner record sheet {office} {login} --sealed")
+        echo(f"next: provisioner plan {office}")
 
     console.result(result, human)
 
@@ -144,8 +144,8 @@ def remove(console: Console, office: str, login: str, successor: str | None, yes
     result = {"office": office, "removed": login, "successor": successor or "", "hosts": desks, "commit": commit}
 
     def human() -> None:
-        click.echo(shown(f"{login} has left {office}. At the next apply {fate}."))
-        click.echo(f"next: provisioner plan {office}")
+        echo(shown(f"{login} has left {office}. At the next apply {fate}."))
+        echo(f"next: provisioner plan {office}")
 
     console.result(result, human)
 
@@ -171,10 +171,10 @@ def password(console: Console, office: str, login: str, lab: bool, show: bool, n
     option = " --lab" if lab else ""
 
     def human() -> None:
-        click.echo(f"{login} gets a new password at the next apply" + (f": {fresh}" if show else ""))
+        echo(f"{login} gets a new password at the next apply" + (f": {fresh}" if show else ""))
         if not show:
-            click.echo(f"to hand it over, sealed: provisioner record sheet {office} {login} --sealed{option}")
-        click.echo(f"next: provisioner plan {office}{option}")
+            echo(f"to hand it over, sealed: provisioner record sheet {office} {login} --sealed{option}")
+        echo(f"next: provisioner plan {office}{option}")
 
     console.result(result | ({"password": fresh} if show else {}), human)
 

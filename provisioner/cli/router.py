@@ -3,7 +3,7 @@
 import click
 
 from provisioner.cli.apply import as_object, exit_code, force_option, host_option
-from provisioner.cli.common import Console, confirm, lab_option, office_argument, plug, shown, terminal, verb
+from provisioner.cli.common import Console, confirm, echo, lab_option, office_argument, plug, shown, terminal, verb
 from provisioner.errors import BadInput, Missing
 
 
@@ -67,19 +67,19 @@ def show(console: Console, office: str, hosts: tuple[str, ...], lab: bool) -> No
 
     def human() -> None:
         for name, one in found.items():
-            click.echo(f"{name}: {one['platform']}, {shown(one['version'])}, up for {_long(one['up_s'])}")
+            echo(f"{name}: {one['platform']}, {shown(one['version'])}, up for {_long(one['up_s'])}")
             for link in one["links"]:
                 state = "up" if link["up"] else "no cable"
-                click.echo(shown(f"  {link['name']:<14} {state:<9} {' '.join(link['addresses']) or 'no address'}"))
+                echo(shown(f"  {link['name']:<14} {state:<9} {' '.join(link['addresses']) or 'no address'}"))
             way = one["route"]
-            click.echo(shown(f"  way out: {way['gateway'] or way['dev']} by {way['dev']}" if way else "  way out: none"))
+            echo(shown(f"  way out: {way['gateway'] or way['dev']} by {way['dev']}" if way else "  way out: none"))
             if one["tunnel"]:
-                click.echo(shown(f"  tunnel: {one['tunnel']['endpoint']}{'' if one['tunnel']['heard'] else ', never heard'}"))
+                echo(shown(f"  tunnel: {one['tunnel']['endpoint']}{'' if one['tunnel']['heard'] else ', never heard'}"))
             for lease in one["leases"]:
-                click.echo(shown(f"  lease: {lease['address']:<15} {lease['mac']} {lease['name']}"))
+                echo(shown(f"  lease: {lease['address']:<15} {lease['mac']} {lease['name']}"))
             last = one["last"]
             ended = f"{last['how']}, by {last['technician']}, run {last['run']}" if last else "none"
-            click.echo(shown(f"  last push: {ended}"))
+            echo(shown(f"  last push: {ended}"))
 
     console.result({"office": office, "lab": lab, "routers": found}, human)
 
@@ -114,13 +114,13 @@ def diff(console: Console, office: str, hosts: tuple[str, ...], lab: bool) -> in
     def human() -> None:
         for name, host in sorted(run.hosts.items()):
             parts = f"{len(host.changes)} part{'s differ' if len(host.changes) > 1 else ' differs'}"
-            click.echo(f"{name}: {parts if host.changes else 'as the dossier wants it'}")
+            echo(f"{name}: {parts if host.changes else 'as the dossier wants it'}")
             for note in host.notes:
-                click.echo(f"  ! {shown(note)}")
+                echo(f"  ! {shown(note)}")
             for change in host.changes:
-                click.echo(f"  {change.task.partition(': ')[2]}")
+                echo(f"  {change.task.partition(': ')[2]}")
                 for line in change.diff.splitlines():
-                    click.echo(f"    {shown(line)}")
+                    echo(f"    {shown(line)}")
 
     changes = {name: [{"task": c.task, "diff": c.diff} for c in host.changes] for name, host in sorted(run.hosts.items())}
     console.result(as_object(run, selection, changes=changes), human)

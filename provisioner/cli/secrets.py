@@ -4,8 +4,9 @@ import sys
 
 import click
 
-from provisioner.cli.common import Console, ask, lab_option, office_argument, shown, verb
+from provisioner.cli.common import Console, ask, echo, lab_option, office_argument, shown, verb
 from provisioner.errors import BadInput, Missing
+from provisioner.language.terminal import told
 
 
 def passphrase_line() -> str:
@@ -23,7 +24,7 @@ def unlock(console: Console, minutes: int, passphrase_stdin: bool) -> None:
     given = passphrase_line() if passphrase_stdin else ask("Passphrase", "--passphrase-stdin", secret=True)
     kept_in = passphrase.unlock(console.inventory, given, minutes)
     result = {"unlocked": True, "minutes": minutes, "kept_in": kept_in}
-    console.result(result, lambda: click.echo(f"unlocked for {minutes} minutes ({kept_in})"))
+    console.result(result, lambda: echo(f"unlocked for {minutes} minutes ({kept_in})"))
 
 
 @verb("lock", short_help="Close them again.")
@@ -32,7 +33,7 @@ def lock(console: Console) -> None:
     from provisioner.secrets import passphrase
 
     passphrase.lock(console.inventory)
-    console.result({"unlocked": False}, lambda: click.echo("locked"))
+    console.result({"unlocked": False}, lambda: echo("locked"))
 
 
 @click.group("secrets")
@@ -82,7 +83,7 @@ def show(
         for key, text in flat.items():
             if names and key not in chosen:
                 continue
-            click.echo(f"{key:<32} {shown(text) if names or everything else '(hidden: name it, or --all)'}")
+            click.echo(f"{key:<32} {shown(text) if names or everything else told('(hidden: name it, or --all)')}")
 
     console.result({"office": office, "lab": lab, **sections}, human)
 
@@ -112,7 +113,7 @@ def set_(console: Console, office: str, name: str, lab: bool, from_stdin: bool, 
         commit = git.commit(target.inventory, target.secret_files, f"{office}: secrets set: {name}")
 
     def human() -> None:
-        click.echo(f"{name} of {office} is kept")
-        click.echo(f"next: provisioner plan {office}{' --lab' if lab else ''}")
+        echo(f"{name} of {office} is kept")
+        echo(f"next: provisioner plan {office}{' --lab' if lab else ''}")
 
     console.result({"office": office, "lab": lab, "set": name, "commit": commit}, human)

@@ -6,6 +6,7 @@ import click
 
 from provisioner.cli.common import Console, lab_option, office_argument, plug, shown, verb
 from provisioner.cli.completion import complete_check, complete_host
+from provisioner.language.terminal import spoken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,12 +41,9 @@ PASSED = {"passed": "passed", "partial": "what was tried passed; the rest was no
     shell_complete=complete_check,
     help="Try this alone, as after a repair; repeat it. No record rests on it.",
 )
-@click.option("--lang", type=click.Choice(["fr", "en"]), default="fr", show_default=True, help="Language of the sentences.")
 @lab_option
 @click.option("--no-commit", is_flag=True, help="Leave the result's summary uncommitted.")
-def verify(
-    console: Console, office: str, host: str, reboot: bool, only: tuple[str, ...], lang: str, lab: bool, no_commit: bool
-) -> int:
+def verify(console: Console, office: str, host: str, reboot: bool, only: tuple[str, ...], lab: bool, no_commit: bool) -> int:
     """Try OFFICE as its people will: a witness logs in, saves, prints, writes, restores; then is removed.
 
     Exits 7 when something fails or is not known. The result is kept; `record new` makes the hand-over record from it.
@@ -80,7 +78,7 @@ def verify(
         "audit_differs": report.audit_differs,
         "took_s": round(report.took_s, 1),
     }
-    console.result(data, lambda: show(console, report, office, lang, lab))
+    console.result(data, lambda: show(console, report, office, spoken(), lab))
     return 5 if report.unreachable else 7 if report.status == "failed" or report.audit_differs else 0
 
 

@@ -63,6 +63,14 @@ class Translator:
         text = forms[self._form(number)] if forms else typeset(one if number == 1 else many, "en")
         return fill(text, {name: self.value(value) for name, value in {"number": number, **named}.items()})
 
+    def sentence(self, sentence: str) -> str | None:
+        """The translation of a sentence as it is, nothing filled in; None where the catalog has none."""
+        return self._sentences.get(sentence)
+
+    def sentences(self) -> Iterable[str]:
+        """The English of every sentence that this language tells."""
+        return self._sentences
+
     def _told(self, sentence: str) -> str:
         text = self._sentences.get(sentence)
         return text if text is not None else typeset(sentence, "en")

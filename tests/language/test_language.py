@@ -12,6 +12,7 @@ from babel.messages.pofile import read_po
 import provisioner
 from provisioner.errors import BadInput
 from provisioner.language import CATALOGS, N_, PLACE, translator, typeset
+from tests.language.terminal_texts import WHOLE, spoken
 
 PACKAGE = Path(provisioner.__file__).parent
 METHODS = [("**/templates/**.html", "jinja2.ext:babel_extract"), ("**.html.j2", "jinja2.ext:babel_extract"), ("**.py", "python")]
@@ -31,6 +32,11 @@ def marked() -> dict[str, str]:
         for sentence in (message,) if isinstance(message, str) else message:
             found.setdefault(sentence, f"provisioner/{file}:{line}")
     return found
+
+
+def every() -> dict[str, str]:
+    """What documents and the terminal tell: all that has a place in the catalog."""
+    return {**spoken(), **marked()}
 
 
 def catalog() -> Iterator[tuple[str, str]]:
@@ -53,12 +59,17 @@ def test_every_sentence_is_told_in_french() -> None:
     quoted = {sentence: sentence.replace("\\", "\\\\").replace('"', '\\"') for sentence in marked()}
     lacking = [f'#: {marked()[s]}\nmsgid "{q}"\nmsgstr ""\n' for s, q in quoted.items() if not known.get(s)]
 
+    rooms = tuple(f"provisioner/{room}" for room in WHOLE)
+    quoted = {
+        s: s.replace("\\", "\\\\").replace('"', '\\"') for s, where in spoken().items() if where.startswith((*rooms, "playbooks"))
+    }
+    lacking += [f'#: {spoken()[s]}\nmsgid "{q}"\nmsgstr ""\n' for s, q in quoted.items() if not known.get(s)]
     assert not lacking, "provisioner/language/fr.po lacks:\n\n" + "\n".join(lacking)
 
 
 def test_no_translation_is_left_over() -> None:
     """A sentence nobody tells any more leaves the catalog too."""
-    assert sorted(set(dict(catalog())) - set(marked())) == []
+    assert sorted(set(dict(catalog())) - set(every())) == []
 
 
 def test_a_translation_has_the_places_of_its_sentence() -> None:

@@ -1,0 +1,47 @@
+"""Where words leave for the terminal: each way out tells them in the operator's language, and nothing before it does."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from provisioner.language.terminal import spoken, told
+
+
+class Voice(Console):
+    """A console that speaks the operator's language: lines, tables with their titles and headings."""
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        """As rich prints, translated."""
+        super().print(*(_told(one) for one in objects), **how)
+
+
+def _told(thing: Any) -> Any:
+    if spoken() == "en":
+        return thing
+    if isinstance(thing, str):
+        return told(thing)
+    if isinstance(thing, Text):
+        return _text(thing)
+    if isinstance(thing, Table):
+        thing.title = _told(thing.title)
+        for column in thing.columns:
+            column.header = _told(column.header)
+            column._cells = [_told(cell) if " " in str(cell) else cell for cell in column._cells]
+    return thing
+
+
+def _text(text: Text) -> Text:
+    """Each piece of one style is a sentence, or a part of one, by itself."""
+    ends = sorted({end for span in text.spans for end in (span.start, span.end)} - {0, len(text)})
+    pieces = []
+    for piece in text.divide(ends):
+        new = Text(told(piece.plain), style=piece.style, end="")
+        for span in piece.spans:
+            new.stylize(span.style)
+        pieces.append(new)
+    whole = Text("", style=text.style, justify=text.justify, overflow=text.overflow, no_wrap=text.no_wrap, end=text.end)
+    for piece in pieces:
+        whole.append_text(piece)
+    return whole

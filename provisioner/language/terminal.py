@@ -1,0 +1,89 @@
+"""The operator's language: what the tool says on a terminal, found again in the catalog as it is printed.
+
+Code, journals, the audit and `--json` hold the English sentence with its values in it; only what a person sees is
+translated, so a sentence that lay in a journal for a year is told as well as one made now. Its fixed words find it.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from functools import lru_cache
+
+from provisioner.language import LANGUAGES, PLACE, Translator, translator
+
+SETTINGS = ("PROVISIONER_LANG", "LC_ALL", "LC_MESSAGES", "LANG")  # POSIX.1-2017 §8.2, ours first
+HEAD = re.compile(r"[^\n:]{1,80}?: (?=\S)")
+COLUMNS = re.compile(r"(\n+|  +|\t)")
+
+
+# `--lang` of this call.
+chosen: ContextVar[str] = ContextVar("chosen", default="")
+
+
+def spoken(environment: Mapping[str, str] | None = None) -> str:
+    """The operator's language, `fr` or `en`: the first of `SETTINGS` that says anything; English where we have no other."""
+    if chosen.get():
+        return chosen.get()
+    given = os.environ if environment is None else environment
+    name = next((given[key] for key in SETTINGS if given.get(key)), "")
+    language = re.split(r"[_.@]", name)[0].lower()
+    return language if language in LANGUAGES else "en"
+
+
+def told(text: str, language: str | None = None) -> str:
+    """One text of ours in the operator's language; what is not ours stays as it is, byte for byte."""
+    language = language or spoken()
+    if language == "en" or not re.search(r"[A-Za-z]{2}", text):
+        return text
+    return _told(text, language)
+
+
+def whole(line: str) -> str:
+    """A verb's one line of help, which click cuts at its width: the sentence it was cut from, where the catalog has it."""
+    language = spoken()
+    if language == "en" or not line.endswith("..."):
+        return told(line)
+    begun = (one for one in translator(language).sentences() if one.startswith(line.removesuffix("...")))
+    return told(next(begun, line))
+
+
+@lru_cache(maxsize=4096)
+def _told(text: str, language: str) -> str:
+    inside = text.strip()
+    found = _sentence(inside, language)
+    if found is not None:
+        return text.replace(inside, found, 1)
+    parts = COLUMNS.split(text)
+    if len(parts) > 1:
+        return "".join(_told(part, language) if part.strip() else part for part in parts)
+    head = HEAD.match(text)
+    return head[0] + _told(text[head.end() :], language) if head else text
+
+
+def _sentence(text: str, language: str) -> str | None:
+    """The translation of the sentence of the catalog that has the most of its fixed words in `text`."""
+    say = translator(language)
+    if (whole := say.sentence(text)) is not None:
+        return whole
+    for pattern, fixed, sentence in _patterns(language):
+        if all(piece in text for piece in fixed) and (match := re.fullmatch(pattern, text, re.DOTALL)):
+            values = match.groupdict()
+            # A name is never translated, even where it is a word of ours: only what has several words may be a sentence.
+            return say(sentence, {name: _told(value, language) if " " in value else value for name, value in values.items()})
+    return None
+
+
+@lru_cache(maxsize=len(LANGUAGES))
+def _patterns(language: str) -> tuple[tuple[str, tuple[str, ...], str], ...]:
+    """Each sentence with places as a pattern, its fixed pieces and itself; the longest first."""
+    return tuple(sorted(_made(translator(language)), key=lambda one: -sum(map(len, one[1]))))
+
+
+def _made(say: Translator) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    for sentence in say.sentences():
+        places = PLACE.split(sentence)  # text, name, text, name, …
+        letters = re.findall(r"[A-Za-z]", "".join(places[::2]))
+        if len(letters) > 3 and 0 < len(places) // 2 == len(set(places[1::2])):
+            pattern = "".join(f"(?P<{part}>.*?)" if n % 2 else re.escape(part) for n, part in enumerate(places))
+            yield pattern, tuple(filter(None, places[::2])), sentence

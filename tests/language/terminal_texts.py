@@ -1,0 +1,136 @@
+"""Every text of ours that may reach the operator's terminal, read off the code: its fixed words, `{names}` for its values."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import provisioner
+from provisioner.cli.__main__ import VERBS
+
+PACKAGE = Path(provisioner.__file__).parent
+# What a person sees of a call: all its texts. An error of ours is any class named by its module's `errors` kin.
+SPEAKERS = {
+    "say", "echo", "confirm", "ask", "print", "Text", "assemble", "table", "add_column", "add_row", "Watch",
+    "_wrong", "add_problem", "spoil", "Conflict", "Shape", "Problem", "ClickException", "UsageError", "BadParameter", "Table",
+}  # fmt: skip
+WORDS_OF = {"hint", "help", "title"}
+# Written to be pasted, or the same in both languages.
+COMMAND = re.compile(
+    r"(next: )?(provisioner|git|ssh-keygen|ssh-keyscan|df|ss|ps|fuser|findmnt|rclone|apt|timedatectl|sudo|rm)\b[^;,]*$|"
+    r"--[a-z]+ [A-Z{][^ ]*$|(bold|dim|red|green|cyan|yellow)\b|"
+    r"(router |backup )?(apply|plan|verify|push|diff|restore|backup|accept|prune) \{[a-z]+\}(\{[a-z]+\})?:?$"
+)
+# What click says by itself, and how an error begins.
+OTHERS = {
+    "error:", "try:", "Usage:", "Options", "Verbs", "Commands", "Offices.", "Show this message and exit.",
+    "Show the version and exit.", "No such command {name}.", "No such command {name}. Did you mean {other}?",
+    "No such option: {name}", "Missing argument {name}.", "Missing option {name}.", "Got unexpected extra argument ({name})",
+    "Option {name} requires an argument.", "Invalid value for {name}: {problem}",
+}  # fmt: skip
+# The rooms whose every text is told in French; in the others what has no French yet is told in English.
+WHOLE = (
+    "cli", "access", "adopt.py", "apply", "backup", "doctor.py", "hosts", "laptop", "office", "operation", "package_cache",
+    "plays", "record", "router", "secrets", "verify", "playbooks",
+)  # fmt: skip
+
+
+def errors() -> set[str]:
+    """The names of our errors' classes."""
+    known = {"ProvisionerError"}
+    classes = [n for p in PACKAGE.rglob("*.py") for n in ast.walk(ast.parse(p.read_text())) if isinstance(n, ast.ClassDef)]
+    for _ in range(4):
+        known |= {c.name for c in classes if any(isinstance(b, ast.Name) and b.id in known for b in c.bases)}
+    return known
+
+
+def place(value: ast.expr) -> str:
+    """A name for what stands in a place: the last word of its expression."""
+    while True:
+        if isinstance(value, ast.Attribute | ast.Name):
+            return (value.attr if isinstance(value, ast.Attribute) else value.id).strip("_").lower()
+        if isinstance(value, ast.Call):
+            plain = value.args and not isinstance(value.args[0], ast.GeneratorExp | ast.ListComp)
+            value = value.args[0] if plain else value.func
+        elif isinstance(value, ast.Subscript):
+            value = value.value
+        else:
+            return "value"
+
+
+def template(node: ast.JoinedStr) -> str:
+    """The sentence of an f-string, with a name in each place."""
+    seen: dict[str, int] = {}
+    text = ""
+    for part in node.values:
+        if isinstance(part, ast.FormattedValue):
+            name = place(part.value)
+            seen[name] = seen.get(name, 0) + 1
+            text += f"{{{name}{seen[name] if seen[name] > 1 else ''}}}"
+        elif isinstance(part, ast.Constant):
+            text += str(part.value)
+    return text
+
+
+def texts(node: ast.AST) -> Iterator[str]:
+    """Each text that an expression may become."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.JoinedStr):
+        yield template(node)
+        for part in node.values:
+            if isinstance(part, ast.FormattedValue):
+                yield from texts(part.value)
+    elif isinstance(node, ast.IfExp):
+        yield from (*texts(node.body), *texts(node.orelse))
+    elif isinstance(node, ast.BoolOp | ast.Tuple | ast.List):
+        for one in node.values if isinstance(node, ast.BoolOp) else node.elts:
+            yield from texts(one)
+    elif isinstance(node, ast.BinOp):
+        yield from (*texts(node.left), *texts(node.right))
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "shown":
+        for one in node.args:
+            yield from texts(one)
+
+
+def heard(tree: ast.AST, names: set[str]) -> Iterator[ast.AST]:
+    """The expressions of a module whose value a person sees."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if name in names:
+                yield from node.args
+            yield from (k.value for k in node.keywords if k.arg in WORDS_OF)
+        elif isinstance(node, ast.FunctionDef) and any(isinstance(d, ast.Call) for d in node.decorator_list):
+            words = " ".join(ast.unparse(d) for d in node.decorator_list)
+            if re.search(r"\bverb\(|\bgroup\(|\.command\(", words):
+                yield from (
+                    ast.Constant(" ".join(part.split()))
+                    for part in (ast.get_docstring(node) or "").split("\n\n")
+                    if "\b" not in part
+                )
+
+
+def spoken() -> dict[str, str]:
+    """Every text with words in it, and where it stands first."""
+    names = SPEAKERS | errors()
+    found = {line: "provisioner/cli/__main__.py" for _, line in VERBS.values()}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        room = path.relative_to(PACKAGE).as_posix()
+        if room.startswith(("hosts/programs/", "language/", "documents/")):
+            continue
+        for expression in heard(ast.parse(path.read_text()), names):
+            for text in texts(expression):
+                for line in text.split("\n"):
+                    found.setdefault(line.strip(), f"provisioner/{room}")
+    texts_of_ours = {text: where for text, where in found.items() if worded(text)}
+    for path in sorted((PACKAGE.parent / "playbooks").rglob("*.yml")):
+        for name in re.findall(r"^ *- name: (.+)$", path.read_text(), re.MULTILINE):
+            texts_of_ours.setdefault(name, f"playbooks/{path.name}")
+    return {**texts_of_ours, **dict.fromkeys(OTHERS, "provisioner/cli/__main__.py")}
+
+
+def worded(text: str) -> bool:
+    """Whether a text has words to translate: a command to paste has none."""
+    fixed = re.sub(r"\{[^}]*\}", "", text)
+    return bool(re.search(r"[A-Za-z]{2,}.*[ ’'].*[A-Za-z]{2,}|[A-Za-z]{3,} | [a-z]{3,}", fixed)) and not COMMAND.match(text)
