@@ -14,6 +14,7 @@ from provisioner.language import LANGUAGES, PLACE, Translator, translator
 
 SETTINGS = ("PROVISIONER_LANG", "LC_ALL", "LC_MESSAGES", "LANG")  # POSIX.1-2017 §8.2, ours first
 HEAD = re.compile(r"[^\n:]{1,80}?: (?=\S)")
+COUNTS = re.compile(r"[\d,]+ [a-z ]+(, [\d,]+ [a-z ]+)*")
 COLUMNS = re.compile(r"(\n+|  +|\t)")
 
 
@@ -57,8 +58,17 @@ def _told(text: str, language: str) -> str:
     parts = COLUMNS.split(text)
     if len(parts) > 1:
         return "".join(_told(part, language) if part.strip() else part for part in parts)
+    if COUNTS.fullmatch(text):
+        return ", ".join(_counted(part, language) for part in text.split(", "))
     head = HEAD.match(text)
     return head[0] + _told(text[head.end() :], language) if head else text
+
+
+def _counted(text: str, language: str) -> str:
+    """`3 hosts`: by the form that the language takes for the number, found by either of English's two."""
+    number, _, words = text.partition(" ")
+    form = translator(language).sentence(f"{{number}} {words}")
+    return form.replace("{number}", number.replace(",", "\u202f")) if form else text
 
 
 def _sentence(text: str, language: str) -> str | None:

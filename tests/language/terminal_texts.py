@@ -114,6 +114,10 @@ def heard(tree: ast.AST, names: set[str]) -> Iterator[ast.AST]:
 def spoken() -> dict[str, str]:
     """Every text with words in it, and where it stands first."""
     names = SPEAKERS | errors()
+    # `many(number, "host")`: both forms; an inventory's check counts three things by a list.
+    counted = {
+        f"{{number}} {word}{s}": "provisioner/cli/inventory.py" for word in ("office", "problem", "warning") for s in ("", "s")
+    }
     found = {line: "provisioner/cli/__main__.py" for _, line in VERBS.values()}
     for path in sorted(PACKAGE.rglob("*.py")):
         room = path.relative_to(PACKAGE).as_posix()
@@ -123,11 +127,18 @@ def spoken() -> dict[str, str]:
             for text in texts(expression):
                 for line in text.split("\n"):
                     found.setdefault(line.strip(), f"provisioner/{room}")
+    for path in sorted((PACKAGE / "cli").glob("*.py")):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in ("many", "told"):
+                words = [str(one.value) for one in call.args if isinstance(one, ast.Constant)]
+                if call.func.id == "many" and words:
+                    words = [f"{{number}} {one}" for one in (words[0], words[1] if words[1:] else f"{words[0]}s")]
+                counted.update(dict.fromkeys(words, f"provisioner/cli/{path.name}"))
     texts_of_ours = {text: where for text, where in found.items() if worded(text)}
     for path in sorted((PACKAGE.parent / "playbooks").rglob("*.yml")):
         for name in re.findall(r"^ *- name: (.+)$", path.read_text(), re.MULTILINE):
             texts_of_ours.setdefault(name, f"playbooks/{path.name}")
-    return {**texts_of_ours, **dict.fromkeys(OTHERS, "provisioner/cli/__main__.py")}
+    return {**texts_of_ours, **counted, **dict.fromkeys(OTHERS, "provisioner/cli/__main__.py")}
 
 
 def worded(text: str) -> bool:
