@@ -10,6 +10,7 @@ from provisioner.cli.common import Console, lab_option, many, office_argument, p
 from provisioner.cli.completion import complete_run
 from provisioner.errors import Missing, Unverified
 from provisioner.inventory.target import Target
+from provisioner.language.terminal import spoken
 
 if TYPE_CHECKING:
     from provisioner.findings import Finding
@@ -122,7 +123,7 @@ def _show_proven(console: Console, data: dict[str, Any], found: "list[Finding]")
     from provisioner.cli.verify import show_findings
 
     console.out.print(shown(f"run {data['run']} by {data.get('technician')}: {data.get('status')}"))
-    show_findings(console, found, "fr")
+    show_findings(console, found, spoken())
 
 
 @verb(runs, "check")

@@ -74,7 +74,7 @@ def test_a_whole_office_passes_before_and_after_a_restart(shop: Stage, verified:
     assert shop.on("desktop", "ls /var/lib | grep office-screen || true") == ""
     assert "office_verify" not in shop.on("desktop", "sudo nft list tables")
     assert shop.run("runs", "check", "demo", "--lab").code == 0
-    assert "Une page envoyée" in shop.run("runs", "show", "demo", "--lab").out
+    assert "Une page envoyée" in shop.run("runs", "show", "demo", "--lab", "--lang", "fr").out
 
 
 def test_what_a_screen_showed_is_kept_and_an_altered_picture_is_found(
