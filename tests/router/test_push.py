@@ -321,15 +321,16 @@ def test_a_way_back_that_fails_ends_in_a_start(gateway: Gateway, tmp_path: Path)
     place = "/usr/local/bin/systemctl"
     inside(gateway.stage, "router", f"printf %s {shlex.quote(broken)} > {place}; chmod 755 {place}")
     try:
-        assert soon(lambda: "started anew" in _why(gateway), BACK_S)
-        assert soon(lambda: gateway.seen() == before, 60)
+        assert soon(lambda: "started anew" in str(_starting(gateway.last)), BACK_S)
+        assert soon(lambda: _starting(gateway.seen) == before, 60)
         back(gateway, before, began)
     finally:
-        inside(gateway.stage, "router", f"rm -f {place}")
+        soon(lambda: _starting(lambda: inside(gateway.stage, "router", f"rm -f {place}; echo gone")), 60)
 
 
-def _why(gateway: Gateway) -> str:
+def _starting(look: Callable[[], Any]) -> Any:
+    """What was seen; None while the machine is not up."""
     try:
-        return str(gateway.last()["why"])
-    except (AssertionError, StopIteration):  # it is starting
-        return ""
+        return look()
+    except (AssertionError, StopIteration):
+        return None
