@@ -133,7 +133,7 @@ def test_down_without_a_lab_is_no_error(tmp_path: Path) -> None:
     """`lab down` twice is harmless and says that there was nothing."""
     said = make(tmp_path).json("lab", "down", "demo")
 
-    assert (said.code, said.data) == (0, {"office": "demo", "removed": False})
+    assert (said.code, said.data) == (0, {"office": "demo", "removed": False, "forgotten": False})
 
 
 # --- on real systems -----------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from provisioner.verify.checks import NO_DESKTOP, VerifySession, desktop, sessio
 def selection(adopted: list[str], **hosts: str) -> Selection:
     """An office with these hosts, of which some are adopted."""
     office = SimpleNamespace(hosts={name: SimpleNamespace(kind=Kind(kind)) for name, kind in hosts.items()})
-    return cast(Selection, SimpleNamespace(office=office, hosts=adopted, target=SimpleNamespace(office="cafe")))
+    return cast(Selection, SimpleNamespace(office=office, hosts=adopted, target=SimpleNamespace(office="cafe", words="cafe")))
 
 
 @pytest.mark.parametrize(
