@@ -97,6 +97,8 @@ def hostile(value: Any, texts: Iterator[str], key: str = "") -> Any:
         fixed = (
             "country",
             "siren",
+            "postcode",
+            "email",
             "domain",
             "kind",
             "address",
@@ -111,7 +113,8 @@ def hostile(value: Any, texts: Iterator[str], key: str = "") -> Any:
         )
         return {
             k: v
-            if (k in fixed and not isinstance(v, dict)) or k in ("lan", "reseller", "pack", "hosts_", "mail", "backup")
+            if (k in fixed and not isinstance(v, dict))
+            or k in ("lan", "guests", "interfaces", "reseller", "pack", "hosts_", "mail", "backup")
             else hostile(v, texts, k)
             for k, v in value.items()
         }
