@@ -18,7 +18,7 @@ LATIN = b"# caf\xe9\n".decode("utf-8", "surrogateescape")
 FILES = {
     "/etc/dnsmasq.d/office.conf": File("domain=epicerie.internal\n"),
     "/etc/hostapd/office.conf": File("ssid2=41\nwpa_passphrase=une clé {{ 7*7 }}\n", "0600", secret=True),
-    "/etc/nftables.conf": File(LATIN, "0755"),
+    "/etc/office/firewall.nft": File(LATIN, "0755"),
     "/etc/ppp/office-secret": File('password "p"\n', "0600", secret=True),
     "/etc/systemd/network/10-office-tunnel.key": File("QUJD=\n", "0640", "systemd-network", secret=True),
 }
@@ -43,7 +43,7 @@ def test_it_is_given_back_byte_for_byte(target: Target) -> None:
     assert backups.keep(target, "router", FILES)
 
     assert backups.kept(target, "router") == FILES
-    assert backups.kept(target, "router")["/etc/nftables.conf"].data == b"# caf\xe9\n"
+    assert backups.kept(target, "router")["/etc/office/firewall.nft"].data == b"# caf\xe9\n"
     assert "epicerie" not in backups.vault_of(target, "router").read_text()
 
 

@@ -279,11 +279,14 @@ def test_what_was_kept_is_given_back(gateway: Gateway) -> None:
     kept = gateway.stage.json("router", "backup", "demo", "--lab")
     assert kept.code == 0, kept
     before = gateway.seen()
-    inside(gateway.stage, "router", "echo 'dhcp-option=3' >> /etc/dnsmasq.d/office.conf; rm /etc/nftables.conf")
+    inside(gateway.stage, "router", "echo 'dhcp-option=3' >> /etc/dnsmasq.d/office.conf; rm /etc/office/firewall.nft")
     differs = gateway.stage.json("router", "diff", "demo", "--lab")
     assert differs.code == 3
     told = "{} was changed on the router itself since its last push"
-    assert set(differs.data["notes"]["router"]) == {told.format("/etc/dnsmasq.d/office.conf"), told.format("/etc/nftables.conf")}
+    assert set(differs.data["notes"]["router"]) == {
+        told.format("/etc/dnsmasq.d/office.conf"),
+        told.format("/etc/office/firewall.nft"),
+    }
 
     said = gateway.stage.json("router", "restore", "demo", "--lab", "--yes", "--timeout", str(TIMEOUT_S))
 

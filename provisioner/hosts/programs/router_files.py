@@ -132,7 +132,7 @@ def valid(files: dict[str, Data | None]) -> list[str]:
         trial = f"{BASE}/trial{os.path.basename(path)}"
         put(trial, base64.b64decode(wanted["content"]))
         refused = ""
-        if path == "/etc/nftables.conf":
+        if path == "/etc/office/firewall.nft":
             refused = call("nft", "-c", "-f", trial)
         elif path.startswith("/etc/dnsmasq.d/"):
             refused = call("dnsmasq", "--test", f"--conf-file={trial}")
@@ -185,9 +185,9 @@ def in_force(before: dict[str, Data | None], after: dict[str, Data | None], rule
     if any(path.startswith(f"{NETWORK}/") for path in touched):
         said.append(call("networkctl", "reload"))
         said += settle(links(after))
-    if "/etc/nftables.conf" in touched:
-        if rules is None and after["/etc/nftables.conf"]:
-            said.append(call("nft", "-f", "/etc/nftables.conf"))
+    if "/etc/office/firewall.nft" in touched:
+        if rules is None and after["/etc/office/firewall.nft"]:
+            said.append(call("nft", "-f", "/etc/office/firewall.nft"))
         else:
             said.append(call("nft", "-f", "-", stdin=f"table inet office {{}}\ndelete table inet office\n{rules or ''}"))
     services = {

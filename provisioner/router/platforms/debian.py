@@ -20,7 +20,7 @@ _NAMES = ("wan", "lan", "guests", "vlan", "line", "tunnel", *(f"port-{number}" f
 OWNED = (
     *(f"{NETWORK}/10-office-{name}.{kind}" for name in _NAMES for kind in ("network", "netdev")),
     f"{NETWORK}/10-office-tunnel.key",
-    "/etc/nftables.conf", "/etc/dnsmasq.d/office.conf", "/etc/sysctl.d/60-office-router.conf",
+    "/etc/office/firewall.nft", "/etc/dnsmasq.d/office.conf", "/etc/sysctl.d/60-office-router.conf",
     "/etc/systemd/resolved.conf.d/office.conf", "/etc/hostapd/office.conf", "/etc/hostapd/office-guests.conf",
     "/etc/ppp/peers/office", "/etc/ppp/office-secret",
 )  # fmt: skip
@@ -62,7 +62,7 @@ def _files(wanted: Description) -> Iterator[tuple[str, File]]:
     if wanted.tunnel:
         yield from _tunnel(wanted)
     yield from _radios(wanted)
-    yield "/etc/nftables.conf", File(_firewall(wanted), "0755")
+    yield "/etc/office/firewall.nft", File(_firewall(wanted), "0755")
     yield "/etc/dnsmasq.d/office.conf", File(_names(wanted))
     yield "/etc/sysctl.d/60-office-router.conf", File(f"{HEAD}net.ipv4.ip_forward = 1\nnet.ipv6.conf.all.forwarding = 1\n")
     # it only keeps what the line's DHCP says for dnsmasq, and answers nobody
