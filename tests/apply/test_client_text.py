@@ -182,7 +182,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     found = Shop(stage, token, people, cores)
     try:
         bring_up(stage, blank=True)  # its vault is its own
-        stage.evidence["plan"] = stage.run("plan", "demo", "--lab")
+        stage.evidence["plan"] = stage.run("plan", "demo", "--lab", "--diff")
         found.said += [*stage.evidence.values()]
         stage.evidence["apply"] = found.apply()
         yield found
