@@ -12,11 +12,12 @@ from provisioner.inventory.strict_yaml import quoted
 RIGHT = "office.internal (ICANN keeps .internal for this), or home.arpa (RFC 8375)"
 # Special-use names (IANA's registry): what a resolver makes of them is fixed, whoever else answers.
 _NEVER = {
-    "local": "is for names that machines give themselves (mDNS, RFC 6762): no Mac, printer or Linux desktop asks the server",
-    "localhost": "means each machine itself (RFC 6761)",
-    "invalid": "is answered by no one (RFC 6761)",
-    "onion": "is for Tor alone (RFC 7686)",
-    "alt": "is not for DNS (RFC 9476)",
+    "local": ".local is for names that machines give themselves (mDNS, RFC 6762): "
+    "no Mac, printer or Linux desktop asks the server",
+    "localhost": ".localhost means each machine itself (RFC 6761)",
+    "invalid": ".invalid is answered by no one (RFC 6761)",
+    "onion": ".onion is for Tor alone (RFC 7686)",
+    "alt": ".alt is not for DNS (RFC 9476)",
 }
 # Used by habit, and nobody's: never given out, or kept back because so many networks ask the world for them.
 _HABITS = frozenset(
@@ -32,7 +33,7 @@ def judge(dossier: Mapping[str, Any]) -> Iterator[Conflict]:
         return
     last, place = domain.rpartition(".")[2], ("lan", "domain")
     if last in _NEVER:
-        yield Conflict(place, f"{quoted(domain)}: .{last} {_NEVER[last]}", RIGHT)
+        yield Conflict(place, f"{quoted(domain)}: {_NEVER[last]}", RIGHT)
         return
     hidden = list(_hidden(dossier, domain))
     for word, name in hidden:

@@ -145,7 +145,10 @@ def _network(value: Any) -> IPv4Network:
     if str(network) != text:
         raise _wrong(f"{quoted(value)} is not a network's own form", str(network) if "/" in text else hint)
     if not 16 <= network.prefixlen <= 29:
-        raise _wrong(f"{quoted(value)} is too {'large' if network.prefixlen < 16 else 'small'} for an office", hint)
+        large = network.prefixlen < 16
+        raise _wrong(
+            f"{quoted(value)} is too large for an office" if large else f"{quoted(value)} is too small for an office", hint
+        )
     if not any(network.subnet_of(private) for private in _PRIVATE):
         raise _wrong(f"{quoted(value)} is not a private network", "one of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16")
     return network

@@ -93,11 +93,16 @@ def _sentence(detail: ErrorDetails, place: Place, model: type[BaseModel]) -> tup
         case "less_than_equal":
             said = f"{quoted(value)} is too large", f"at most {context.get('le')}"
         case _ if kind in _WANTED:
-            wanted, hint = _WANTED[kind]
-            said = f"{_held(value)} where {wanted} is wanted", hint
+            said = _instead(value, kind == "string_type", _WANTED[kind][0]), _WANTED[kind][1]
         case _:
             said = detail["msg"], ""
     return said
+
+
+def _instead(value: object, text: bool, wanted: str) -> str:
+    if text:
+        return "nothing where text is wanted" if value is None else f"{_held(value)} where text is wanted"
+    return f"nothing where {wanted} is wanted" if value is None else f"{_held(value)} where {wanted} is wanted"
 
 
 def _held(value: object) -> str:

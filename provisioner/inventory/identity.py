@@ -48,8 +48,9 @@ def judge(organisation: Mapping[str, Any], place: Place) -> Iterator[Conflict]:
     if not isinstance(country, str) or not isinstance(form, str):
         return  # the model says so
     if country in _REGISTERS and number and not _is_of(country, str(number)):
-        _, what, example = _REGISTERS[country]
-        said = f"{quoted(number)} is not {'an' if what[0] == 'E' else 'a'} {_small(what)}"
+        example = _REGISTERS[country][2]
+        written = quoted(number)
+        said = f"{written} is not an enterprise number" if country == "BE" else f"{written} is not a UID"
         yield Conflict((*place, "registration"), said, f"reading it again, as in {example}")
     if word := required(country, form):
         other = "registration" if country in _SIREN_COUNTRIES else "siren"
@@ -57,7 +58,7 @@ def judge(organisation: Mapping[str, Any], place: Place) -> Iterator[Conflict]:
             about = f"is missing: the law asks {quoted(form)} for {'a SIREN' if word == 'siren' else 'its number'}"
             hint = f"adding '{word}: …'"
             if organisation.get(other):
-                hint += f" (the country of its address is {country})"
+                hint = f"adding '{word}: …' (the country of its address is {country})"
             yield Conflict((*place, word), about, hint)
 
 
@@ -112,7 +113,3 @@ def _written(country: str, number: str) -> str:
         digits = module.compact(number)
         return f"{digits[:4]}.{digits[4:7]}.{digits[7:]}"
     return str(module.format(number))
-
-
-def _small(what: str) -> str:
-    return what if what.isupper() else what.lower()

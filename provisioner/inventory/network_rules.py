@@ -126,14 +126,16 @@ def _overlaps(dossier: Mapping[str, Any]) -> Iterator[Conflict]:
     for place, called, found in _networks(dossier):
         for other, beside in seen:
             if found.overlaps(beside):
-                yield Conflict(place, f"{called} {found} overlaps {other} {beside}", "networks that share no address")
+                one, two = f"{called} {found}", f"{other} {beside}"
+                yield Conflict(place, f"{one} overlaps {two}", "networks that share no address")
         seen.append((called, found))
     allowed = mapping(dossier.get("tunnel")).get("allowed")
     for n, value in enumerate(allowed if isinstance(allowed, list) else ()):
         beyond = read_interface(value)
         for other, beside in seen:
             if beyond and other != "the tunnel's network" and beyond.network.overlaps(beside):
-                what = f"{beyond.network} at the tunnel's other end overlaps {other} {beside}"
+                two = f"{other} {beside}"
+                what = f"{beyond.network} at the tunnel's other end overlaps {two}"
                 yield Conflict(("tunnel", "allowed", n), what, "networks that share no address")
 
 
@@ -148,9 +150,12 @@ def _reserved(
         place, said = ("reserved", name), mapping(thing)
         one = read_address(said.get("address"))
         if name in hosts or name in printers:
-            yield Conflict(
-                place, f"{quoted(name)} is a {'host' if name in hosts else 'printer'} of this office too", "another name"
+            what = (
+                f"{quoted(name)} is a host of this office too"
+                if name in hosts
+                else f"{quoted(name)} is a printer of this office too"
             )
+            yield Conflict(place, what, "another name")
         if one and of and outside(one, of):
             yield Conflict((*place, "address"), f"{one} is not a host's address in {of}", between(of))
         if one and first and last and first <= one <= last:

@@ -14,6 +14,8 @@ from provisioner.language import LANGUAGES, PLACE, Translator, translator
 
 SETTINGS = ("PROVISIONER_LANG", "LC_ALL", "LC_MESSAGES", "LANG")  # POSIX.1-2017 §8.2, ours first
 HEAD = re.compile(r"[^\n:]{1,80}?: (?=\S)")
+# A file's problem, as `strict_yaml.Problem` writes it: its file and line, its field, whether it is a warning, what, what to try.
+PROBLEM = re.compile(r"((?:[^\s:]+(?::\d+)?: ){0,2})(warning: )?(.+?)(?:(; try )(?!\{)(.+))?")
 COUNTS = re.compile(r"[\d,]+ [a-z ]+(, [\d,]+ [a-z ]+)*")
 COLUMNS = re.compile(r"(\n+|  +|\t)")
 
@@ -52,7 +54,8 @@ def whole(line: str) -> str:
 @lru_cache(maxsize=4096)
 def _told(text: str, language: str) -> str:
     inside = text.strip()
-    found = _sentence(inside, language)
+    found = _problems(inside, language) if "; try " in text or ": warning: " in text else None
+    found = found or _sentence(inside, language)
     if found is not None:
         return text.replace(inside, found, 1)
     parts = COLUMNS.split(text)
@@ -61,7 +64,28 @@ def _told(text: str, language: str) -> str:
     if COUNTS.fullmatch(text):
         return ", ".join(_counted(part, language) for part in text.split(", "))
     head = HEAD.match(text)
-    return head[0] + _told(text[head.end() :], language) if head else text
+    return _head(head[0], language) + _told(text[head.end() :], language) if head else text
+
+
+def _head(head: str, language: str) -> str:
+    """What stands before a colon; a name, or one word, is never translated."""
+    words = head.strip().removesuffix(":")
+    found = translator(language).sentence(words) if " " in words else None
+    return head.replace(f"{words}: ", f"{found}\u00a0: ") if found else head
+
+
+def _problems(text: str, language: str) -> str | None:
+    """A file's problems, one a line; None where one of the lines is none."""
+    lines = [PROBLEM.fullmatch(line) for line in text.split("\n")]
+    say = translator(language)
+    told = []
+    for line in lines:
+        if line is None:
+            return None
+        place, warning, what, _, hint = line.groups()
+        doubt = f"{say('warning')}\u00a0: " if warning else ""
+        told.append(place + doubt + _told(what, language) + (say("; try {hint}", hint=_told(hint, language)) if hint else ""))
+    return "\n".join(told)
 
 
 def _counted(text: str, language: str) -> str:
@@ -95,5 +119,8 @@ def _made(say: Translator) -> Iterator[tuple[str, tuple[str, ...], str]]:
         places = PLACE.split(sentence)  # text, name, text, name, …
         letters = re.findall(r"[A-Za-z]", "".join(places[::2]))
         if len(letters) > 3 and 0 < len(places) // 2 == len(set(places[1::2])):
-            pattern = "".join(f"(?P<{part}>.*?)" if n % 2 else re.escape(part) for n, part in enumerate(places))
+            any_of = {"number": r"[\d,]+"}
+            pattern = "".join(
+                f"(?P<{part}>{any_of.get(part, '.*?')})" if n % 2 else re.escape(part) for n, part in enumerate(places)
+            )
             yield pattern, tuple(filter(None, places[::2])), sentence

@@ -11,27 +11,47 @@ from provisioner.cli.__main__ import VERBS
 PACKAGE = Path(provisioner.__file__).parent
 # What a person sees of a call: all its texts. An error of ours is any class named by its module's `errors` kin.
 SPEAKERS = {
-    "say", "echo", "confirm", "ask", "print", "Text", "assemble", "table", "add_column", "add_row", "Watch",
-    "_wrong", "add_problem", "spoil", "Conflict", "Shape", "Problem", "ClickException", "UsageError", "BadParameter", "Table",
+    "say", "echo", "confirm", "ask", "print", "Text", "assemble", "table", "add_column", "add_row", "Watch", "_wrong", "_text_of",
+    "_bare_key", "add_problem", "spoil", "Conflict", "Shape", "Problem", "Lack", "Program", "Secret", "Question", "validate",
+    "ClickException", "UsageError", "BadParameter", "Table",
 }  # fmt: skip
-WORDS_OF = {"hint", "help", "title"}
+WORDS_OF = {"hint", "help", "title", "advice", "text", "rule"}
+# Where a text lies before it is said: variables, and tables of texts.
+VARIABLES = {
+    "what", "hint", "why", "how", "about", "said", "tell", "there", "mail", "here", "text", "problem", "words", "end", "called",
+    "where",
+}  # fmt: skip
+TABLES = {"_WANTED", "_NEVER", "_POSTCODES", "_REGISTERS", "kept", "PASSED", "ROTATED", "RIGHT", "_RIGHT", "ANEW", "_SMALL"}
 # Written to be pasted, or the same in both languages.
 COMMAND = re.compile(
     r"(next: )?(provisioner|git|ssh-keygen|ssh-keyscan|df|ss|ps|fuser|findmnt|rclone|apt|timedatectl|sudo|rm)\b[^;,]*$|"
     r"--[a-z]+ [A-Z{][^ ]*$|(bold|dim|red|green|cyan|yellow)\b|"
     r"(router |backup )?(apply|plan|verify|push|diff|restore|backup|accept|prune) \{[a-z]+\}(\{[a-z]+\})?:?$"
 )
-# What click says by itself, and how an error begins.
+# What click says by itself, how an error begins, and what no rule below finds.
 OTHERS = {
     "error:", "try:", "Usage:", "Options", "Verbs", "Commands", "Offices.", "Show this message and exit.",
     "Show the version and exit.", "No such command {name}.", "No such command {name}. Did you mean {other}?",
     "No such option: {name}", "Missing argument {name}.", "Missing option {name}.", "Got unexpected extra argument ({name})",
+    "warning", "a SIREN", "spaces", "a public key", "a host's key", "the LAN {network}", "the guests' network {network}",
+    "the line's network {network}", "the tunnel's network {network}", "{number} characters", "{number} of them", "{number} lines",
+    "{number} days", "{number} hours",
+    *(f"{{amount}} {unit} {way}" for unit in ("days", "hours", "minutes") for way in ("behind", "ahead of")),
     "Option {name} requires an argument.", "Invalid value for {name}: {problem}",
 }  # fmt: skip
+# What lies in such a variable and goes elsewhere: into git, over a wire, into a sentence, or is a count, found by its number.
+ELSEWHERE = {
+    "{name}: {logins} shut out by {user}", "{office}: secrets rotated", "HTTP/1.1 503 too slow: {speed} kB/s",
+    "Connection: close", "Message de vérification. Verification message.", "an answer that cannot be read: {name}",
+    "{text} characters", "{value} of them", "{value} lines", "{value} days", "{hours} hours", "{value} min",
+    "{value} min {value2} s", "{name}: deleted", "{name}: altered", "chmod 600 {key}", "ssh-add {key}", "| nothing",
+    "refuses sudo to {}", "lets {} in, but runs no command", "ls -ld {path} {parent}", "ps -o pid,stat,wchan,args {pid}",
+}  # fmt: skip
+WIRES = ("lab/devices/", "router/platforms/debian.py")  # what their functions return is no sentence
 # The rooms whose every text is told in French; in the others what has no French yet is told in English.
 WHOLE = (
-    "cli", "access", "adopt.py", "apply", "backup", "doctor.py", "hosts", "laptop", "office", "operation", "package_cache",
-    "plays", "record", "router", "secrets", "verify", "playbooks",
+    "cli", "access", "adopt.py", "apply", "backup", "doctor.py", "hosts", "inventory", "lab", "laptop", "office", "operation",
+    "package_cache", "plays", "record", "router", "secrets", "verify", "playbooks",
 )  # fmt: skip
 
 
@@ -81,19 +101,38 @@ def texts(node: ast.AST) -> Iterator[str]:
         for part in node.values:
             if isinstance(part, ast.FormattedValue):
                 yield from texts(part.value)
-    elif isinstance(node, ast.IfExp):
-        yield from (*texts(node.body), *texts(node.orelse))
-    elif isinstance(node, ast.BoolOp | ast.Tuple | ast.List):
-        for one in node.values if isinstance(node, ast.BoolOp) else node.elts:
-            yield from texts(one)
-    elif isinstance(node, ast.BinOp):
-        yield from (*texts(node.left), *texts(node.right))
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "shown":
-        for one in node.args:
+    else:
+        for one in parts(node):
             yield from texts(one)
 
 
-def heard(tree: ast.AST, names: set[str]) -> Iterator[ast.AST]:
+def parts(node: ast.AST) -> list[ast.expr]:  # noqa: PLR0911 - one line a kind
+    """The expressions that one is chosen or put together from."""
+    match node:
+        case ast.IfExp():
+            return [node.body, node.orelse]
+        case ast.BoolOp():
+            return node.values
+        case ast.Tuple() | ast.List():
+            return node.elts
+        case ast.Dict():
+            return [*filter(None, node.keys), *node.values]
+        case ast.BinOp():
+            return [node.left, node.right]
+        case ast.Call(func=ast.Name("shown")):
+            return node.args
+        case ast.Call(func=ast.Attribute(attr="fromkeys")):
+            return node.args[1:]
+    return []
+
+
+def named(node: ast.AST) -> set[str]:
+    """The variables that an assignment or a loop gives a value."""
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", node)]
+    return {one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name)}
+
+
+def heard(tree: ast.AST, names: set[str], *, returned: bool) -> Iterator[ast.AST]:
     """The expressions of a module whose value a person sees."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
@@ -101,6 +140,11 @@ def heard(tree: ast.AST, names: set[str]) -> Iterator[ast.AST]:
             if name in names:
                 yield from node.args
             yield from (k.value for k in node.keywords if k.arg in WORDS_OF)
+        elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign | ast.For) and named(node) & (VARIABLES | TABLES):
+            if value := node.iter if isinstance(node, ast.For) else node.value:
+                yield value
+        elif isinstance(node, ast.Return) and node.value and returned:
+            yield node.value
         elif isinstance(node, ast.FunctionDef) and any(isinstance(d, ast.Call) for d in node.decorator_list):
             words = " ".join(ast.unparse(d) for d in node.decorator_list)
             if re.search(r"\bverb\(|\bgroup\(|\.command\(", words):
@@ -123,7 +167,7 @@ def spoken() -> dict[str, str]:
         room = path.relative_to(PACKAGE).as_posix()
         if room.startswith(("hosts/programs/", "language/", "documents/")):
             continue
-        for expression in heard(ast.parse(path.read_text()), names):
+        for expression in heard(ast.parse(path.read_text()), names, returned=not room.startswith(WIRES)):
             for text in texts(expression):
                 for line in text.split("\n"):
                     found.setdefault(line.strip(), f"provisioner/{room}")
@@ -134,7 +178,7 @@ def spoken() -> dict[str, str]:
                 if call.func.id == "many" and words:
                     words = [f"{{number}} {one}" for one in (words[0], words[1] if words[1:] else f"{words[0]}s")]
                 counted.update(dict.fromkeys(words, f"provisioner/cli/{path.name}"))
-    texts_of_ours = {text: where for text, where in found.items() if worded(text)}
+    texts_of_ours = {text: where for text, where in found.items() if worded(text) and text not in ELSEWHERE}
     for path in sorted((PACKAGE.parent / "playbooks").rglob("*.yml")):
         for name in re.findall(r"^ *- name: (.+)$", path.read_text(), re.MULTILINE):
             texts_of_ours.setdefault(name, f"playbooks/{path.name}")
