@@ -367,12 +367,16 @@ def rotate(
 def _show_rotated(console: Console, names: "Sequence[str | Secret]", theirs: "Sequence[Secret]", after: str) -> None:
     from rich.text import Text
 
+    from provisioner.language.terminal import told
+
     for one in names:
         said = f"new: {one}" if isinstance(one, str) else f"to be rotated: {one.name} ({one.what})"
         console.out.print(Text(said, "green"))
     console.out.print(Text("\nby hand:", "bold"))
     for left in theirs:
-        console.out.print(Text.assemble((f"  {left.name}", "yellow"), shown(f" ({left.what}): {left.how}")), soft_wrap=True)
+        console.out.print(
+            Text.assemble((f"  {left.name}", "yellow"), shown(f" ({told(left.what)}): {told(left.how)}")), soft_wrap=True
+        )
     console.out.print(Text(f"\nnext: {after}", "cyan"))
 
 

@@ -7,6 +7,7 @@ import click
 from provisioner.cli.common import Console, confirm, lab_option, many, office_argument, plug, shown, terminal, verb
 from provisioner.cli.completion import complete_host
 from provisioner.errors import BadInput, HostFailed
+from provisioner.language.terminal import word
 
 if TYPE_CHECKING:
     from provisioner.backup.lines import Files
@@ -176,7 +177,7 @@ def _as_object(done: "Run", selection: "Selection", **more: Any) -> dict[str, An
 def _show_results(console: Console, done: "Run", places: dict[str, dict[str, Any]]) -> None:
     from rich.text import Text
 
-    from provisioner.cli.progress import seconds
+    from provisioner.cli.progress import took
 
     for name, one in places.items():
         if "problem" in one:
@@ -187,9 +188,10 @@ def _show_results(console: Console, done: "Run", places: dict[str, dict[str, Any
             if one.get("note"):
                 console.out.print(Text(f"! {name}: {shown(one['note'])}", "yellow"), soft_wrap=True)
     good = done.status == "changed"
-    took = f" in {seconds(done.finished - done.started)}"
-    words = ("done" if good else done.status, "green" if good else "red")
-    console.out.print(Text.assemble(f"backup {done.office}{' (lab)' if done.lab else ''}: ", words, took))
+    words = (word("done" if good else done.status), "green" if good else "red")
+    console.out.print(
+        Text.assemble(f"backup {done.office}{' (lab)' if done.lab else ''}: ", words, took(done.finished - done.started))
+    )
 
 
 @verb(backup, "accept", writes=True)

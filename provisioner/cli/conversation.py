@@ -11,6 +11,7 @@ import click
 
 from provisioner.cli.common import Console, ask, shown, terminal
 from provisioner.errors import BadInput
+from provisioner.language.terminal import told
 
 Answers = dict[str, Any]
 _RIGHT = "Right? (Enter: yes; a number: correct it; q: leave all)"
@@ -144,8 +145,9 @@ def _ask(console: Console, one: Question, answers: Answers) -> None:
 
 def _summary(console: Console, questions: Sequence[Question], answers: Answers) -> None:
     console.say("")
-    width = max(len(one.text) for one in questions)
-    for n, one in enumerate(questions, 1):
+    texts = [told(one.text) for one in questions]
+    width = max(map(len, texts))
+    for n, (one, text) in enumerate(zip(questions, texts, strict=True), 1):
         said = answers.get(one.word)
-        told = ", ".join(said) if isinstance(said, list) else said
-        console.say(f"{n:>3}  {one.text:<{width}}  {shown(told or '–')}")
+        line = ", ".join(said) if isinstance(said, list) else said
+        click.echo(f"{n:>3}  {text:<{width}}  {shown(line or '–')}", err=True)  # an answer is never translated

@@ -31,12 +31,18 @@ class Formatter(click.HelpFormatter):
         super().write_heading(told(heading))
 
     def write_text(self, text: str) -> None:
-        """A verb's own words, paragraph by paragraph; a marked one (`\\b`) keeps its lines."""
-        super().write_text("\n\n".join(part if "\b" in part else told(" ".join(part.split())) for part in text.split("\n\n")))
+        """A verb's own words, paragraph by paragraph; a marked one (`\\b`) that is no sentence of ours keeps its lines."""
+        super().write_text("\n\n".join(map(_paragraph, text.split("\n\n"))))
 
     def write_dl(self, rows: Any, *args: Any, **kwargs: Any) -> None:
         """Options and verbs, with what each is for."""
         super().write_dl([(name, _help(line)) for name, line in rows], *args, **kwargs)
+
+
+def _paragraph(part: str) -> str:
+    plain = " ".join(part.replace("\b", "").split())
+    said = told(plain)
+    return part if "\b" in part and said == plain else said
 
 
 def _help(line: str) -> str:

@@ -9,6 +9,7 @@ import click
 from provisioner.cli.common import Console, confirm, echo, lab_option, many, office_argument, shown, verb
 from provisioner.cli.completion import complete_host, complete_pack, complete_reseller
 from provisioner.errors import BadInput, Missing
+from provisioner.language.terminal import told, word
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory
@@ -113,13 +114,13 @@ def list_(console: Console, reseller: str | None) -> None:
 
     def human() -> None:
         # Plain columns: a rich table of 10,000 rows takes 10 s.
-        form = "{:<32} {:<32} {:<20} {:>5} {:>6}  {}"
-        rows = [form.format("office", "organisation", "city", "hosts", "people", "reseller")]
+        form = "{:<32} {:<32} {:<20} {:>8} {:>9}  {}"
+        rows = [form.format(*map(word, ("office", "organisation", "city", "hosts", "people", "reseller")))]
         for line in lines:
-            end = line.reseller if not line.trouble else f"unreadable: {line.trouble}"
+            end = line.reseller if not line.trouble else f"{told('unreadable:')} {told(line.trouble)}"
             row = form.format(line.name, line.organisation[:32], line.city[:20], line.hosts, line.people, end)
             rows.append(row if row.isprintable() else shown(row))
-        echo("\n".join(rows))
+        click.echo("\n".join(rows))  # what stands in a column is never translated
 
     console.result({"offices": [line._asdict() for line in lines]} if console.as_json else {}, human)
 

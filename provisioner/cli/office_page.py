@@ -10,6 +10,8 @@ from rich.text import Text
 
 from provisioner.cli.common import many, shown
 from provisioner.inventory import identity
+from provisioner.language import N_, translator
+from provisioner.language.terminal import spoken, told, word
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,22 +25,26 @@ def print_office(out: "Console", office: "Office", today: date) -> None:
     """Print one office; `today` judges the warranties."""
     client, at = office.organisation, office.address
     facts = Table.grid(padding=(0, 2))
-    facts.add_row("client", shown(", ".join([client.name, client.legal_form, *identity.told(client)])))
-    facts.add_row("address", shown(f"{at.street}, {at.postcode} {at.city}, {at.country}"))
+    facts.add_row(word("client"), shown(", ".join([client.name, client.legal_form, *identity.told(client)])))
+    facts.add_row(word("address"), shown(f"{at.street}, {at.postcode} {at.city}, {at.country}"))
     for contact in client.contacts:
         said = (contact.name, contact.role, contact.phone, contact.email)
-        facts.add_row("contact", shown(", ".join(part for part in said if part)))
-    facts.add_row("served by", f"{office.reseller}, pack {office.pack} ({office.variant})")
-    facts.add_row("LAN", f"{office.lan.network}, {office.lan.domain}, DHCP {office.lan.dhcp_first} to {office.lan.dhcp_last}")
-    facts.add_row("ULA", str(office.ula))
-    facts.add_row("language", f"{office.language}, {office.timezone}")
+        facts.add_row(word("contact"), shown(", ".join(part for part in said if part)))
+    facts.add_row(word("served by"), f"{office.reseller}, pack {office.pack} ({office.variant})")
+    facts.add_row(
+        word("LAN"), f"{office.lan.network}, {office.lan.domain}, DHCP {office.lan.dhcp_first} to {office.lan.dhcp_last}"
+    )
+    facts.add_row(word("ULA"), str(office.ula))
+    facts.add_row(word("language"), f"{office.language}, {office.timezone}")
     if office.mail:
-        facts.add_row("mail through", f"{office.mail.host}:{office.mail.port}, sent as {office.mail.sender}")
+        facts.add_row(word("mail through"), f"{office.mail.host}:{office.mail.port}, sent as {office.mail.sender}")
     if office.backup:
-        facts.add_row("second backup", f"{office.backup.user}@{office.backup.host}:{office.backup.port}, {office.backup.path}")
+        facts.add_row(
+            word("second backup"), f"{office.backup.user}@{office.backup.host}:{office.backup.port}, {office.backup.path}"
+        )
     if office.website:
         site = office.website
-        facts.add_row("website", shown(f"https://{site.domain} {site.title}" + (f" ({site.motto})" if site.motto else "")))
+        facts.add_row(word("website"), shown(f"https://{site.domain} {site.title}" + (f" ({site.motto})" if site.motto else "")))
     out.print(facts)
 
     hosts = [(name, h.kind.value, str(h.address), h.mac, h.person) for name, h in office.hosts.items()]
@@ -64,7 +70,7 @@ def table(title: str, words: Sequence[str], rows: Sequence[Sequence[str]], whole
         table.add_column(words[n], no_wrap=words[n] in whole)
     for row in rows:
         table.add_row(*(shown(row[n]) for n in filled))
-    return Group("", Text(shown(title), "bold"), table)  # a title of the table's own would be folded to its width
+    return Group("", Text(shown(word(title)), "bold"), table)  # a title of the table's own would be folded to its width
 
 
 def warranty(host: "Host | Printer", today: date) -> str:
@@ -72,5 +78,9 @@ def warranty(host: "Host | Printer", today: date) -> str:
     if host.warranty_end is None:
         return ""
     left = (host.warranty_end - today).days
-    note = " (over)" if left < 0 else f" (in {many(left, 'day')})" if left <= _SOON_DAYS else ""
-    return f"{host.warranty_end}{note}"
+    return f"{host.warranty_end}{note(left)}" if left <= _SOON_DAYS else str(host.warranty_end)
+
+
+def note(left: int) -> str:
+    """Behind a day that is `left` days away: whether it is over, or near."""
+    return f" ({word('over')})" if left < 0 else translator(spoken())(N_(" (in {left})"), left=told(many(left, "day")))

@@ -9,6 +9,7 @@ import click
 from provisioner.cli.common import Console, many, shown, verb
 from provisioner.cli.completion import complete_pack, complete_variant
 from provisioner.errors import Missing
+from provisioner.language.terminal import told, word
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory
@@ -77,9 +78,9 @@ def show(console: Console, name: str, variant: str) -> None:
 
         out = console.out
         out.print(shown(f"{found.name}, version {found.version}: {found.title}"))
-        for word, title in found.variants.items():
-            if variant in ("", word):
-                out.print(shown(f"variant {word}: {title}"))
+        for one, title in found.variants.items():
+            if variant in ("", one):
+                out.print(shown(f"variant {one}: {title}"))
         out.print(f"offices ({len(offices)}): {', '.join(offices[:40]) or 'none yet'}")
         for kind, roles in kinds.items():
             rows = [
@@ -133,14 +134,16 @@ def _settings(role: "PackRole") -> str:
 def _plain(value: object) -> str:
     """A setting on paper: of a long list, or of a table, its size; `--json` has all of it."""
     if isinstance(value, list) and len(value) > FEW:
-        return f"{len(value)} of them"
+        return told(f"{len(value)} of them")
     if isinstance(value, dict) and any(isinstance(inner, dict) for inner in value.values()):
         return ", ".join(map(str, value))
     if isinstance(value, dict):
-        return ", ".join(f"{word} {_plain(inner)}" for word, inner in value.items()) or "none"
+        return ", ".join(f"{name} {_plain(inner)}" for name, inner in value.items()) or word("none")
     if isinstance(value, list):
-        return ", ".join(map(_plain, value)) or "none"
-    return "yes" if value is True else "no" if value is False else "none" if value in (None, "") else str(value)
+        return ", ".join(map(_plain, value)) or word("none")
+    if isinstance(value, bool):
+        return word("yes" if value else "no")
+    return word("none") if value in (None, "") else str(value)
 
 
 def _only(role: "PackRole") -> str:
@@ -149,7 +152,9 @@ def _only(role: "PackRole") -> str:
 
 def _until(end: date, today: date) -> str:
     days = (end - today).days
-    return f"{end} (over)" if days < 0 else f"{end} (in {many(days, 'day')})" if days <= 365 else str(end)
+    from provisioner.cli.office_page import note
+
+    return f"{end}{note(days)}" if days <= 365 else str(end)
 
 
 def _offices(inventory: "Inventory") -> "Any":

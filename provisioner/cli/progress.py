@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from provisioner.cli.common import Console, shown
+from provisioner.language import N_, translator
+from provisioner.language.terminal import spoken, told
 from provisioner.laptop.clock import span
 from provisioner.runs import Event
 
@@ -46,7 +48,7 @@ class Watch:
         count = f"{self.done}/{total}" if total else str(self.done)
         passed = int(time.monotonic() - self._began)
         elapsed = f"{passed // 3600}:{passed // 60 % 60:02}:{passed % 60:02}"
-        return Text.assemble(*line(self.title, count, self.done / total if total else 0.0, elapsed, self._task,
+        return Text.assemble(*line(told(self.title), count, self.done / total if total else 0.0, elapsed, told(self._task),
                                    self.console.err.width, " ⠋⠙⠹⠸⠼⠴⠦⠧⠇"[1 + passed % 9]), no_wrap=True, end="")  # fmt: skip
 
     def __call__(self, event: Event) -> None:
@@ -95,6 +97,11 @@ def line(
         (f"{spinner} ", "green"), (title, ""), ("\n  " if broken else " ", ""), ("━" * full, "cyan"), ("╌" * (bar - full), "dim"),
         (f" {count} ", ""), (elapsed, "yellow"), (" ", ""), (cut(task, max(0, room)), ""),
     ]  # fmt: skip
+
+
+def took(value: float) -> str:
+    """What follows the end of a run: ` in 2 min 5 s`."""
+    return translator(spoken())(N_(" in {took}"), took=seconds(value))
 
 
 def seconds(value: float) -> str:

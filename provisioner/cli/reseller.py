@@ -7,6 +7,7 @@ import click
 
 from provisioner.cli.common import Console, shown, verb
 from provisioner.cli.completion import complete_reseller
+from provisioner.language.terminal import told, word
 
 if TYPE_CHECKING:
     from provisioner.inventory import Inventory
@@ -31,8 +32,10 @@ def list_(console: Console) -> None:
         from rich.table import Table
 
         table = Table(box=None, pad_edge=False, header_style="dim")
-        for word in ("member", "organisation", "city", "technicians", "offices"):
-            table.add_column(word, no_wrap=word == "member", justify="right" if word in ("technicians", "offices") else "left")
+        for column in ("member", "organisation", "city", "technicians", "offices"):
+            table.add_column(
+                column, no_wrap=column == "member", justify="right" if column in ("technicians", "offices") else "left"
+            )
         for one in members:
             counts = str(len(one.technicians)), str(len(served[one.name]))
             table.add_row(one.name, shown(one.organisation.name), shown(one.organisation.address.city), *counts)
@@ -59,9 +62,9 @@ def show(console: Console, name: str) -> None:
         console.out.print(shown(f"{at.street}, {at.postcode} {at.city}, {at.country}"))
         for contact in firm.contacts:
             said = (contact.name, contact.role, contact.phone, contact.email)
-            console.out.print(shown("contact: " + ", ".join(part for part in said if part)))
-        console.out.print(shown("territory: " + (", ".join(one.territory) or "not said")))
-        console.out.print(shown("skills: " + (", ".join(one.skills) or "not said")))
+            console.out.print(shown(f"{word('contact')}: " + ", ".join(part for part in said if part)))
+        console.out.print(shown(f"{word('territory')}: " + (", ".join(one.territory) or told("not said"))))
+        console.out.print(shown(f"{word('skills')}: " + (", ".join(one.skills) or told("not said"))))
         table = Table("technician", "name", "phone", "email", "keys", box=None, pad_edge=False, header_style="dim")
         for login, who in one.technicians.items():
             table.add_row(login, shown(who.name), shown(who.phone), shown(who.email), str(len(who.keys)))

@@ -8,7 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from provisioner.cli.common import Console, many, shown
-from provisioner.cli.progress import seconds
+from provisioner.cli.progress import seconds, took
+from provisioner.language.terminal import word
 from provisioner.runs.diffs import in_short
 
 if TYPE_CHECKING:
@@ -111,15 +112,15 @@ def show_run(console: Console, run: "Run", selection: "Selection | None" = None)
             for line in host.problem.splitlines()[:12]:
                 console.out.print(Text(f"  {shown(line)}", "red"), soft_wrap=True)
     _notes(console, run)
-    took = f" in {seconds(run.finished - run.started)}" if run.finished else ""
+    lasted = took(run.finished - run.started) if run.finished else ""
     if run.status == "running":
         since = time.strftime("%Y-%m-%d %H:%M", time.gmtime(run.started))
-        took = f" since {since} UTC, for {seconds(time.time() - run.started)}, by {shown(run.technician)} on this laptop"
+        lasted = f" since {since} UTC, for {seconds(time.time() - run.started)}, by {shown(run.technician)} on this laptop"
     words = {"changed": "done", "unchanged": "done, nothing had to change"}.get(run.status, run.status)
     good = run.status in ("changed", "unchanged")
     style = "green" if good else "yellow" if run.status == "running" else "red"
     console.out.print(
-        Text.assemble(f"{run.verb} {run.office}{' (lab)' if run.lab else ''}: ", (words, style), took), soft_wrap=True
+        Text.assemble(f"{run.verb} {run.office}{' (lab)' if run.lab else ''}: ", (word(words), style), lasted), soft_wrap=True
     )
     if selection:
         left_out(console, selection)

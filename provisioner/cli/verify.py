@@ -6,7 +6,7 @@ import click
 
 from provisioner.cli.common import Console, lab_option, office_argument, plug, shown, verb
 from provisioner.cli.completion import complete_check, complete_host
-from provisioner.language.terminal import spoken
+from provisioner.language.terminal import spoken, word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -86,12 +86,16 @@ def show(console: Console, report: "Report", office: str, lang: str, lab: bool) 
     """Everything that was tried, and what it amounts to."""
     from rich.text import Text
 
-    from provisioner.cli.progress import seconds
+    from provisioner.cli.progress import took
 
     show_findings(console, report.findings, lang)
     bad = sum(finding.level.word in ("critical", "unknown") for finding in report.findings)
-    words = (f"{bad} of {len(report.findings)} failed", "red") if report.status == "failed" else (PASSED[report.status], "green")
-    console.out.print(Text.assemble(f"\nverify {office}{' (lab)' if lab else ''}: ", words, f" in {seconds(report.took_s)}"))
+    words = (
+        (f"{bad} of {len(report.findings)} failed", "red")
+        if report.status == "failed"
+        else (word(PASSED[report.status]), "green")
+    )
+    console.out.print(Text.assemble(f"\nverify {office}{' (lab)' if lab else ''}: ", words, took(report.took_s)))
     following = "record new" if report.status != "partial" else "verify"
     console.out.print(Text(f"next: provisioner {following} {office}{' --lab' if lab else ''}", "cyan"))
 

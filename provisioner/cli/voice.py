@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from provisioner.language.terminal import spoken, told
+from provisioner.language.terminal import spoken, told, word
 
 
 class Voice(Console):
@@ -24,10 +24,12 @@ def _told(thing: Any) -> Any:
         return told(thing)
     if isinstance(thing, Text):
         return _text(thing)
+    if isinstance(thing, Group):
+        return Group(*map(_told, thing.renderables))
     if isinstance(thing, Table):
         thing.title = _told(thing.title)
         for column in thing.columns:
-            column.header = _told(column.header)
+            column.header = word(column.header) if isinstance(column.header, str) else _told(column.header)
             column._cells = [_told(cell) if " " in str(cell) else cell for cell in column._cells]
     return thing
 

@@ -42,6 +42,11 @@ def told(text: str, language: str | None = None) -> str:
     return _told(text, language)
 
 
+def word(text: str) -> str:
+    """A word of ours that stands alone, a column's head or a state: a name may be the same word, so nothing else finds it."""
+    return translator(spoken()).sentence(f"word: {text}") or told(text)
+
+
 def whole(line: str) -> str:
     """A verb's one line of help, which click cuts at its width: the sentence it was cut from, where the catalog has it."""
     language = spoken()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import provisioner
 from provisioner.cli.__main__ import VERBS
+from provisioner.plays.roles import purposes
 
 PACKAGE = Path(provisioner.__file__).parent
 # What a person sees of a call: all its texts. An error of ours is any class named by its module's `errors` kin.
@@ -19,7 +20,7 @@ WORDS_OF = {"hint", "help", "title", "advice", "text", "rule"}
 # Where a text lies before it is said: variables, and tables of texts.
 VARIABLES = {
     "what", "hint", "why", "how", "about", "said", "tell", "there", "mail", "here", "text", "problem", "words", "end", "called",
-    "where",
+    "where", "title",
 }  # fmt: skip
 TABLES = {"_WANTED", "_NEVER", "_POSTCODES", "_REGISTERS", "kept", "PASSED", "ROTATED", "RIGHT", "_RIGHT", "ANEW", "_SMALL"}
 # Written to be pasted, or the same in both languages.
@@ -33,7 +34,9 @@ OTHERS = {
     "error:", "try:", "Usage:", "Options", "Verbs", "Commands", "Offices.", "Show this message and exit.",
     "Show the version and exit.", "No such command {name}.", "No such command {name}. Did you mean {other}?",
     "No such option: {name}", "Missing argument {name}.", "Missing option {name}.", "Got unexpected extra argument ({name})",
-    "warning", "a SIREN", "spaces", "a public key", "a host's key", "the LAN {network}", "the guests' network {network}",
+    "warning", "Repair:", "installation per host", "training per hour", "maintenance per host month", "a SIREN", "spaces",
+    "a public key", "a host's key", "the LAN {network}", "the guests' network {network}",
+    *(f"word: {state}" for state in ("running", "interrupted", "failed", "unreachable", "partial")),
     "the line's network {network}", "the tunnel's network {network}", "{number} characters", "{number} of them", "{number} lines",
     "{number} days", "{number} hours",
     *(f"{{amount}} {unit} {way}" for unit in ("days", "hours", "minutes") for way in ("behind", "ahead of")),
@@ -121,6 +124,8 @@ def parts(node: ast.AST) -> list[ast.expr]:  # noqa: PLR0911 - one line a kind
             return [node.left, node.right]
         case ast.Call(func=ast.Name("shown")):
             return node.args
+        case ast.Call(func=ast.Attribute(value=ast.Dict() as table, attr="get")):
+            return [table]
         case ast.Call(func=ast.Attribute(attr="fromkeys")):
             return node.args[1:]
     return []
@@ -149,9 +154,8 @@ def heard(tree: ast.AST, names: set[str], *, returned: bool) -> Iterator[ast.AST
             words = " ".join(ast.unparse(d) for d in node.decorator_list)
             if re.search(r"\bverb\(|\bgroup\(|\.command\(", words):
                 yield from (
-                    ast.Constant(" ".join(part.split()))
+                    ast.Constant(" ".join(part.replace("\b", "").split()))
                     for part in (ast.get_docstring(node) or "").split("\n\n")
-                    if "\b" not in part
                 )
 
 
@@ -172,6 +176,7 @@ def spoken() -> dict[str, str]:
                 for line in text.split("\n"):
                     found.setdefault(line.strip(), f"provisioner/{room}")
     for path in sorted((PACKAGE / "cli").glob("*.py")):
+        counted |= dict.fromkeys(alone(ast.parse(path.read_text())), f"provisioner/cli/{path.name}")
         for call in ast.walk(ast.parse(path.read_text())):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in ("many", "told"):
                 words = [str(one.value) for one in call.args if isinstance(one, ast.Constant)]
@@ -182,7 +187,25 @@ def spoken() -> dict[str, str]:
     for path in sorted((PACKAGE.parent / "playbooks").rglob("*.yml")):
         for name in re.findall(r"^ *- name: (.+)$", path.read_text(), re.MULTILINE):
             texts_of_ours.setdefault(name, f"playbooks/{path.name}")
-    return {**texts_of_ours, **counted, **dict.fromkeys(OTHERS, "provisioner/cli/__main__.py")}
+    does = dict.fromkeys(purposes().values(), "provisioner/plays/roles.py")
+    return {**does, **texts_of_ours, **counted, **dict.fromkeys(OTHERS, "provisioner/cli/__main__.py")}
+
+
+def alone(tree: ast.AST) -> Iterator[str]:
+    """The words of ours that stand alone in a module: heads of columns, titles, states."""
+    for node in ast.walk(tree):
+        of: list[ast.AST] = []
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("word", "table", "Table", "map"):
+            of = [one for one in node.args if node.func.id != "map" or ast.unparse(node.args[0]) == "word"]
+        elif isinstance(node, ast.For) and named(node) & {"column", "word"}:
+            of = [node.iter]
+        elif isinstance(node, ast.Assign) and named(node) & {"words", "PASSED"}:
+            of = [node.value]
+        for text in (text for one in of for text in texts(one) if text not in ("green", "red")):
+            if text.isalpha():
+                yield f"word: {text}"
+            elif text and isinstance(node, ast.Call) and "{" not in text:
+                yield text
 
 
 def worded(text: str) -> bool:

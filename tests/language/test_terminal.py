@@ -66,3 +66,20 @@ def test_an_error_and_help_are_french_and_json_is_not(
     assert json.loads(call(capsys, "--json", "office", "show", "nix")[0])["error"].startswith("no office 'nix'")
     assert "Les bureaux" in call(capsys, "--help")[0]
     assert "Offices: new" in call(capsys, "--lang", "en", "--help")[0]
+
+
+def test_words_that_stand_alone_are_french_and_names_are_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Heads of columns, titles and exit codes are told; a host's or role's name beside them stays, and columns stay aligned."""
+    monkeypatch.setenv("PROVISIONER_LANG", "fr")
+
+    offices = call(capsys, "office", "list")[0].splitlines()
+    assert offices[0].startswith("bureau  ")
+    assert len({line.index(end) for line, end in zip(offices, ("revendeur", "breizh", "scop-", "garrigue"), strict=True)}) == 1
+    shown = call(capsys, "office", "show", "demo")[0]
+    assert "\nmachine  sorte    adresse " in shown
+    assert "\nrouter   router   192.168.1.1 " in shown
+    assert "Ce que reçoit : server" in call(capsys, "pack", "show", "standard-2026.1")[0].replace("\u00a0", " ")
+    assert "130 interrompu" in call(capsys, "--help")[0]
+    assert told("printer: office", "fr") == "printer: office"
