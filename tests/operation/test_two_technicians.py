@@ -98,6 +98,9 @@ def test_one_commit_a_run_and_the_audit_holds(both: tuple[Technician, Technician
 def test_an_older_copy_is_refused(both: tuple[Technician, Technician]) -> None:
     """Who lacks the commit last applied is told to pull; a pull mends it; --force goes on and the audit says so."""
     one, two = both
+    dossier = one.clone / "offices/demo/dossier.yml"
+    dossier.write_text(dossier.read_text().replace("Toute la boutique", "Toute l'équipe"))
+    one.git("commit", "-q", "-a", "-m", "another title")
     assert one.run("apply", "demo", "--yes").code == 0
     for words in (("plan", "demo"), ("apply", "demo", "--yes")):
         said = two.run(*words)
