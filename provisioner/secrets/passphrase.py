@@ -62,7 +62,7 @@ def unlock(root: Path, passphrase: str, minutes: int = MINUTES) -> str:
     try:
         ansible_vault.decrypt(path.read_text(), passphrase)
     except ansible_vault.WrongPassword:
-        raise BadInput("this is not the passphrase of this inventory", hint="provisioner unlock again") from None
+        raise BadInput("this is not the passphrase of this inventory", hint="provisioner unlock") from None
     return key_ring.remember(root, passphrase, minutes)
 
 
