@@ -222,6 +222,8 @@ def ask(
         raise BadInput(f"{question}: nobody is there to answer", hint=f"give {option}")
 
     def accepted(typed: str) -> str:
+        if not typed and default is None:
+            raise click.UsageError(told("an answer is needed here"))
         try:
             if check and typed != default:
                 check(typed)
@@ -230,7 +232,7 @@ def ask(
         return typed
 
     answer: str = click.prompt(
-        told(question), hide_input=secret, default=default, show_default=bool(default), value_proc=accepted, err=True
+        told(question), hide_input=secret, default=default or "", show_default=bool(default), value_proc=accepted, err=True
     )
     return answer
 

@@ -15,6 +15,7 @@ from provisioner.language.terminal import told
 
 Answers = dict[str, Any]
 _RIGHT = "Right? (Enter: yes; a number: correct it; q: leave all)"
+_YES = ("", "y", "yes", "o", "oui")
 
 
 def _always(_: Answers) -> bool:
@@ -100,7 +101,7 @@ def converse(
         said = ask(end, "--yes", default="", check=functools.partial(_choice, len(relevant), bool(problem)))
         if said == "q":
             raise click.exceptions.Abort
-        if not said and not problem:
+        if said.lower() in _YES and not problem:
             return
         if said:
             _ask(console, relevant[int(said) - 1], answers)
@@ -124,7 +125,7 @@ def _check_all(judge: Callable[[Answers], object], questions: Sequence[Question]
 
 
 def _choice(last: int, must: bool, typed: str) -> None:
-    if typed == "q" or (typed.isascii() and typed.isdigit() and 1 <= int(typed) <= last) or (not typed and not must):
+    if typed == "q" or (typed.isascii() and typed.isdigit() and 1 <= int(typed) <= last) or (typed.lower() in _YES and not must):
         return
     raise BadInput(f"{typed!r} is none of them", hint=f"a number from 1 to {last}")
 

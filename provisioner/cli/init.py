@@ -40,7 +40,7 @@ def questions(folder: Path, joining: bool) -> list[Question]:
         Question("email", "Your e-mail", "records name it; empty: none", functools.partial(is_a, fields.SomebodysEmail)),
         key,
         reseller,
-        *organisation.questions("Your co-op's full"),
+        *organisation.questions(client=False),
     ]
 
 
@@ -65,13 +65,15 @@ def found() -> str:
     return keys.fingerprint(held[0]) if len(held) == 1 else ""
 
 
-def key(given: Answers, *, ask_passphrase: bool) -> tuple[Path, str] | None:
+def key(console: Console, given: Answers, *, ask_passphrase: bool) -> tuple[Path, str] | None:
     """The key that the answers mean, made or written down if need be: its private half's file, and its public line."""
     said = given["key"]
     if not said or said == NONE:
         return None
     if said == MAKE:
         path = Path.home() / ".ssh" / keys.USUAL[0]
+        if ask_passphrase and terminal():
+            console.say("  ssh-keygen asks for a passphrase of this key alone; empty: none")
         keys.make(path, given["technician"], passphrase=None if ask_passphrase and terminal() else "")
     elif line := _of_agent(said):
         path = Path.home() / ".ssh" / f"provisioner-{given['technician']}"  # the public half says which one ssh is to use

@@ -65,7 +65,7 @@ def init(
     said = None if (folder / "network.key").exists() else talk.passphrase(console, passphrase_stdin, generate_passphrase, yes)
     if said is not None:
         passphrase.validate(said)  # before anything is made
-    key = talk.key(answers, ask_passphrase=not (yes or make_key))
+    key = talk.key(console, answers, ask_passphrase=not (yes or make_key))
     if joining:
         network.join(folder, answers["technician"], answers["reseller"])
         added = key is not None and network.add_key(open_inventory(folder), answers["reseller"], answers["technician"], key[1])
@@ -95,7 +95,8 @@ def init(
             echo(f"no SSH key was found: provisioner init {shown(str(folder))} --make-key, before any real office")
         if made:
             echo(f"passphrase (kept nowhere, write it down now): {made}")
-        echo(f"next: provisioner office new OFFICE --inventory {shown(str(folder))}")
+        echo(f"next: provisioner unlock --inventory {shown(str(folder))}")
+        echo(f"      provisioner office new OFFICE --inventory {shown(str(folder))}")
 
     console.result(result | ({"passphrase": made} if made else {}), human)
 

@@ -22,7 +22,7 @@ Place = tuple[str | int, ...]
 def questions(inventory: "Inventory") -> list[Question]:
     """All of them, in the order of a first talk with a client."""
     return [
-        *organisation.questions("The client's"),
+        *organisation.questions(client=True),
         Question("reseller", "Who serves it", "a reseller of the network", lambda text, _: inventory.reseller(text), required),
         Question("contact", "Whom to call there", "a name; empty: nobody yet"),
         Question("phone", "That person's phone", when=_has_contact),

@@ -25,11 +25,11 @@ def refuse(conflicts: Iterable[Conflict]) -> None:
         raise BadInput(one.what, hint=one.hint)
 
 
-def questions(whose: str) -> list[Question]:
-    """Those of an organisation; `whose` begins them: "Its", "Your co-op's"."""
+def questions(*, client: bool) -> list[Question]:
+    """Those of an organisation: a client, or the operator's own co-op."""
     filled = functools.partial(is_a, fields.Filled)
     return [
-        Question("organisation", f"{whose} name", check=filled, default=required),
+        Question("organisation", "The client's name" if client else "Your co-op's full name", check=filled, default=required),
         Question("legal_form", "Its legal form", "SARL, Scop SARL, association, commune, …", filled, required),
         Question(
             "country",

@@ -170,7 +170,7 @@ def test_office_new_asks_on_a_terminal(run: Run, net: Path) -> None:
         *(("Its printers", "accueil=192.168.1.150"), ("One more", "")),
         ("lies in the DHCP pool.*Which is to be corrected", "99"),
         ("none of them.*corrected", "19"),
-        *(("Its printers", "accueil=192.168.1.50"), ("One more", ""), ("Right", "9"), ("Whom to call", "Zoé B."), ("Right", "")),
+        *(("Its printers", "accueil=192.168.1.50"), ("One more", ""), ("Right", "9"), ("Whom to call", "Zoé B."), ("Right", "y")),
     )
     child.expect("next: put the MACs of desktop-2 into the dossier")
     child.expect(pexpect.EOF)
