@@ -51,7 +51,8 @@ def print_office(out: "Console", office: "Office", today: date) -> None:
     out.print(table("Hosts", ("host", "kind", "address", "MAC", "person"), hosts, whole=("host", "address", "MAC")))
     hardware = [(name, h.model, h.serial, warranty(h, today)) for name, h in office.hosts.items()]
     hardware += [(name, p.model, p.serial, warranty(p, today)) for name, p in office.printers.items()]
-    out.print(table("Hardware", ("host", "model", "serial", "warranty ends"), hardware, whole=("host", "serial")))
+    if noted := [row for row in hardware if any(row[1:])]:
+        out.print(table("Hardware", ("host", "model", "serial", "warranty ends"), noted, whole=("host", "serial")))
     if office.printers:
         printers = [(name, str(p.address), p.location) for name, p in office.printers.items()]
         out.print(table("Printers", ("printer", "address", "location"), printers, whole=("printer", "address")))
