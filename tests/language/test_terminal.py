@@ -57,7 +57,7 @@ def test_an_error_and_help_are_french_and_json_is_not(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """LANG decides, --lang decides over it, and what a program reads is English whatever they say."""
-    for name in ("LC_ALL", "LC_MESSAGES"):
+    for name in ("PROVISIONER_LANG", "LC_ALL", "LC_MESSAGES"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setitem(os.environ, "LANG", "fr_FR.UTF-8")
 
