@@ -45,6 +45,7 @@ class Bakery:
             "HOME": str(self.home), "XDG_STATE_HOME": str(self.state), "XDG_CACHE_HOME": str(self.home / "now/cache"),
             "XDG_RUNTIME_DIR": str(self.home / "run"), "GIT_CONFIG_GLOBAL": os.devnull, "PROVISIONER_INVENTORY": str(self.root),
             "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(Path(__file__).parents[1]),
+            "PROVISIONER_LANG": "en",
         }  # fmt: skip
 
     def call(self, *words: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:

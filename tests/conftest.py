@@ -29,14 +29,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# What the tests read is English, whatever language their caller's terminal speaks.
+os.environ["PROVISIONER_LANG"] = "en"
+
 pytest_plugins = ["tests.lab.small", "tests.minutes"]
 
 
 @pytest.fixture(autouse=True)
 def _no_inventory_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The inventory, run and lab of whoever runs the tests must not leak into them."""
+    """The inventory, run, lab and language of whoever runs the tests must not leak into them."""
     for name in list(os.environ):
-        if name.startswith(("PROVISIONER_", "KNOB_")) and name != "PROVISIONER_LAB_DIR":
+        if name.startswith(("PROVISIONER_", "KNOB_")) and name not in ("PROVISIONER_LAB_DIR", "PROVISIONER_LANG"):
             monkeypatch.delenv(name)
 
 
