@@ -34,7 +34,7 @@ OTHERS = {
     "error:", "try:", "Usage:", "Options", "Verbs", "Commands", "Offices.", "Show this message and exit.",
     "Show the version and exit.", "No such command {name}.", "No such command {name}. Did you mean {other}?",
     "No such option: {name}", "Missing argument {name}.", "Missing option {name}.", "Got unexpected extra argument ({name})",
-    "warning", "next: provisioner {rest}", "The client's name", "Your co-op's full name", "Repair:", "a SIREN", "spaces",
+    "warning", "next: provisioner {rest}", "Repair:", "a SIREN", "spaces",
     "installation per host", "training per hour", "maintenance per host month",
     "a public key", "a host's key", "the LAN {network}", "the guests' network {network}",
     *(f"word: {state}" for state in ("running", "interrupted", "failed", "unreachable", "partial")),
@@ -45,7 +45,7 @@ OTHERS = {
 }  # fmt: skip
 # What lies in such a variable and goes elsewhere: into git, over a wire, into a sentence, or is a count, found by its number.
 ELSEWHERE = {
-    "{whose} name", "{name}: {logins} shut out by {user}", "{office}: secrets rotated", "HTTP/1.1 503 too slow: {speed} kB/s",
+    "{name}: {logins} shut out by {user}", "{office}: secrets rotated", "HTTP/1.1 503 too slow: {speed} kB/s",
     "Connection: close", "Message de vérification. Verification message.", "an answer that cannot be read: {name}",
     "{text} characters", "{value} of them", "{value} lines", "{value} days", "{hours} hours", "{value} min",
     "{value} min {value2} s", "{name}: deleted", "{name}: altered", "chmod 600 {key}", "ssh-add {key}", "| nothing",
