@@ -173,7 +173,10 @@ BREAKS = {
     "backup_disk": Break("server", "sudo umount -l /srv/backup", "", frozenset({"backup"})),
     "firewall": Break("server", "sudo nft delete table inet office", "sudo systemctl restart nftables", frozenset({"ports"})),
     "gateway": Break(
-        "router", "sudo nft delete table inet office", "sudo systemctl restart nftables", frozenset({"ports", "beyond"})
+        "router",
+        "sudo nft delete table inet office",
+        "sudo nft -f /etc/office/firewall.nft",
+        frozenset({"ports", "beyond", "internet", "guests"}),
     ),
 }
 

@@ -128,7 +128,7 @@ CHECK = Check(
     run,
     frozenset({"gateway"}),
     parts=(
-        Part("lease", N_("A machine that is plugged in"), frozenset({"gateway"})),
+        Part("lease", N_("A machine that is plugged in")),
         Part("guests", N_("The guests' network"), frozenset({"gateway"})),
     ),
 )
