@@ -155,5 +155,7 @@ def keep_hosts(dossier: Path, hosts: Sequence[str]) -> None:
     for name in list(data["hosts"]):
         if name not in hosts:
             del data["hosts"][name]
+    if not any(host["kind"] == "router" for host in data["hosts"].values()):
+        data.pop("guests", None)  # whom nobody would lead out
     with dossier.open("w") as file:
         yaml.dump(data, file)
