@@ -161,7 +161,7 @@ def test_up_again_starts_what_went_off_around_the_hosts(small: Small) -> None:
     assert {state for _, state, _ in small.lab.around} == {"up"}
     listed = small.stage.json("lab", "list").data["labs"]
     mine = next(one for one in listed if one["inventory"] == str(small.stage.inventory))
-    assert {one["name"]: one["state"] for one in mine["around"]} == {"bureau": "up", "provider": "up"}
+    assert {one["name"]: one["state"] for one in mine["around"]} == {"line": "up", "bureau": "up", "provider": "up"}
 
 
 def test_a_printer_says_what_the_dossier_says_and_prints_to_a_file(small: Small, tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ def test_an_office_without_providers_gets_none(tmp_path: Path) -> None:
     stage.dossier.write_text("\n".join([*kept[:start], *kept[end:]]) + "\n")
     try:
         found = lab.up(open_inventory(stage.inventory).office("demo"), stage.target)
-        assert [name for name, _, _ in found.around] == ["bureau"]
+        assert [name for name, _, _ in found.around] == ["line", "bureau"]
         assert lab.mails(stage.target) == []
         stage.dossier.write_text(text)
         with pytest.raises(BadInput, match="other hosts, printers or providers"):
