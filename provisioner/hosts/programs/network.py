@@ -91,7 +91,9 @@ def answer(asking: socket.socket, number: int, kind: int, until: float) -> Data 
             return {
                 "address": socket.inet_ntoa(body[16:20]),
                 **{word: socket.inet_ntoa(value) if len(value) == 4 else "" for word, value in said.items()},
-                "names": [socket.inet_ntoa(options[NAMES][at : at + 4]) for at in range(0, len(options.get(NAMES, b"")), 4)],
+                "names": [
+                    socket.inet_ntoa(options[NAMES][at : at + 4]) for at in range(0, len(options.get(NAMES, b"")) // 4 * 4, 4)
+                ],
             }
     return None
 

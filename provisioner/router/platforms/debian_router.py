@@ -64,8 +64,8 @@ class DebianRouter:
     def running(self) -> dict[str, Any]:
         """How it runs now (`router_state`), and its `last` push."""
         said = self._ask("router_state", {})
-        words = {"version": str, "up_s": int | float, "links": list, "leases": list, "route": dict | None, "tunnel": dict | None}
-        if not all(isinstance(said.get(word), kind) for word, kind in words.items()):
+        words = ("version", "up_s", "links", "leases", "route", "tunnel")
+        if not _runs(said):
             raise Unreadable(f"{self.host} says something else than how it runs", hint="look at the machine itself")
         last = _state(self._ask("router_guard", {"do": "read", "paths": []})).last
         return {**{word: said[word] for word in words}, "last": asdict(last) if last else None}
@@ -141,6 +141,27 @@ class DebianRouter:
             why = done.stderr.strip().splitlines()[-1][:300] if done.stderr.strip() else "no answer"
             raise Unreadable(f"{self.host}: the router's guard gave no answer: {why}", hint="look at the machine itself")
         return said
+
+
+_SHAPES: dict[str, dict[str, tuple[type, ...]]] = {
+    "links": {"name": (str,), "up": (bool,), "addresses": (list,)},
+    "leases": {"address": (str,), "mac": (str,), "name": (str,)},
+    "route": {"gateway": (str,), "dev": (str,)},
+    "tunnel": {"endpoint": (str,), "heard": (int,)},
+}
+
+
+def _runs(said: Mapping[str, Any]) -> bool:
+    """Whether an answer has the shape that `router_state` has, down to its last word."""
+
+    def fits(one: object, word: str) -> bool:
+        return isinstance(one, dict) and all(type(one.get(name)) in kinds for name, kinds in _SHAPES[word].items())
+
+    lists = all(isinstance(said.get(word), list) and all(fits(one, word) for one in said[word]) for word in ("links", "leases"))
+    maybe = all(said.get(word) is None or fits(said[word], word) for word in ("route", "tunnel"))
+    texts = lists and all(isinstance(address, str) for link in said["links"] for address in link["addresses"])
+    up_s = said.get("up_s")
+    return texts and maybe and isinstance(said.get("version"), str) and isinstance(up_s, int | float) and 0 <= up_s < 1e10
 
 
 def _file(path: str, one: Any) -> File:
