@@ -29,7 +29,7 @@ from provisioner.inventory.fields import (
     Ula,
 )
 from provisioner.inventory.models import Address, AnyKind, Noun, Organisation
-from provisioner.inventory.network import Forward, Guests, Reserved, Tunnel, Wan, Wifi
+from provisioner.inventory.network import Forward, Guests, Reserved, Syslog, Time, Tunnel, Wan, Wifi
 
 
 class Person(Noun):
@@ -152,6 +152,8 @@ class Office(Noun):
     wifi: Wifi | None = None
     forwards: dict[Name, Forward] = {}
     reserved: dict[Name, Reserved] = {}
+    time: Time | None = None
+    syslog: Syslog | None = None
     tunnel: Tunnel | None = None
     hosts: dict[Name, Host]
     groups: dict[Group, Text] = {}

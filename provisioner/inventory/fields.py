@@ -197,6 +197,15 @@ def ssid(value: str) -> str:
     return plain(value)
 
 
+def server(value: str) -> str:
+    """Let another machine through, by its name or its address.
+
+    Raises:
+        PydanticCustomError: it is neither, worded for the dossier's reader.
+    """
+    return str(_address(value)) if re.fullmatch("[0-9.]+", value) else DOMAIN.check(value)
+
+
 def plain(value: str) -> str:
     """Let a text of one line through.
 

@@ -92,6 +92,10 @@ def _sentence(detail: ErrorDetails, place: Place, model: type[BaseModel]) -> tup
             said = f"{quoted(value)} is too small", f"at least {context.get('ge')}"
         case "less_than_equal":
             said = f"{quoted(value)} is too large", f"at most {context.get('le')}"
+        case "too_short":
+            said = "is empty" if not value else f"{len(value)} are too few", f"at least {context.get('min_length')}"
+        case "too_long":
+            said = f"{len(value)} are too many", f"at most {context.get('max_length')}"
         case _ if kind in _WANTED:
             said = _instead(value, kind == "string_type", _WANTED[kind][0]), _WANTED[kind][1]
         case _:

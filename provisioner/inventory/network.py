@@ -17,6 +17,7 @@ from provisioner.inventory.fields import (
     TunnelKey,
     interface_of,
     plain,
+    server,
     ssid,
 )
 from provisioner.inventory.models import Noun
@@ -25,6 +26,7 @@ Vlan = Annotated[int, Field(ge=1, le=4094)]  # IEEE 802.1Q: 0 and 4095 are kept 
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
 Interface4 = Annotated[IPv4Interface, BeforeValidator(interface_of)]
 Ssid = Annotated[Text, AfterValidator(ssid)]
+Server = Annotated[Text, AfterValidator(server)]
 LineUser = Annotated[Filled, AfterValidator(plain)]
 
 
@@ -88,6 +90,20 @@ class Reserved(Noun):
     address: Address4
     mac: Mac
     description: Text = ""
+
+
+class Time(Noun):
+    """Whom the router asks for the time, by name or address; it tells the office and its guests (RFC 5905)."""
+
+    servers: Annotated[list[Server], Field(min_length=1, max_length=8)]
+
+
+class Syslog(Noun):
+    """Where the router's own messages are kept too: one host of the office (or one of `reserved`) that takes them (RFC 5426)."""
+
+    to: Name
+    port: PortNumber = 514
+    protocol: Literal["tcp", "udp"] = "udp"
 
 
 class Tunnel(Noun):

@@ -20,7 +20,7 @@ from provisioner.inventory.conflicts import (
 )
 from provisioner.inventory.fields import mac_form
 from provisioner.inventory.models import Kind
-from provisioner.inventory.strict_yaml import quoted
+from provisioner.inventory.strict_yaml import Place, quoted
 
 
 def judge(dossier: Mapping[str, Any]) -> Iterator[Conflict]:
@@ -35,14 +35,17 @@ def judge(dossier: Mapping[str, Any]) -> Iterator[Conflict]:
     yield from _wifi(wifi, guests)
     yield from _overlaps(dossier)
     yield from _reserved(mapping(dossier.get("reserved")), lan, hosts, mapping(dossier.get("printers")))
-    yield from _forwards(mapping(dossier.get("forwards")), hosts, mapping(dossier.get("reserved")))
+    reserved = mapping(dossier.get("reserved"))
+    yield from _forwards(mapping(dossier.get("forwards")), hosts, reserved)
+    yield from _time(mapping(dossier.get("time")), hosts)
+    yield from _there(("syslog", "to"), mapping(dossier.get("syslog")).get("to"), hosts, reserved)
 
 
 def _without_a_router(dossier: Mapping[str, Any], hosts: dict[str, dict[str, Any]]) -> Iterator[Conflict]:
     kinds = [host.get("kind") for host in hosts.values()]
     if not kinds or not all(kinds) or Kind.ROUTER in kinds:
         return
-    for word in ("wan", "guests", "wifi", "forwards", "reserved", "tunnel"):
+    for word in ("wan", "guests", "wifi", "forwards", "reserved", "time", "syslog", "tunnel"):
         if dossier.get(word):
             yield Conflict((word,), "nobody would do this: no host is a router", "a host of the kind router, or without it")
 
@@ -172,10 +175,29 @@ def _forwards(forwards: dict[str, Any], hosts: dict[str, dict[str, Any]], reserv
     seen: dict[tuple[object, object], str] = {}
     for name, forward in forwards.items():
         said = mapping(forward)
-        to, port = said.get("to"), said.get("port")
-        known = [*(host for host, one in hosts.items() if one.get("kind") != Kind.ROUTER), *reserved]
-        if isinstance(to, str) and to not in known:
-            what = f"{quoted(to)} is neither another host of this office nor reserved an address"
-            yield Conflict(("forwards", name, "to"), what, f"one of {', '.join(known[:8])}" if known else "a host of 'hosts:'")
+        port = said.get("port")
+        yield from _there(("forwards", name, "to"), said.get("to"), hosts, reserved)
         if isinstance(port, int) and (other := seen.setdefault((said.get("protocol", "tcp"), port), name)) != name:
             yield Conflict(("forwards", name, "port"), f"the port {port} goes to {other} already", "another port")
+
+
+def _there(place: Place, to: object, hosts: dict[str, dict[str, Any]], reserved: dict[str, Any]) -> Iterator[Conflict]:
+    """Something that the router leads to has to be in the office, and not the router."""
+    known = [*(host for host, one in hosts.items() if one.get("kind") != Kind.ROUTER), *reserved]
+    if isinstance(to, str) and to not in known:
+        what = f"{quoted(to)} is neither another host of this office nor reserved an address"
+        yield Conflict(place, what, f"one of {', '.join(known[:8])}" if known else "a host of 'hosts:'")
+
+
+def _time(time: dict[str, Any], hosts: dict[str, dict[str, Any]]) -> Iterator[Conflict]:
+    own = {str(one.get("address")): name for name, one in hosts.items() if one.get("kind") == Kind.ROUTER}
+    servers = time.get("servers")
+    seen: set[str] = set()
+    for n, one in enumerate(servers if isinstance(servers, list) else ()):
+        if not isinstance(one, str):
+            continue
+        if one in own:
+            yield Conflict(("time", "servers", n), f"{one} is {own[one]} itself", "somebody else's clock, as 0.fr.pool.ntp.org")
+        if one in seen:
+            yield Conflict(("time", "servers", n), f"{quoted(one)} is there twice", "each server once")
+        seen.add(one)

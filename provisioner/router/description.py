@@ -10,6 +10,8 @@ from provisioner.inventory.packs import Pack
 from provisioner.inventory.placement import ports, services
 from provisioner.secrets.models import Secrets
 
+TIME_SERVERS = tuple(f"{number}.pool.ntp.org" for number in range(4))  # their DNS answers with those that are near
+
 
 @dataclass(frozen=True, slots=True)
 class Subnet:
@@ -64,6 +66,15 @@ class OpenPort:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageSink:
+    """The machine of the office that takes the router's messages (syslog)."""
+
+    address: IPv4Address
+    port: int
+    protocol: str
+
+
+@dataclass(frozen=True, slots=True)
 class WireGuard:
     """The way to the reseller: the router's address and key there, the other end, and who may come in by it."""
 
@@ -77,7 +88,11 @@ class WireGuard:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """All that a router is to do. `dns` is the machine that has the office's names, None where it is the router itself."""
+    """All that a router is to do.
+
+    `dns` is the machine that has the office's names, None where it is the router itself. `time_servers` (names or addresses,
+    never none) are asked for the time, which the router gives the LAN and the guests.
+    """
 
     host: str
     domain: str
@@ -94,6 +109,9 @@ class Description:
     wireless: tuple[Wireless, ...]
     forwards: tuple[PortForward, ...]
     open_ports: tuple[OpenPort, ...]
+    timezone: str
+    time_servers: tuple[str, ...]
+    syslog: MessageSink | None
     tunnel: WireGuard | None
 
 
@@ -129,6 +147,11 @@ def describe(office: Office, pack: Pack, secrets: Secrets, host: str) -> Descrip
         ),
         open_ports=tuple(
             OpenPort(one["role"], one["protocol"], one["port"], one["last"]) for one in ports(pack, office, own)
+        ),
+        timezone=office.timezone,
+        time_servers=tuple(office.time.servers) if office.time else TIME_SERVERS,
+        syslog=(
+            MessageSink(addresses[office.syslog.to], office.syslog.port, office.syslog.protocol) if office.syslog else None
         ),
         tunnel=_tunnel(office, secrets),
     )  # fmt: skip

@@ -193,13 +193,16 @@ def in_force(before: dict[str, Data | None], after: dict[str, Data | None], rule
     services = {
         "systemd-resolved.service": "/etc/systemd/resolved.conf.d/", "office-names.service": "/etc/dnsmasq.d/",
         "hostapd@office.service": "/etc/hostapd/", "office-line.service": "/etc/ppp/",
+        "chrony.service": "/etc/chrony/", "rsyslog.service": "/etc/rsyslog.d/",
     }  # fmt: skip
     for unit, folder in services.items():
         mine = [path for path in after if path.startswith(folder)]
         if touched & set(mine):
-            word = "restart" if any(after[path] for path in mine) or unit.startswith("systemd-") else "stop"
+            wanted = any(after[path] for path in mine)
+            others = unit in ("systemd-resolved.service", "rsyslog.service")  # it goes on without us
+            word = "restart" if wanted or others else "stop"
             call("systemctl", "reset-failed", unit)  # several pushes in a row are no service that fails again and again
-            if word == "restart" or installed(unit):
+            if wanted or installed(unit):
                 said.append(call("systemctl", word, unit))
     return [line for line in said if line]
 

@@ -56,7 +56,8 @@ _AGAIN = "Restart=on-failure\nRestartSec=1\n"
 _TO_START = "[Install]\nWantedBy=sysinit.target\n"
 _BEFORE_NETWORK = (
     "DefaultDependencies=no\nAfter=local-fs.target\nWants=network-pre.target\n"
-    "Before=network-pre.target systemd-networkd.service office-firewall.service systemd-sysctl.service\n"
+    "Before=network-pre.target systemd-networkd.service office-firewall.service systemd-sysctl.service"
+    " rsyslog.service\n"
 )
 _TIMER = """[Unit]
 Description=The router takes its former configuration back unless the new one was confirmed

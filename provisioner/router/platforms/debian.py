@@ -1,4 +1,4 @@
-"""A Debian router: systemd-networkd, nftables, dnsmasq, WireGuard, hostapd and pppd, as files of ours and nothing else.
+"""A Debian router: networkd, nftables, dnsmasq, chrony, WireGuard, hostapd, pppd, rsyslog, as files of ours and nothing else.
 
 Ansible owns the machine (accounts, sshd, updates, packages: role `router`); these files alone own addresses, firewall, DHCP
 and DNS. They come before anybody else's by their names, so what was there is in force again once they are gone.
@@ -6,7 +6,7 @@ and DNS. They come before anybody else's by their names, so what was there is in
 
 from collections.abc import Iterator
 
-from provisioner.router.description import Description, Subnet, Wireless
+from provisioner.router.description import Description, MessageSink, Subnet, Wireless
 from provisioner.router.platforms import File, Files
 
 NETWORK = "/etc/systemd/network"
@@ -22,7 +22,7 @@ OWNED = (
     f"{NETWORK}/10-office-tunnel.key",
     "/etc/office/firewall.nft", "/etc/dnsmasq.d/office.conf", "/etc/sysctl.d/60-office-router.conf",
     "/etc/systemd/resolved.conf.d/office.conf", "/etc/hostapd/office.conf", "/etc/hostapd/office-guests.conf",
-    "/etc/ppp/peers/office", "/etc/ppp/office-secret",
+    "/etc/ppp/peers/office", "/etc/ppp/office-secret", "/etc/chrony/office.conf", "/etc/rsyslog.d/60-office.conf",
 )  # fmt: skip
 
 
@@ -64,6 +64,9 @@ def _files(wanted: Description) -> Iterator[tuple[str, File]]:
     yield from _radios(wanted)
     yield "/etc/office/firewall.nft", File(_firewall(wanted), "0755")
     yield "/etc/dnsmasq.d/office.conf", File(_names(wanted))
+    yield "/etc/chrony/office.conf", File(_time(wanted))
+    if wanted.syslog:
+        yield "/etc/rsyslog.d/60-office.conf", File(_messages(wanted.syslog))
     yield "/etc/sysctl.d/60-office-router.conf", File(f"{HEAD}net.ipv4.ip_forward = 1\nnet.ipv6.conf.all.forwarding = 1\n")
     # it only keeps what the line's DHCP says for dnsmasq, and answers nobody
     yield (
@@ -212,6 +215,7 @@ def _firewall(wanted: Description) -> str:
     ]
     guests, tunnel, behind = "", "", guests_link(wanted)
     guests_forward, tunnel_forward = "", ""
+    inside = f'{{ "{lan}", "{behind}" }}' if wanted.guests else f'"{lan}"'
     if wanted.guests:
         guests = (
             f'\t\tiifname "{behind}" udp dport {{ 53, 67 }} accept comment "guests: names and addresses"\n'
@@ -238,6 +242,7 @@ table inet office {{
 		ct state invalid drop
 		meta l4proto {{ icmp, ipv6-icmp }} accept
 		iifname "{wan}" ip6 saddr fe80::/10 udp dport 546 accept comment "the line's prefix"
+		iifname {inside} udp dport 123 accept comment "time"
 {chr(10).join(reserved)}
 {guests}{tunnel}	}}
 	chain forward {{
@@ -257,6 +262,28 @@ table inet office {{
 	}}
 }}
 """
+
+
+def _time(wanted: Description) -> str:
+    """chrony(5): the time of others, given on; without the Internet the office keeps one time all the same."""
+    inside = [wanted.lan, *([wanted.guests] if wanted.guests else [])]
+    return "\n".join((
+        HEAD.strip(),
+        *(f"server {one} iburst" for one in wanted.time_servers),
+        *(f"allow {network}" for subnet in inside for network in (subnet.address.network, subnet.ula.network)),
+        "local stratum 10",
+        "driftfile /var/lib/chrony/chrony.drift",
+        "makestep 1 3",
+        "rtcsync\n",
+    ))  # fmt: skip
+
+
+def _messages(sink: MessageSink) -> str:
+    """rsyslog's omfwd: what cannot be sent waits in memory, and nothing of the router waits for it."""
+    return (
+        f'{HEAD}*.* action(type="omfwd" target="{sink.address}" port="{sink.port}" protocol="{sink.protocol}"'
+        ' queue.type="LinkedList" queue.size="5000" action.resumeRetryCount="-1")\n'
+    )
 
 
 def _upstream(wanted: Description) -> list[str]:
@@ -303,6 +330,7 @@ def _names(wanted: Description) -> str:
             f"dhcp-range=set:{subnet.name},{subnet.first},{subnet.last},{subnet.address.netmask},{LEASE}",
             f"dhcp-option=tag:{subnet.name},option:router,{subnet.address.ip}",
             f"dhcp-option=tag:{subnet.name},option:dns-server,{servers}",
+            f"dhcp-option=tag:{subnet.name},option:ntp-server,{subnet.address.ip}",
         ]
     lines.append(f"dhcp-option=tag:{lan.name},option:domain-search,{domain}")
     if wanted.guests:
