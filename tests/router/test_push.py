@@ -129,6 +129,28 @@ def test_an_apply_makes_the_router_the_office_s_gateway(gateway: Gateway) -> Non
     assert "dhcp" in inside(gateway.stage, "router", "ip -4 route show default")
 
 
+SNTP = (
+    "import socket, time; asked = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); asked.settimeout(3);"
+    "asked.sendto(b'\\x23' + bytes(47), ('192.168.1.1', 123)); said = asked.recv(64);"
+    "print(said[1], int.from_bytes(said[40:44], 'big') - 2208988800 - round(time.time()))"
+)
+LISTEN = "import socket; at = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); at.bind(('', 514)); print(at.recv(999).decode())"
+
+
+def test_the_router_gives_the_time_and_tells_what_it_does(gateway: Gateway) -> None:
+    """A machine of the LAN gets the time from it, and what the router notes, once the dossier says that it takes it."""
+    stratum, offset = inside(gateway.stage, "server", f"python3 -c {shlex.quote(SNTP)}; true").split() or ("", "")
+    assert 0 < int(stratum) < 16
+    assert abs(int(offset)) <= 1
+    gateway.change(syslog={"to": "server"})
+    assert gateway.stage.json("apply", "demo", "--lab", "--yes").code == 0
+    inside(gateway.stage, "server", f"(timeout 30 python3 -c {shlex.quote(LISTEN)} > /run/heard 2>&1 &) ; sleep 1")
+
+    inside(gateway.stage, "router", "logger -t office 'a word for {{ 7*7 }}'")
+
+    assert soon(lambda: "office: a word for {{ 7*7 }}" in inside(gateway.stage, "server", "cat /run/heard"), 20)
+
+
 def test_what_proves_good_stays(gateway: Gateway) -> None:
     """A change is loaded, seen over a new connection and confirmed; what it was is said as a diff."""
     gateway.change(reserved={"camera": {"address": "192.168.1.41", "mac": "02:00:5e:10:00:51"}})
