@@ -140,8 +140,8 @@ def jobs(root: Path, names: Sequence[str], logins: Sequence[str], *, lab: bool, 
             out.append(Office(name, problem=str(error).splitlines()[0]))
             continue
         refuse_lockout(selection.ssh, selection.reseller)
-        due = pending(target, selection.reseller) if late else dict.fromkeys(logins, selection.hosts)
-        due = {login: [host for host in hosts if host in selection.hosts] for login, hosts in due.items() if login in logins}
+        due = pending(target, selection.reseller) if late else dict.fromkeys(logins, selection.managed)
+        due = {login: [host for host in hosts if host in selection.managed] for login, hosts in due.items() if login in logins}
         due = {login: hosts for login, hosts in due.items() if hosts}
         if due:
             selection.ssh = replace(
@@ -309,7 +309,7 @@ def look(root: Path, name: str, *, lab: bool) -> Office:
     asked = request(selection, {login: gone.keys for login, gone in selection.reseller.former.items()}, do="look")
     asked["who"] = list(selection.reseller.technicians)
     office = Office(name, not_adopted=selection.not_adopted)
-    for _, told in everywhere([Call(selection, host, asked) for host in selection.hosts]):
+    for _, told in everywhere([Call(selection, host, asked) for host in selection.managed]):
         office.told.append(told)
     with contextlib.suppress(OSError):
         remember(selection.target, {told.host: told.address for told in office.told if told.address})

@@ -262,7 +262,7 @@ def apply(
         selection, "apply", watch=watch, say=say, compared=True, force=force, commit=commit, moved=moved, finish=_finish,
         detail=asked,
     ) as op:  # fmt: skip
-        if not selection.met:
+        if not selection.reached:
             op.begun, op.status = True, runs.verdict(fold(op.recorder.events).hosts)
         else:
             if planned is not None:
@@ -307,7 +307,7 @@ def _asked(selection: Selection, saved: Mapping[str, Any] | None, force: bool) -
 
 def _compare(op: Operation, saved: Mapping[str, Any]) -> None:
     selection = op.selection
-    events = [Event("host_reached", host, detail={"address": address}) for host, address in selection.met.items()]
+    events = [Event("host_reached", host, detail={"address": address}) for host, address in selection.reached.items()]
     _play(op, events.append, check=True)
     router.plan(op, events.append)
     now = fold(events)

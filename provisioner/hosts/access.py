@@ -166,6 +166,14 @@ def _literal(path: Path) -> str:
     return str(path).replace("%", "%%")
 
 
+def changed(host: str, address: str, office: str = "OFFICE") -> HostKeyChanged:
+    """What is said of a host that shows another key than the pinned one."""
+    return HostKeyChanged(
+        f"{host} ({address}) shows another host key than the pinned one; nothing was sent to it",
+        hint=f"look at the machine itself; if it was reinstalled: provisioner adopt {office} {host} --replace-key",
+    )
+
+
 def explain(host: str, address: str, user: str, stderr: str, office: str = "OFFICE") -> HostKeyChanged | Unreachable:
     """Turn what OpenSSH said into one plain sentence with the host's name; its words come last, as evidence.
 
@@ -176,10 +184,7 @@ def explain(host: str, address: str, user: str, stderr: str, office: str = "OFFI
         said = f"no room is left on this laptop's disk: {os.strerror(errno.ENOSPC)}: {full[1]}"
         raise NoRoomHere(said, hint="df -h; df -i; make room, then again")
     if "IDENTIFICATION HAS CHANGED" in stderr or "Host key verification failed" in stderr:
-        return HostKeyChanged(
-            f"{host} ({address}) shows another host key than the pinned one; nothing was sent to it",
-            hint=f"look at the machine itself; if it was reinstalled: provisioner adopt {office} {host} --replace-key",
-        )
+        return changed(host, address, office)
     last = next((line for line in reversed(stderr.strip().splitlines()) if line.strip()), "no answer")
     if "Permission denied" in stderr:
         return Unreachable(

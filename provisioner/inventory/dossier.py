@@ -51,11 +51,18 @@ class Interfaces(Noun):
     radio: PortName | None = None
 
 
+Platform = Literal["debian", "openwrt", "routeros", "cisco_ios", "frr"]
+
+
 class Host(Noun):
-    """A machine or router of the office; its name is the key in the dossier."""
+    """A machine or router of the office; its name is the key in the dossier.
+
+    `login` is an appliance's own account, by which it is configured (its password is `routers.HOST` in the vault).
+    """
 
     kind: AnyKind
-    platform: Literal["debian"] = "debian"
+    platform: Platform = "debian"
+    login: Account | None = None
     interfaces: Interfaces | None = None
     address: Address4
     mac: Mac
@@ -64,6 +71,11 @@ class Host(Noun):
     serial: Text = ""
     purchased: Day | None = None
     warranty_end: Day | None = None
+
+    @property
+    def appliance(self) -> bool:
+        """Whether it is a router of a system of its own: neither Ansible nor a program of ours runs there."""
+        return self.platform != "debian"
 
 
 class Lan(Noun):

@@ -28,6 +28,7 @@ def judge(dossier: Mapping[str, Any]) -> Iterator[Conflict]:
     lan = mapping(dossier.get("lan"))
     hosts = {name: host for name, host in mapping(dossier.get("hosts")).items() if isinstance(host, dict)}
     wan, guests, wifi = (mapping(dossier.get(word)) for word in ("wan", "guests", "wifi"))
+    yield from _platforms(hosts)
     yield from _interfaces(hosts)
     yield from _without_a_router(dossier, hosts)
     yield from _wan(wan)
@@ -48,6 +49,17 @@ def _without_a_router(dossier: Mapping[str, Any], hosts: dict[str, dict[str, Any
     for word in ("wan", "guests", "wifi", "forwards", "reserved", "time", "syslog", "tunnel"):
         if dossier.get(word):
             yield Conflict((word,), "nobody would do this: no host is a router", "a host of the kind router, or without it")
+
+
+def _platforms(hosts: dict[str, dict[str, Any]]) -> Iterator[Conflict]:
+    """Whose system is another than Debian: routers alone, and they alone have a login of their own."""
+    for host, one in hosts.items():
+        platform = one.get("platform", "debian")
+        if platform != "debian" and one.get("kind") in (Kind.DESKTOP, Kind.SERVER):
+            yield Conflict(("hosts", host, "platform"), f"a {one['kind']} is a Debian machine", "without 'platform:'")
+        elif platform == "debian" and one.get("login"):
+            what = "a Debian machine has an account for each technician"
+            yield Conflict(("hosts", host, "login"), what, "without 'login:', or the router's 'platform:'")
 
 
 LAN_PORTS = 8

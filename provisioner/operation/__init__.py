@@ -184,7 +184,7 @@ def _arrive(op: Operation, needs: Sequence[str], moved: Mapping[str, str] | None
     orphans.sweep(selection.target, say=op.say)
     reach(selection, op.recorder)
     _needed(selection, needs)
-    if selection.met and moved is not None:
+    if selection.reached and moved is not None:
         _take(op, moved, compared=compared, force=force)
     elif selection.met:
         op.applied, op.newest, unknown = marks(selection.ssh, selection.met)
@@ -208,6 +208,8 @@ def _take(op: Operation, moved: Mapping[str, str], *, compared: bool, force: boo
     """The lease on every host of the office that answers; a host that cannot keep one is left alone."""
     selection = op.selection
     everywhere = selection.met | bystanders(selection)
+    if not everywhere:
+        return  # a router alone that keeps no file of ours: its guard lets in one push at a time
     lease = Lease(selection.ssh, everywhere, selection.run_id, selection.ssh.user, lost=op.lose, moved=dict(moved))
     lease.__enter__()
     op.lease, op.applied, op.newest = lease, dict(lease.applied), dict(lease.newest)

@@ -114,7 +114,7 @@ def ask_all(target: Target) -> tuple[dict[str, tuple[str, str]], dict[str, str]]
     differs = unlike_the_audit(target.summaries, known) | unlike_the_audit(target.summaries, newest)
     last = {host: newest[host] or mark for host, mark in known.items()}
     told = {host: (mark.summary if mark else "no run", differs.get(host, "")) for host, mark in last.items()}
-    unasked = {host: selection.found[host].problem for host in selection.hosts if host not in selection.met}
+    unasked = {host: selection.found[host].problem for host in selection.hosts if host not in selection.reached}
     unasked |= {
         host: f"{host}: {problem}" if problem != "torn" else f"{host}: its mark is torn" for host, problem in unknown.items()
     }

@@ -67,7 +67,8 @@ def find(selection: Selection, on: Listener) -> None:
     candidates = {
         host: list(dict.fromkeys(filter(None, (last.get(host, ""), str(office.hosts[host].address))))) for host in selection.hosts
     }
-    selection.found = look_up(selection.ssh, candidates)
+    appliances = {host for host in selection.hosts if office.hosts[host].appliance}
+    selection.found = look_up(selection.ssh, candidates, appliances)
     lost = [host for host in selection.hosts if not selection.found[host].address]
     if lost:
         seen = neighbours(str(office.lan.network))
@@ -75,7 +76,7 @@ def find(selection: Selection, on: Listener) -> None:
         for host in lost:
             if more := [address for address in seen.get(office.hosts[host].mac, []) if address not in candidates[host]]:
                 again[host] = more
-        better = look_up(selection.ssh, again) if again else {}
+        better = look_up(selection.ssh, again, appliances) if again else {}
         selection.found |= {host: found for host, found in better.items() if found.address or found.key_changed}
     for host in selection.hosts:
         found = selection.found[host]
@@ -89,7 +90,7 @@ def find(selection: Selection, on: Listener) -> None:
             on(Event("host_reached", host, detail={"address": found.address}))
         else:
             on(Event("host_unreachable", host, detail={"problem": found.problem}))
-    remember(selection.target, selection.met)
+    remember(selection.target, selection.reached)
 
 
 def bystanders(selection: Selection) -> dict[str, str]:

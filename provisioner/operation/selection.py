@@ -41,8 +41,18 @@ class Selection:
     found: dict[str, HostLookup] = field(default_factory=dict)
 
     @property
+    def managed(self) -> list[str]:
+        """The chosen hosts on which our programs and Ansible work."""
+        return [host for host in self.hosts if not self.office.hosts[host].appliance]
+
+    @property
     def met(self) -> dict[str, str]:
-        """Where each reachable host was met: host -> address."""
+        """Where each reachable host was met on which our programs and Ansible work: host -> address."""
+        return {host: at for host, at in self.reached.items() if not self.office.hosts[host].appliance}
+
+    @property
+    def reached(self) -> dict[str, str]:
+        """Where each reachable host was met, whatever its system is: host -> address."""
         return {host: found.address for host, found in self.found.items() if found.address}
 
     @cached_property

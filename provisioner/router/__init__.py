@@ -4,7 +4,8 @@ Ansible owns the machine; addresses, firewall, DHCP and names are pushed here, g
 office's pack gives it the role `router`.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from provisioner import runs
@@ -18,8 +19,7 @@ from provisioner.operation.selection import Selection, refuse_lockout, refuse_re
 from provisioner.router import backups, platforms
 from provisioner.router.description import Description, describe
 from provisioner.router.guard import TIMEOUT_S, Outcome, push
-from provisioner.router.platforms import Files, debian
-from provisioner.router.platforms.debian_router import DebianRouter
+from provisioner.router.platforms import Files, Router, Way
 from provisioner.runs import Event, Run, fold
 from provisioner.secrets import vault
 
@@ -45,8 +45,9 @@ def wanted(selection: Selection, host: str) -> Description:
     return describe(selection.office, selection.pack, vault.read(selection.target), host)
 
 
-def device(selection: Selection, host: str, files: Files | None = None) -> DebianRouter:
-    """The way to a router that was met; `files` instead of what the dossier wants."""
+@contextlib.contextmanager
+def device(selection: Selection, host: str, files: Files | None = None) -> Iterator[Router]:
+    """A router that was met, for as long as the block runs; `files` instead of what the dossier wants."""
     description = wanted(selection, host)
     near = [str(one.address) for name, one in selection.office.hosts.items() if name != host][:NEIGHBOURS]
     probes: dict[str, Any] = {
@@ -55,16 +56,21 @@ def device(selection: Selection, host: str, files: Files | None = None) -> Debia
         "name": f"{host}.{description.domain}",
         "lan": near,
     }
-    return DebianRouter(
-        selection.ssh, host, selection.met[host], debian.render(description) if files is None else files, probes,
-        selection.ssh.user, selection.run_id,
-    )  # fmt: skip
+    own = selection.office.hosts[host]
+    password = vault.read(selection.target).routers.get(host, "") if own.appliance else ""
+    way = Way(selection.ssh, host, selection.reached[host], selection.run_id, own.login or "", password)
+    wanted_files = platforms.rendering(own.platform).render(description) if files is None else files
+    router = platforms.router(own.platform)(way, wanted_files, probes)
+    try:
+        yield router
+    finally:
+        router.close()
 
 
 def plan(op: Operation, listen: Callable[[Event], None]) -> None:
     """What a push would change on each router that was met: one event a part."""
     for host in routers(op.selection):
-        if host in op.met and _sound(op, host):
+        if host in op.selection.reached and _sound(op, host):
             _planned(op, host, listen)
 
 
@@ -76,11 +82,13 @@ def _sound(op: Operation, host: str) -> bool:
 
 def _planned(op: Operation, host: str, listen: Callable[[Event], None]) -> None:
     try:
-        found = device(op.selection, host).differences()
+        with device(op.selection, host) as router:
+            found = router.differences()
     except (Unreachable, Unreadable) as problem:
         listen(_failure(host, problem))
         return
-    for said in platforms.cannot(wanted(op.selection, host)):
+    platform = platforms.rendering(op.selection.office.hosts[host].platform)
+    for said in platform.cannot(wanted(op.selection, host)):
         listen(Event("host_ok", host, TASK.format("what it cannot do"), {"notes": [said]}))
     for one in found:
         notes = [f"{one.part} was changed on the router itself since its last push"] if one.by_hand else []
@@ -90,28 +98,27 @@ def _planned(op: Operation, host: str, listen: Callable[[Event], None]) -> None:
 def converge(op: Operation, *, timeout_s: float = TIMEOUT_S) -> None:
     """Push to each router that was met and on which nothing failed before."""
     for host in routers(op.selection):
-        if host in op.met and _sound(op, host):
+        if host in op.selection.reached and _sound(op, host):
             op.recorder(Event("task_started", task=PUSHED))
             _pushed(op, host, timeout_s)
 
 
 def _pushed(op: Operation, host: str, timeout_s: float, files: Files | None = None) -> None:
     op.check()
-    router = device(op.selection, host, files)
     try:
-        outcome = push(router, timeout_s=timeout_s, say=lambda line: op.say(f"{host}: {line}"), check=op.check)
+        with device(op.selection, host, files) as router:
+            outcome = push(router, timeout_s=timeout_s, say=lambda line: op.say(f"{host}: {line}"), check=op.check)
+            for event in _events(host, outcome, timeout_s):
+                op.recorder(event)
+            if outcome.how == "applied":  # what it has now is what is given back one day
+                _kept(op, host, router)
     except LeaseLost:
         raise
     except ProvisionerError as problem:
         op.recorder(_failure(host, problem))
-        return
-    for event in _events(host, outcome, timeout_s):
-        op.recorder(event)
-    if outcome.how == "applied":  # what it has now is what is given back one day
-        _kept(op, host, router)
 
 
-def _kept(op: Operation, host: str, router: DebianRouter) -> bool | None:
+def _kept(op: Operation, host: str, router: Router) -> bool | None:
     """Keep what a router has; whether it was another, None when that could not be known."""
     try:
         return backups.keep(op.selection.target, host, router.current())
@@ -189,10 +196,11 @@ def run_backup(selection: Selection, *, watch: Listener, say: Callable[[str], No
     refuse_none(selection)
     vault.complete(selection.target, selection.office)
     with operation(selection, "router backup", watch=watch, say=say, leased=False) as op:
-        for host in op.met:
+        for host in selection.reached:
             op.recorder(Event("task_started", task=KEPT))
             try:
-                another = backups.keep(selection.target, host, device(selection, host).current())
+                with device(selection, host) as router:
+                    another = backups.keep(selection.target, host, router.current())
             except Unreachable as problem:
                 op.recorder(_failure(host, problem))
             else:
@@ -221,7 +229,7 @@ def run_restore(
         selection, "router restore", watch=watch, say=say, commit=commit, detail={"at": at} if at else {}
     ) as op:  # fmt: skip
         op.begun = True
-        if host in op.met:
+        if host in selection.reached:
             op.recorder(Event("task_started", task=PUSHED))
             _pushed(op, host, timeout_s, files)
         op.status = runs.verdict(fold(op.recorder.events).hosts)
@@ -253,9 +261,10 @@ def run_show(selection: Selection, *, watch: Listener, say: Callable[[str], None
     refuse_none(selection)
     found: dict[str, dict[str, Any]] = {}
     with operation(selection, "router show", watch=watch, say=say, leased=False) as op:
-        for host in op.met:
+        for host in selection.reached:
             try:
-                found[host] = {"platform": selection.office.hosts[host].platform, **device(selection, host).running()}
+                with device(selection, host) as router:
+                    found[host] = {"platform": selection.office.hosts[host].platform, **router.running()}
             except Unreachable as problem:
                 op.recorder(_failure(host, problem))
             else:
@@ -275,7 +284,7 @@ def run_diff(selection: Selection, *, watch: Listener, say: Callable[[str], None
     """
     refuse_none(selection)
     with operation(selection, "router diff", watch=watch, say=say, leased=False) as op:
-        for host in op.met:
+        for host in selection.reached:
             op.recorder(Event("host_ok", host, PUSHED))  # reached: that none of it differs is an answer too
         plan(op, op.recorder)
         op.status = runs.verdict(fold(op.recorder.events).hosts)

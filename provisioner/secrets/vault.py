@@ -132,8 +132,9 @@ def validate_name(name: str) -> None:
     section, _, entry = name.partition(".")
     if section == "people" and entry:
         raise BadInput("a person's password is made, not chosen here", hint=f"provisioner person password OFFICE {entry}")
-    if name not in KNOWN_BY_PEOPLE:
-        known = ", ".join(f"{word} ({what})" for word, what in KNOWN_BY_PEOPLE.items())
+    if name not in KNOWN_BY_PEOPLE and not (section == "routers" and entry):
+        every = {**KNOWN_BY_PEOPLE, "routers.HOST": "the password of a router's own login"}
+        known = ", ".join(f"{word} ({what})" for word, what in every.items())
         raise BadInput(f"{name[:60]!r} is no secret that a person sets", hint=known)
 
 
@@ -151,6 +152,10 @@ def enter(target: "Target", office: Office, name: str, text: str) -> None:
     if section == "wifi" and (len(text) not in WIFI_KEY or not text.isascii()):
         what = f"{len(text)} characters" if text.isascii() else "letters with accents, which not every device can send"
         raise BadInput(f"{name} has {what}; the key of a Wi-Fi network is 8 to 63 characters without accents", hint="once more")
+    appliances = [host for host, one in office.hosts.items() if one.appliance]
+    if section == "routers" and entry not in appliances:
+        what = f"{entry[:40]!r} is no router of {office.name} with a login of its own"
+        raise BadInput(what, hint=f"one of {', '.join(appliances)}" if appliances else "platform: in the router's section")
     complete(target, office)
     with locked(target):
         key = key_of(target)

@@ -150,7 +150,7 @@ def verify(
         audit.keep_pictures(selection.target.summaries, _named(session, findings))  # first: the summary names them
         op.begun, op.summary = True, _summary(op, session, findings, began, reboot=reboot)
     assert op.kept
-    missing = [name for name in selection.hosts if name not in selection.met]
+    missing = [name for name in selection.hosts if name not in selection.reached]
     return Report(selection.run_id, op.status, findings, missing, op.kept, time.time() - began, tuple(op.audit_differs))
 
 
@@ -162,12 +162,14 @@ def reached(selection: Selection) -> list[Finding]:
     """Whether every machine of the office is there: a verdict about some of them is none about the office."""
     found = []
     for name in selection.office.hosts:
-        met = selection.met.get(name)
+        met = selection.reached.get(name)
         seen = (
             f"SSH, {met}, the pinned key" if met else selection.found[name].problem if name in selection.found else "not adopted"
         )
         found.append(
-            judged(REACHED, name in selection.met, N_("{host} answers."), N_("{host} does not answer."), seen, name, host=name)
+            judged(
+                REACHED, name in selection.reached, N_("{host} answers."), N_("{host} does not answer."), seen, name, host=name
+            )
         )
     return [replace(one, at=time.time()) for one in found]
 

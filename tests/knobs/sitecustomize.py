@@ -37,7 +37,7 @@ def _play(module: Any) -> None:
 def _push(module: Any) -> None:
     """After one step of a push to a router, wait as long as the file is there; `.held` says that it does."""
     step, _, named = os.environ["KNOB_PUSH"].partition(":")
-    router, path = module.DebianRouter, Path(named)
+    router, path = module.Device, Path(named)
 
     def after(word: str) -> None:
         if word == step and path.exists():

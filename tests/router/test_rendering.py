@@ -12,7 +12,7 @@ import yaml
 from provisioner.inventory import open_inventory
 from provisioner.inventory.models import Kind
 from provisioner.router.description import Description, describe
-from provisioner.router.platforms import cannot, debian
+from provisioner.router.platforms import rendering
 from provisioner.secrets.models import Secrets
 from tests import network
 
@@ -39,9 +39,9 @@ def description(case: Path, folder: Path) -> Description:
 def rendered(case: Path, folder: Path) -> dict[str, str]:
     """What the router of a case is given, by a name that a file may bear."""
     wanted = description(case, folder)
-    files = debian.render(wanted)
-    found = {path.strip("/").replace("/", "_"): file.content for path, file in files.items()}
-    if said := cannot(wanted):
+    platform = rendering(case.parent.name)
+    found = {path.strip("/").replace("/", "_"): file.content for path, file in platform.render(wanted).items()}
+    if said := platform.cannot(wanted):
         found["cannot.txt"] = "\n".join(said) + "\n"
     return found
 
@@ -58,7 +58,7 @@ def test_a_dossier_makes_the_router_s_configuration(case: Path, tmp_path: Path) 
 def test_no_secret_is_in_a_file_that_is_shown(case: Path, tmp_path: Path) -> None:
     """What holds a secret is marked so, and only root reads it, or the program that needs it."""
     secrets = [*SECRETS.wan.values(), *SECRETS.wifi.values(), SECRETS.tunnel["key"], 'm\\"d\\\\p']
-    for path, file in debian.render(description(case, tmp_path)).items():
+    for path, file in rendering(case.parent.name).render(description(case, tmp_path)).items():
         assert file.secret or not any(secret in file.content for secret in secrets), path
         assert not file.secret or file.mode in ("0600", "0640"), path
 

@@ -1,9 +1,17 @@
-"""Routers of several vendors: one file a platform, each turning the same description into its own configuration. Pure."""
+"""Routers of several systems, two files each.
+
+`PLATFORM.py` turns the same description into the platform's own configuration (`Rendering`), pure; `PLATFORM_router.py` holds a
+class `Device` that speaks to such a router (`Router`), as the guard needs it. Whoever speaks does so over `Way`.
+"""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from provisioner.hosts.access import PORT, SshAccess
+from provisioner.router import guard
 
 if TYPE_CHECKING:
     from provisioner.router.description import Description
@@ -41,11 +49,71 @@ def hidden(text: str) -> str:
     return SECRET_WORDS.sub(r"\1********", text)
 
 
-def cannot(wanted: "Description") -> list[str]:
-    """What of a description the router's platform does not do, each as one sentence: said, never left out in silence."""
-    said = []
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a router is reached, and in whose name: the technician's pins and key, and on an appliance its own login.
+
+    `login` is empty where the platform's usual one is meant; without a `password` the technician's key goes, never both.
+    """
+
+    access: SshAccess
+    host: str
+    address: str
+    run: str
+    login: str = ""
+    password: str = ""
+    port: int = PORT
+
+    @property
+    def technician(self) -> str:
+        """Who works."""
+        return self.access.user
+
+
+class Rendering(Protocol):
+    """What a platform's pure file gives."""
+
+    def render(self, wanted: "Description") -> Files:
+        """The configuration as files of whatever names the platform has; equal descriptions give equal bytes."""
+
+    def cannot(self, wanted: "Description") -> list[str]:
+        """What of a description it does not do, each as one sentence: said at plan, never left out in silence."""
+
+
+class Router(guard.Device, Protocol):
+    """A router, as the guard and the verbs need it; made of the way to it, what is wanted of it, and what must answer (`Probes`).
+
+    Each call raises `Unreachable` (or a leaf of it) when no answer comes.
+    """
+
+    def __init__(self, way: Way, wanted: Files, probes: "Probes") -> None: ...
+
+    def current(self) -> Files:
+        """What of its configuration is ours, as it has it now."""
+
+    def running(self) -> dict[str, Any]:
+        """How it runs: version, up_s, links, route, leases, tunnel, last (as `router show` prints them)."""
+
+    def close(self) -> None:
+        """End what connections are open."""
+
+
+# `internet`: [(address, port)], one of which must answer; `server`, `name`: who must answer for what; `lan`: one of these must.
+Probes = Mapping[str, Any]
+
+
+def rendering(platform: str) -> Rendering:
+    """The pure file of a platform that the dossier can name."""
+    return cast(Rendering, import_module(f"{__name__}.{platform}"))
+
+
+def router(platform: str) -> type[Router]:
+    """The class that speaks to routers of a platform."""
+    return cast(type[Router], import_module(f"{__name__}.{platform}_router").Device)
+
+
+def without_radio(wanted: "Description") -> list[str]:
+    """What is said of Wi-Fi that a router without a radio cannot give."""
     if wanted.wireless and not wanted.interfaces.radio:
-        said.append("Wi-Fi is left out: this router has no radio (interfaces: radio: in its section of the dossier)")
-    if wanted.wan.type == "pppoe" and wanted.wan.ipv6:
-        said.append("the line's IPv6 is left out: not over PPPoE (wan: ipv6: false says the same in the dossier)")
-    return said
+        return ["Wi-Fi is left out: this router has no radio (interfaces: radio: in its section of the dossier)"]
+    return []

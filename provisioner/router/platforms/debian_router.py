@@ -11,9 +11,8 @@ from typing import Any
 
 from provisioner.errors import Busy, Unreadable
 from provisioner.hosts import answers, programs
-from provisioner.hosts.access import SshAccess
 from provisioner.router.guard import Difference, Rejected, State, Window
-from provisioner.router.platforms import File, Files, debian, hidden, holds_secret
+from provisioner.router.platforms import File, Files, Probes, Way, debian, hidden, holds_secret
 
 ANSWER_S = 90.0
 FRESH_S = 20.0
@@ -21,16 +20,20 @@ FILES_BYTES = 4 << 20
 
 
 @dataclass
-class DebianRouter:
+class Device:
     """One router: how it is reached, what is wanted of it, and what must answer afterwards (`probes`, see `router_probe`)."""
 
-    access: SshAccess
-    host: str
-    address: str
+    way: Way
     wanted: Files
-    probes: Mapping[str, Any]
-    technician: str
-    run: str
+    probes: Probes
+
+    @property
+    def host(self) -> str:
+        """What it is called."""
+        return self.way.host
+
+    def close(self) -> None:
+        """Nothing: its connections are the operation's."""
 
     def differences(self) -> list[Difference]:
         """What a push would change, file by file."""
@@ -89,7 +92,7 @@ class DebianRouter:
         """Keep what is there and start the timer."""
         files = {path: _wire(self.wanted.get(path)) for path in debian.OWNED}
         asked = {
-            "do": "arm", "token": token, "technician": self.technician, "run": self.run, "timeout_s": timeout_s,
+            "do": "arm", "token": token, "technician": self.way.technician, "run": self.way.run, "timeout_s": timeout_s,
             "files": files, "program": programs.source("router_guard"),
         }  # fmt: skip
         said = self._ask("router_guard", asked)
@@ -128,9 +131,9 @@ class DebianRouter:
             HostKeyChanged, Unreachable: as `SshAccess.run`.
             Unreadable: it is no answer of ours.
         """
-        access = replace(self.access, shared=False) if fresh else self.access
+        access = replace(self.way.access, shared=False) if fresh else self.way.access
         done: subprocess.CompletedProcess[str] = programs.run(
-            access, self.host, self.address, programs.source(program), request,
+            access, self.host, self.way.address, programs.source(program), request,
             timeout_s=FRESH_S if fresh else ANSWER_S, limit_bytes=limit_bytes,
         )  # fmt: skip
         try:
