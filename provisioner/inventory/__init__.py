@@ -76,6 +76,12 @@ class Inventory:
             raise BadInput(f"the pack {wanted.name} has nothing for a {lacking[0]}", hint="provisioner pack list")
         return office.model_copy(update={"pack": wanted.name, "variant": variant})
 
+    def lines_of(self, name: str) -> dict[str, int]:
+        """The line of each field of an office's dossier, by its name as messages have it: `organisation.siren`."""
+        from provisioner.inventory.strict_yaml import dotted
+
+        return {dotted(place): line for place, line in self._office(name)[1].lines.items() if place}
+
     def office_names(self) -> list[str]:
         """The names of all offices, in order: the folders that hold a dossier or should; nothing is read."""
         with os.scandir(self.root / "offices") as found:

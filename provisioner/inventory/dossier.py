@@ -30,6 +30,7 @@ from provisioner.inventory.fields import (
 )
 from provisioner.inventory.models import Address, AnyKind, Noun, Organisation
 from provisioner.inventory.network import Forward, Guests, Reserved, Syslog, Time, Tunnel, Wan, Wifi
+from provisioner.inventory.website import Website
 
 
 class Person(Noun):
@@ -136,14 +137,6 @@ class Backup(Noun):
     path: BackupPath = "office"
     host_key: HostKey
     append_only: bool = False
-
-
-class Website(Noun):
-    """The office's public site."""
-
-    domain: Domain
-    title: Filled
-    motto: Text = ""
 
 
 class Office(Noun):

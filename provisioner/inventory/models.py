@@ -72,5 +72,8 @@ class Organisation(Noun):
     siren: Siren = ""
     rna: Rna = ""
     registration: Text = ""
+    trade_register: Text = ""  # where and under which number, as it stands on invoices: 000 613 984 RCS Lyon
+    capital: Text = ""
+    vat: Text = ""
     address: Address
     contacts: list[Contact] = []

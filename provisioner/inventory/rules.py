@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
-from provisioner.inventory import domain_rules, identity, network_rules
+from provisioner.inventory import domain_rules, identity, network_rules, website
 from provisioner.inventory.conflicts import Conflict, between, mapping, outside, pool, read_address, read_pool
 from provisioner.inventory.fields import RESERVED_LOGINS, mac_form
 from provisioner.inventory.models import Kind
@@ -35,6 +35,7 @@ def judge(dossier: Mapping[str, Any], reseller: Reseller | None, pack: Pack | No
     yield from _language(dossier.get("language"), hosts, pack)
     yield from domain_rules.judge(dossier)
     yield from network_rules.judge(dossier)
+    yield from website.judge(mapping(dossier.get("website")))
     yield from identity.judge(mapping(dossier.get("organisation")), ("organisation",))
     yield from identity.judge_address(mapping(dossier.get("address")), ("address",))
     yield from _backup(mapping(dossier.get("backup")))

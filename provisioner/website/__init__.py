@@ -1,0 +1,77 @@
+"""Websites: an office's pages built into a release, with what the dossier knows of it, and judged."""
+
+from typing import TYPE_CHECKING, Any
+
+from provisioner.errors import BadInput
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from provisioner.inventory.target import Target
+    from provisioner.website.builder import Release
+
+LOGS_DAYS = 365  # the law's keeping of what tells who published what (décret 2021-1362), and CNIL's most for logs (2021-122)
+
+
+def pages(target: "Target") -> "Path":
+    """Where an office's pages lie."""
+    return target.folder / "website"
+
+
+def releases(target: "Target") -> "Path":
+    """Where its built releases lie on this laptop."""
+    return target.state / "website"
+
+
+def facts(target: "Target") -> dict[str, Any]:
+    """What a site is filled with, as plain data: of the dossier and its reseller, with the line of each field of the dossier.
+
+    Raises:
+        BadInput: the dossier has no website.
+    """
+    from provisioner.inventory import open_inventory
+
+    inventory = open_inventory(target.inventory)
+    office = inventory.office(target.office)
+    site = office.website
+    if site is None:
+        raise BadInput(f"{office.name} has no website in its dossier", hint="adding 'website: {domain: …, title: …}' to it")
+    reseller = inventory.reseller(office.reseller)
+    first = office.organisation.contacts[0] if office.organisation.contacts else None
+    told = site.model_dump(mode="json")
+    phone, email = site.phone or (first.phone if first else ""), site.email or (first.email if first else "")
+    return told | {
+        "file": f"offices/{office.name}/dossier.yml",
+        "lines": inventory.lines_of(office.name),
+        "office": office.name,
+        "language": office.language[:2],
+        "phone": phone,
+        "email": email,
+        "director": site.director or (first.name if first else ""),
+        "organisation": office.organisation.model_dump(mode="json", exclude={"contacts"}),
+        "address": office.address.model_dump(mode="json"),
+        # on a machine of the office's own, its owner is the host (LCEN, art. 6, I, 2)
+        "host": {
+            "name": office.organisation.name,
+            "address": office.organisation.address.model_dump(mode="json"),
+            "phone": phone,
+        },
+        "fields": {"host.phone": "website.phone", "host.name": "organisation.name", "host.address": "organisation.address"},
+        "maintainer": reseller.organisation.name,
+        "logs_days": LOGS_DAYS,
+        "form": "",
+    }
+
+
+def build(target: "Target", language: str = "en") -> "Release":
+    """Build an office's site.
+
+    Raises:
+        BadInput: what cannot be taken, a line each in `language`; nothing was written.
+    """
+    from provisioner.website import builder
+
+    try:
+        return builder.build(facts(target), pages(target), releases(target), target.state / "website-cache")
+    except builder.Refused as refused:
+        raise BadInput("\n".join(refused.sentences(language)), hint="each line says where and what") from None
