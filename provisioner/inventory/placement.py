@@ -62,3 +62,12 @@ def common_share(pack: Pack, office: Office) -> str:
     """The name of the share for all, as role `file_share` makes it."""
     settings = [pack.roles(host.kind, office.variant).get("file_share") for host in office.hosts.values()]
     return next((str(role.settings["common"]) for role in settings if role and "common" in role.settings), "commun")
+
+
+def website_folder(pack: Pack, office: Office) -> tuple[str, str]:
+    """Where the office's people change its website: the share, and the folder in it; empty where the server has no such site."""
+    there = services(pack, office)
+    if not office.website or not {"website", "file_share"} <= set(there):
+        return "", ""
+    folder = "Site web" if office.language.startswith("fr") else "Website"
+    return office.website.editors or common_share(pack, office), folder

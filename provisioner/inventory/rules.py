@@ -41,6 +41,10 @@ def judge(dossier: Mapping[str, Any], reseller: Reseller | None, pack: Pack | No
     yield from _backup(mapping(dossier.get("backup")))
     yield from _shares(people, groups, hosts, pack)
     yield from _unserved(dossier, hosts)
+    group = mapping(dossier.get("website")).get("editors")
+    if isinstance(group, str) and group not in groups:
+        what = f"{quoted(group)} is not a group of this office"
+        yield Conflict(("website", "editors"), what, _one_of(groups, "groups"), refers=True)
     variant = dossier.get("variant")
     if pack and isinstance(variant, str) and variant not in pack.variants:
         what = f"the pack {pack.name} has no variant {quoted(variant)}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from provisioner.inventory import identity
 from provisioner.inventory.models import Kind
+from provisioner.inventory.placement import website_folder
 from provisioner.language import N_
 from provisioner.record.judgement import Judgement
 
@@ -50,6 +51,10 @@ SERVICES: dict[str, tuple[str, str]] = {
     "mail_relay": (
         N_("Messages of the machines"),
         N_("The machines send their notices through the office's mail provider."),
+    ),
+    "website": (
+        N_("Website"),
+        N_("The organisation's pages are online for everybody, and the people of the office change them themselves."),
     ),
     "backup": (
         N_("Backups"),
@@ -112,6 +117,7 @@ def contents(
             for name, one in office.printers.items()
         ],
         "services": services(office, pack),
+        "website": website(office, pack),
         "copied_elsewhere": office.backup is not None,
         "at_desktop": str(verify.get("from")) not in office.hosts or office.hosts[str(verify["from"])].kind is Kind.DESKTOP,
         "seat": str(verify.get("from") or ""),
@@ -162,8 +168,17 @@ def machines(office: "Office", pack: "Pack", verify: Mapping[str, Any]) -> list[
 def services(office: "Office", pack: "Pack") -> list[str]:
     """The services the office gets, by role, in order; what lacks its counterpart (a provider, a printer) is none."""
     there = {role for host in office.hosts.values() for role in pack.roles(host.kind, office.variant)}
-    lacking = {role for role, has in (("mail_relay", office.mail), ("printing", office.printers)) if not has}
+    counterparts = (("mail_relay", office.mail), ("printing", office.printers), ("website", office.website))
+    lacking = {role for role, has in counterparts if not has}
     return [role for role in SERVICES if role in there - lacking]
+
+
+def website(office: "Office", pack: "Pack") -> dict[str, str] | None:
+    """The site's address, and where its pages are changed: the share, the folder in it; empty where it is served elsewhere."""
+    if not office.website:
+        return None
+    share, folder = website_folder(pack, office)
+    return {"address": f"https://{office.website.domain}", "share": share, "folder": folder}
 
 
 def digest(said: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from provisioner.inventory import open_inventory
 from provisioner.inventory.models import Kind
 from provisioner.language import N_, of_locale, translator
 from provisioner.laptop import disk, git
-from provisioner.record.contents import services
+from provisioner.record.contents import services, website
 from provisioner.secrets import vault
 
 if TYPE_CHECKING:
@@ -127,6 +127,7 @@ def _surroundings(office: "Office", pack: "Pack", login: str, person: "Person", 
     """What this person finds: machines, folders, printers, calendar."""
     there = services(office, pack)
     server = next((name for name, host in office.hosts.items() if host.kind is Kind.SERVER), "")
+    may_edit = not (office.website and office.website.editors) or office.website.editors in person.groups
     common = "commun"
     if server and "file_share" in there:
         common = str(pack.roles(Kind.SERVER, office.variant)["file_share"].settings.get("common", common))
@@ -143,6 +144,7 @@ def _surroundings(office: "Office", pack: "Pack", login: str, person: "Person", 
         "folders": folders if server and "file_share" in there else [],
         "printers": [{"name": n, "location": p.location} for n, p in office.printers.items()] if "printing" in there else [],
         "calendar": f"https://calendar.{office.lan.domain}" if "calendar" in there else "",
+        "website": website(office, pack) if "website" in there and office.website and may_edit else None,
         "backup": bool(server and "backup" in there),
     }
 

@@ -6,15 +6,19 @@ and a picture (PNG, base64).
 
 import contextlib
 import glob
+import html
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
 
@@ -186,6 +190,36 @@ def browser(screen: Screen) -> Answer:
     return answer
 
 
+def website(screen: Screen) -> Answer:
+    """The office's website as its people see it: the certificate, the first page, the contact page; then in the browser."""
+    home, seen, good, called = screen.ask["website"], [], False, ""
+    try:
+        code, page = fetch(home)
+        called = html.unescape("".join(re.findall(r"<title>([^<]{1,200})", page)[:1]))
+        seen.append(f"GET {home}: {code}, {called or 'no title'}")
+        contact = next(iter(re.findall(r'href="(/(?:[a-z0-9-]+/)?contact/)"', page)), "")
+        there, form = fetch(home.rstrip("/") + contact) if contact else (0, "")
+        seen.append(
+            f"GET {contact or 'the contact page, which is not linked'}: {there}, form: {'yes' if '<form' in form else 'no'}"
+        )
+        good = code == there == 200 and ("<form" in form or not screen.ask["website_form"])
+    except (OSError, ValueError) as error:  # what urllib raises is one of the two
+        seen.append(f"GET {home}: {getattr(error, 'reason', error)}")
+    screen.start("firefox-esr", home)
+    title = screen.window(called, timeout=40) if called else ""
+    time.sleep(3)
+    seen.append(f"browser: {title or '; '.join(screen.titles())}")
+    answer = {"ok": bool(title and good), "evidence": "\n".join(seen), "pictures": [screen.picture()]}
+    end_program(screen.ask["login"], "firefox-esr")
+    return answer
+
+
+def fetch(address: str) -> tuple[int, str]:
+    """One page by the machine's own trust; (status, its beginning)."""
+    with urllib.request.urlopen(address, timeout=15, context=ssl.create_default_context()) as answer:  # noqa: S310 - https, by main
+        return answer.status, answer.read(1 << 20).decode(errors="replace")
+
+
 def agenda(screen: Screen) -> Answer:
     """Thunderbird shows the calendar: it asks for the password once, and has the entry then."""
     screen.start("thunderbird", "-calendar")
@@ -267,8 +301,8 @@ def wake(screen: Screen) -> None:
 
 SHOWN = ("xfce4-panel", "xfdesktop")
 STEPS: dict[str, Callable[[Screen], Answer]] = {
-    "desktop": log_in, "files": files, "document": document, "browser": browser, "agenda": agenda,
-    "password": password, "lock": lock,
+    "desktop": log_in, "files": files, "document": document, "browser": browser, "website": website,
+    "agenda": agenda, "password": password, "lock": lock,
 }  # fmt: skip
 
 

@@ -95,6 +95,12 @@ def restored(ask: Ask) -> Answer:
     }
 
 
+def online(ask: Ask) -> Answer:
+    """Whether the office's website has a release that is served."""
+    path = f"/srv/website/{ask['office']}/current/index.html"
+    return {"ok": os.path.isfile(path), "evidence": os.path.realpath(path)}
+
+
 def main() -> None:
     """Do what is asked."""
     ask = json.load(sys.stdin)

@@ -15,6 +15,8 @@ VISIT_S = 240  # what all steps may take together; each has its own limits there
 DIRECTORY = frozenset({"directory", "directory_client"})
 TEXT = "Rendez-vous du jour"
 
+NO_WEBSITE = N_("The office has no website.")
+NOT_ONLINE = N_("The website has not been put online yet.")
 NOT_REACHED = N_("It could not be tried: there was no desktop to try it from.")
 SAID: dict[str, tuple[str, str]] = {
     "desktop": (
@@ -32,6 +34,10 @@ SAID: dict[str, tuple[str, str]] = {
     "browser": (
         N_("The browser opens with the office's own page."),
         N_("The browser does not open with the office's own page."),
+    ),
+    "website": (
+        N_("At {desktop} the browser shows the office's website, with a valid certificate, its pages and its contact form."),
+        N_("At {desktop} the office's website does not open as it should."),
     ),
     "agenda": (
         N_("Thunderbird shows an entry of the shared calendar that was made elsewhere."),
@@ -59,6 +65,10 @@ def visit(session: VerifySession) -> Iterable[Finding]:
         for check, role in (("files", "file_share"), ("agenda", "calendar"))
         if role not in session.services
     }
+    if not session.office.website:
+        away["website"] = NO_WEBSITE
+    elif "website" in wanted and not _online(session):
+        away["website"] = NOT_ONLINE
     tried = [check for check in wanted if check not in away]
     if "agenda" in tried:
         _appointment(session, make=True)
@@ -72,6 +82,8 @@ def visit(session: VerifySession) -> Iterable[Finding]:
             server=session.services.get("file_share", {}).get("fqdn", ""),
             printer=next(iter(session.office.printers), "") if "printing" in session.services else "",
             home=session.office.organisation.name,
+            website=f"https://{session.office.website.domain}/" if session.office.website else "",
+            website_form=session.office.mail is not None,
             token=session.token,
         )
     finally:
@@ -108,6 +120,14 @@ def _has_desktop(session: VerifySession) -> bool:
     return "desktop" in session.pack.roles(session.office.hosts[session.desktop].kind, session.office.variant)
 
 
+def _online(session: VerifySession) -> bool:
+    """Whether a release is served here; one that is served elsewhere is tried anyway."""
+    if "website" not in session.services:
+        return True
+    said = session.ask(session.services["website"]["name"], "server", do="online", office=session.office.name)
+    return bool(said["ok"])
+
+
 def _appointment(session: VerifySession, *, make: bool) -> None:
     """An entry of today in the witness's own calendar, for Thunderbird to show."""
     about: dict[str, Any] = {"at": f"calendar.{session.domain}", "name": "agenda", "token": session.token}
@@ -126,6 +146,7 @@ VISIT = Check(
         Part("files", N_("The folders at the desktop"), DIRECTORY),
         Part("document", N_("Documents"), DIRECTORY | {"printing", "printer"}),
         Part("browser", N_("The browser"), DIRECTORY),
+        Part("website", N_("The website"), DIRECTORY | {"website", "web"}),
         Part("agenda", N_("The calendar at the desktop"), DIRECTORY | {"calendar", "web"}),
         Part("lock", N_("The lock of the screen"), DIRECTORY),
     ),
