@@ -67,3 +67,86 @@ def build(console: Console, office: str, lab: bool) -> None:
         console.out.print(shown(str(made.folder)), soft_wrap=True)
 
     console.result(_told(office, made, spoken()), human)
+
+
+@verb(website, "preview")
+@office_argument
+@lab_option
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Of this machine; 0: any that is free."
+)
+def preview(console: Console, office: str, lab: bool, port: int) -> None:
+    """Show the website of OFFICE on this machine, built again whenever a file is saved; Ctrl-C ends it."""
+    import signal
+    import threading
+
+    from provisioner.inventory import open_inventory
+    from provisioner.language.terminal import spoken
+    from provisioner.website.preview import EVERY_S
+    from provisioner.website.preview import preview as serve
+
+    open_inventory(console.inventory).office(office)
+    ended = threading.Event()
+    with serve(console.target(office, lab), spoken(), port) as shown_at:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: ended.set())
+        console.say(f"{office} is shown at {shown_at.address} until Ctrl-C")
+        while not ended.wait(EVERY_S):
+            said = shown_at.look()
+            if said is not None:
+                console.err.print(shown(said) if said else "built again: reload the page", style="red" if said else "green")
+    console.result({"office": office, "address": shown_at.address}, lambda: None)
+
+
+@verb(website, "check")
+@office_argument
+@lab_option
+def check(console: Console, office: str, lab: bool) -> int:
+    """Judge the website of OFFICE: law, HTML, links, accessibility, weight. Exits 7 when something is not as it must be."""
+    from provisioner.findings import Level, verdict
+    from provisioner.inventory import open_inventory
+    from provisioner.language import translator
+    from provisioner.language.terminal import spoken, word
+    from provisioner.website.check import check as judge
+
+    open_inventory(console.inventory).office(office)
+    findings = judge(console.target(office, lab), spoken())
+    worst = verdict(findings)
+
+    def human() -> None:
+        say = translator(spoken())
+        styles = {Level.OK: "green", Level.WARNING: "yellow", Level.UNKNOWN: "magenta", Level.CRITICAL: "red"}
+        for one in sorted(findings, key=lambda finding: -finding.level):
+            said = say(one.sentence, one.values) if one.level in (Level.OK, Level.UNKNOWN) else one.sentence
+            console.out.print(shown(f"{word(one.level.word):<9} {said}"), style=styles[one.level], soft_wrap=True)
+
+    told = {"office": office, "verdict": worst.word, "findings": [one.as_object() for one in findings]}
+    console.result(told, human)
+    return 7 if worst >= Level.UNKNOWN else 0
+
+
+@verb(website, "list")
+@office_argument
+@lab_option
+def list_(console: Console, office: str, lab: bool) -> None:
+    """The releases of OFFICE that were built on this laptop, the newest first."""
+    from datetime import UTC, datetime
+
+    from provisioner import website as websites
+    from provisioner.inventory import open_inventory
+    from provisioner.website.builder import release
+
+    open_inventory(console.inventory).office(office)
+    found = release.listed(websites.releases(console.target(office, lab)))
+    told = [
+        {"release": path.name, "built": datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")}
+        for path in found
+    ]
+
+    def human() -> None:
+        for one in told:
+            console.out.print(f"{one['release']}  {one['built']}")
+        if not told:
+            console.out.print("nothing was built yet")
+
+    console.result({"office": office, "releases": told}, human)

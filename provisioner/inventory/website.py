@@ -16,14 +16,16 @@ Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "satur
 _SPAN = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)")
 
 
+def _wrong(what: str, hint: str) -> PydanticCustomError:
+    return PydanticCustomError("worded", "{what}", {"what": what, "hint": hint})
+
+
 def _span(value: str) -> str:
     first, _, last = value.partition("-")
     if not _SPAN.fullmatch(value):
-        what = f"{quoted(value)} is not a time of opening"
-        raise PydanticCustomError("worded", "{what}", {"what": what, "hint": "a form as in 08:30-12:30"})
+        raise _wrong(f"{quoted(value)} is not a time of opening", "a form as in 08:30-12:30")
     if last <= first:
-        what = f"{quoted(value)} ends before it begins"
-        raise PydanticCustomError("worded", "{what}", {"what": what, "hint": "until 24:00, and the next day from 00:00"})
+        raise _wrong(f"{quoted(value)} ends before it begins", "until 24:00, and the next day from 00:00")
     return value
 
 

@@ -1,0 +1,1 @@
+"""The website: its builder, its law, its verbs."""
