@@ -5,11 +5,12 @@ import click
 from provisioner.cli.apply import as_object, exit_code, force_option, host_option
 from provisioner.cli.common import Console, confirm, echo, lab_option, office_argument, plug, shown, terminal, verb
 from provisioner.errors import BadInput, Missing
+from provisioner.language.terminal import told
 
 
 @click.group("router")
 def router() -> None:
-    """The routers of an office: show, diff, push, backup, restore."""
+    """The routers of an office: show, diff, push, backup, restore, adopt."""
 
 
 @verb(router, "push", writes=True, short_help="The guarded push, and nothing else of an apply.")
@@ -208,3 +209,55 @@ def restore(
         )  # fmt: skip
     console.result(as_object(run, selection), lambda: show_run(console, run, selection))
     return exit_code(run, planning=False)
+
+
+@verb(router, "adopt", writes=True, short_help="Read an existing one into the dossier.")
+@office_argument
+@click.argument("host")
+@click.option("--yes", is_flag=True, help="Do not ask first.")
+@lab_option
+@click.option("--no-commit", is_flag=True, help="Leave the commit to you.")
+def adopt(console: Console, office: str, host: str, yes: bool, lab: bool, no_commit: bool) -> int:
+    """Read how the router HOST is set up into the dossier of OFFICE. The router is left as it is.
+
+    What it says that no word of the dossier says is told line by line, and the dossier's change is shown before it is written.
+    The keys of its Wi-Fi and its tunnel and the line's password go into the vault. Comments stay where they are.
+    """
+    from provisioner.laptop import git
+    from provisioner.operation.selection import prepare
+    from provisioner.router import adoption
+
+    target = console.target(office, lab)
+    if not yes and (console.as_json or not terminal()):
+        raise BadInput("adopt would ask first, and nobody is there to answer", hint="--yes")
+    plug(target)
+    found = adoption.run_read(prepare(target, [host]), host, watch=lambda _: None, say=console.say)
+    if not console.as_json:
+        for line in found.left:
+            echo(f"! {shown(line.where)}: {shown(line.shown)}: {told(line.why)}")
+        echo(shown(found.diff) if found.diff else "the dossier says all of it already")
+        for name in found.secrets:
+            echo(f"into the vault: {name}")
+    changed = bool(found.diff or found.secrets)
+    written = changed and (yes or confirm(f"Write this into the dossier of {office}?"))
+    missed = found.save(target) if written else []
+    commit = None
+    if written and not no_commit:
+        paths = [found.draft.path, *([] if lab else [target.vault])]
+        commit = git.commit(
+            target.inventory, [path for path in paths if path.exists()], f"{office}: {host} is read into the dossier"
+        )
+
+    def human() -> None:
+        for name in missed:
+            echo(f"! not kept in the vault: {name} (provisioner secrets set {office} {name})")
+        if not written:
+            console.say("nothing was changed")
+        else:
+            echo(f"next: provisioner router diff {office}")
+
+    left = [{"where": line.where, "text": line.shown, "why": line.why} for line in found.left]
+    secrets, diff = sorted(found.secrets), found.diff
+    result = {"office": office, "host": host, "lab": lab, "written": written, "commit": commit, "diff": diff, "left": left}
+    console.result({**result, "secrets": secrets, "secrets_missed": missed}, human)
+    return 0

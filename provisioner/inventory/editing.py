@@ -41,6 +41,25 @@ class _Page:
         self.text = _put(self.text, place, name, value, section, self._order)
         section[name] = value
 
+    def set(self, place: Place, name: str, value: object) -> None:
+        """Have `name` of the section at `place` say `value`: in its own place where it stands there, else as `put`."""
+        section: Any = self.data
+        for part in map(str, place):
+            section = section.get(part) or {}
+        if name not in section:
+            self.put(place, name, value)
+        elif section[name] != value:
+            lines = _Lines(self.text)
+            found = lines.find((*place, name))
+            assert found
+            if isinstance(found[1], yaml.CollectionNode) and not found[1].flow_style:
+                self.drop(place, name)
+                self.put(place, name, value)
+                return
+            lines.replace(found[1], " " + flow(value))
+            self.text = lines.text()
+            section[name] = value
+
     def drop(self, place: Place, name: str) -> None:
         """Take `name` and what is below it out of the section at `place`; a section left empty becomes `{}`."""
         section = self.data

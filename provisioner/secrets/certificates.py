@@ -32,9 +32,14 @@ def pair(name: str, comment: str) -> dict[str, str]:
     return {name: private.decode(), f"{name}_public": f"{public.decode()} {comment}"}
 
 
-def tunnel() -> dict[str, str]:
-    """A new pair for WireGuard (wg(8), genkey and pubkey): `key` and `key_public`."""
-    key = x25519.X25519PrivateKey.generate()
+def tunnel(kept: str = "") -> dict[str, str]:
+    """A pair for WireGuard (wg(8), genkey and pubkey): `key` and `key_public`; a new one, or that of the key that was kept.
+
+    Raises:
+        ValueError: the key is none.
+    """
+    old = x25519.X25519PrivateKey.from_private_bytes(base64.b64decode(kept, validate=True)) if kept else None
+    key = old or x25519.X25519PrivateKey.generate()
     raw = key.private_bytes(serialization.Encoding.Raw, serialization.PrivateFormat.Raw, serialization.NoEncryption())
     public = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
     return {"key": base64.b64encode(raw).decode(), "key_public": base64.b64encode(public).decode()}

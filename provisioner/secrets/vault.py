@@ -119,6 +119,7 @@ KNOWN_BY_PEOPLE = {
     "wan.password": "the password of the office's line, where it asks for one (PPPoE)",
     "wifi.staff": "the key of the staff's Wi-Fi, where it is to stay what it was",
     "wifi.guests": "the key of the guests' Wi-Fi",
+    "tunnel.key": "the router's own key of the tunnel, where it is to stay what it was",
 }
 WIFI_KEY = range(8, 64)  # characters of a passphrase (IEEE 802.11, J.4)
 
@@ -156,11 +157,19 @@ def enter(target: "Target", office: Office, name: str, text: str) -> None:
     if section == "routers" and entry not in appliances:
         what = f"{entry[:40]!r} is no router of {office.name} with a login of its own"
         raise BadInput(what, hint=f"one of {', '.join(appliances)}" if appliances else "platform: in the router's section")
+    from provisioner.secrets import certificates
+
+    told = {entry: text}
+    if section == "tunnel":
+        try:
+            told = certificates.tunnel(text)
+        except ValueError:
+            raise BadInput(f"{name} is no key of WireGuard", hint="what `wg genkey` printed: 44 characters") from None
     complete(target, office)
     with locked(target):
         key = key_of(target)
         old = decrypted(target, key)
-        store(target, key, old.model_copy(update={section: {**getattr(old, section), entry: text}}))
+        store(target, key, old.model_copy(update={section: {**getattr(old, section), **told}}))
 
 
 def store(target: "Target", key: str, whole: Secrets) -> None:

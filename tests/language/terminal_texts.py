@@ -16,7 +16,7 @@ SPEAKERS = {
     "_bare_key", "add_problem", "spoil", "Conflict", "Shape", "Problem", "Lack", "Program", "Secret", "Question", "validate",
     "ClickException", "UsageError", "BadParameter", "Table",
 }  # fmt: skip
-WORDS_OF = {"hint", "help", "title", "advice", "text", "rule"}
+WORDS_OF = {"hint", "help", "title", "advice", "text", "rule", "why"}
 # Where a text lies before it is said: variables, and tables of texts.
 VARIABLES = {
     "what", "hint", "why", "how", "about", "said", "tell", "there", "mail", "here", "text", "problem", "words", "end", "called",

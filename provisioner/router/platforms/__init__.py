@@ -15,6 +15,7 @@ from provisioner.router import guard
 
 if TYPE_CHECKING:
     from provisioner.router.description import Description
+    from provisioner.router.reading import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,9 @@ class Router(guard.Device, Protocol):
 
     def running(self) -> dict[str, Any]:
         """How it runs: version, up_s, links, route, leases, tunnel, last (as `router show` prints them)."""
+
+    def reading(self) -> "Reading":
+        """Its whole configuration, whoever wrote it, in the dossier's words; nothing is written on it."""
 
     def close(self) -> None:
         """End what connections are open."""

@@ -12,7 +12,8 @@ from typing import Any
 from provisioner.errors import Busy, Unreadable
 from provisioner.hosts import answers, programs
 from provisioner.router.guard import Difference, Rejected, State, Window
-from provisioner.router.platforms import File, Files, Probes, Way, debian, hidden, holds_secret
+from provisioner.router.platforms import File, Files, Probes, Way, debian, debian_reading, hidden, holds_secret
+from provisioner.router.reading import Reading
 
 ANSWER_S = 90.0
 FRESH_S = 20.0
@@ -72,6 +73,16 @@ class Device:
             raise Unreadable(f"{self.host} says something else than how it runs", hint="look at the machine itself")
         last = _state(self._ask("router_guard", {"do": "read", "paths": []})).last
         return {**{word: said[word] for word in words}, "last": asdict(last) if last else None}
+
+    def reading(self) -> Reading:
+        """Its whole configuration, whoever wrote it, in the dossier's words."""
+        raw = debian_reading.shaped(self._ask("router_reading", {}, limit_bytes=FILES_BYTES))
+        if raw is None:
+            raise Unreadable(f"{self.host} says something else than its configuration", hint="look at the machine itself")
+        try:
+            return debian_reading.read(raw)
+        except ValueError as problem:
+            raise Unreadable(f"{self.host} has a configuration that no program would take: {problem}") from None
 
     def probe(self) -> dict[str, str]:
         """What it reaches of the world."""
