@@ -319,6 +319,27 @@ def test_what_was_kept_is_given_back(gateway: Gateway) -> None:
     assert "192.168.1.1/24" in [one for link in shown.data["routers"]["router"]["links"] for one in link["addresses"]]
 
 
+def test_a_router_that_somebody_set_by_hand_is_read(gateway: Gateway) -> None:
+    """What was added on the router stands in the dossier, what has no word there is told, and the router is as it was."""
+    assert gateway.push().code in (0, 3)
+    told = gateway.stage.json("router", "adopt", "demo", "router", "--lab", "--yes")
+    assert (told.code, told.data["diff"], told.data["written"]) == (0, "", False), told
+    assert [one["where"] for one in told.data["left"]] == []
+    more = "dhcp-host=02:00:5e:10:00:99,192.168.1.44,balance\ndhcp-boot=pxelinux.0\n"
+    inside(gateway.stage, "router", f"printf %s {shlex.quote(more)} >> /etc/dnsmasq.d/office.conf")
+    inside(gateway.stage, "router", "nft add rule inet office input tcp dport 8080 accept")
+    before = gateway.seen()
+
+    told = gateway.stage.json("router", "adopt", "demo", "router", "--lab", "--yes")
+
+    assert told.code == 0, told
+    assert "balance: {address: 192.168.1.44" in gateway.stage.dossier.read_text()
+    said = [one["text"] for one in told.data["left"]]
+    assert said == ["dhcp-boot=pxelinux.0", "tcp dport 8080 accept"]
+    assert gateway.seen() == before
+    assert gateway.push().code == 0
+
+
 def test_a_full_disk(gateway: Gateway, tmp_path: Path) -> None:
     """No room is left on the router once the push has begun: it goes back all the same, to the last byte."""
     gateway.change()
