@@ -7,6 +7,10 @@ from provisioner.cli.common import Console, confirm, echo, lab_option, office_ar
 from provisioner.errors import BadInput, Missing
 from provisioner.language.terminal import told
 
+on_site_option = click.option(
+    "--on-site", is_flag=True, help="Somebody stands beside it: push also to a router that cannot go back by itself.",
+)  # fmt: skip
+
 
 @click.group("router")
 def router() -> None:
@@ -20,11 +24,12 @@ def router() -> None:
     "--timeout", "timeout_s", type=click.IntRange(15, 3600), default=120, show_default=True, metavar="SECONDS",
     help="After how long the router goes back by itself unless the push proves good.",
 )  # fmt: skip
+@on_site_option
 @lab_option
 @force_option
 @click.option("--no-commit", is_flag=True, help="Leave the run's summary uncommitted.")
 def push(
-    console: Console, office: str, hosts: tuple[str, ...], timeout_s: int, lab: bool, force: bool, no_commit: bool
+    console: Console, office: str, hosts: tuple[str, ...], timeout_s: int, on_site: bool, lab: bool, force: bool, no_commit: bool
 ) -> int:  # fmt: skip
     """Bring the routers of OFFICE where the dossier wants them, and nothing else.
 
@@ -44,7 +49,7 @@ def push(
     watch = Watch(console, f"router push {office}", None)
     with watch.showing():
         run = workflow.run_push(
-            selection, watch=watch, say=console.say, timeout_s=timeout_s, force=force, commit=not no_commit
+            selection, watch=watch, say=console.say, timeout_s=timeout_s, force=force, commit=not no_commit, on_site=on_site
         )  # fmt: skip
     console.result(as_object(run, selection), lambda: show_run(console, run, selection))
     return exit_code(run, planning=False)
@@ -177,10 +182,11 @@ def backup(console: Console, office: str | None, every: bool, lab: bool, no_comm
 @click.option("--timeout", "timeout_s", type=click.IntRange(15, 3600), default=120, show_default=True, metavar="SECONDS",
               help="After how long the router goes back by itself unless the push proves good.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask first.")
+@on_site_option
 @lab_option
 @click.option("--no-commit", is_flag=True, help="Leave the run's summary uncommitted.")
 def restore(
-    console: Console, office: str, host: str | None, at: str, timeout_s: int, yes: bool, lab: bool, no_commit: bool
+    console: Console, office: str, host: str | None, at: str, timeout_s: int, yes: bool, on_site: bool, lab: bool, no_commit: bool
 ) -> int:  # fmt: skip
     """Give a router of OFFICE the configuration back that was kept, byte for byte, by a guarded push.
 
@@ -205,7 +211,7 @@ def restore(
     watch = Watch(console, f"router restore {office}", None)
     with watch.showing():
         run = workflow.run_restore(
-            selection, name, at, watch=watch, say=console.say, timeout_s=timeout_s, commit=not no_commit
+            selection, name, at, watch=watch, say=console.say, timeout_s=timeout_s, commit=not no_commit, on_site=on_site
         )  # fmt: skip
     console.result(as_object(run, selection), lambda: show_run(console, run, selection))
     return exit_code(run, planning=False)

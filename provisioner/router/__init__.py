@@ -95,19 +95,21 @@ def _planned(op: Operation, host: str, listen: Callable[[Event], None]) -> None:
         listen(Event("host_changed", host, TASK.format(one.part), {"diff": one.diff, "notes": notes}))
 
 
-def converge(op: Operation, *, timeout_s: float = TIMEOUT_S) -> None:
-    """Push to each router that was met and on which nothing failed before."""
+def converge(op: Operation, *, timeout_s: float = TIMEOUT_S, on_site: bool = False) -> None:
+    """Push to each router that was met and on which nothing failed before; to one without a timer only `on_site`."""
     for host in routers(op.selection):
         if host in op.selection.reached and _sound(op, host):
             op.recorder(Event("task_started", task=PUSHED))
-            _pushed(op, host, timeout_s)
+            _pushed(op, host, timeout_s, on_site=on_site)
 
 
-def _pushed(op: Operation, host: str, timeout_s: float, files: Files | None = None) -> None:
+def _pushed(op: Operation, host: str, timeout_s: float, files: Files | None = None, *, on_site: bool = False) -> None:
     op.check()
     try:
         with device(op.selection, host, files) as router:
-            outcome = push(router, timeout_s=timeout_s, say=lambda line: op.say(f"{host}: {line}"), check=op.check)
+            outcome = push(
+                router, timeout_s=timeout_s, say=lambda line: op.say(f"{host}: {line}"), check=op.check, on_site=on_site
+            )
             for event in _events(host, outcome, timeout_s):
                 op.recorder(event)
             if outcome.how == "applied":  # what it has now is what is given back one day
@@ -136,10 +138,13 @@ def _events(host: str, outcome: Outcome, timeout_s: float) -> list[Event]:
     if outcome.how == "reverted":
         said = f"the new configuration did not prove good, and the router has its former one back: {outcome.why}"
         return [Event("host_failed", host, PUSHED, {"problem": said})]
-    said = (
-        f"not seen again since the push ({outcome.why}); unless it was confirmed it goes back by itself"
-        f" {timeout_s:.0f} s after it began"
-    )
+    if outcome.timed:
+        said = (
+            f"not seen again since the push ({outcome.why}); unless it was confirmed it goes back by itself"
+            f" {timeout_s:.0f} s after it began"
+        )
+    else:
+        said = f"not seen again since the push ({outcome.why}), and it does not go back by itself: go in from beside it"
     return [Event("host_unreachable", host, PUSHED, {"problem": said})]
 
 
@@ -166,7 +171,14 @@ def refuse_none(selection: Selection) -> None:
 
 
 def run_push(
-    selection: Selection, *, watch: Listener, say: Callable[[str], None], timeout_s: float, force: bool, commit: bool
+    selection: Selection,
+    *,
+    watch: Listener,
+    say: Callable[[str], None],
+    timeout_s: float,
+    force: bool,
+    commit: bool,
+    on_site: bool = False,
 ) -> Run:
     """`router push`: the routers of an office alone.
 
@@ -178,11 +190,11 @@ def run_push(
     refuse_none(selection)
     with operation(
         selection, "router push", watch=watch, say=say, compared=True, force=force, commit=commit,
-        detail={"forced": True} if force else {},
+        detail={word: True for word, said in (("forced", force), ("on_site", on_site)) if said},
     ) as op:  # fmt: skip
         vault.complete(selection.target, selection.office)
         op.begun = True
-        converge(op, timeout_s=timeout_s)
+        converge(op, timeout_s=timeout_s, on_site=on_site)
         op.status = runs.verdict(fold(op.recorder.events).hosts)
     return op.run
 
@@ -213,7 +225,15 @@ def run_backup(selection: Selection, *, watch: Listener, say: Callable[[str], No
 
 
 def run_restore(
-    selection: Selection, host: str, at: str, *, watch: Listener, say: Callable[[str], None], timeout_s: float, commit: bool
+    selection: Selection,
+    host: str,
+    at: str,
+    *,
+    watch: Listener,
+    say: Callable[[str], None],
+    timeout_s: float,
+    commit: bool,
+    on_site: bool = False,
 ) -> Run:
     """`router restore`: a router gets the configuration back that was kept, `at` a day or moment, by a guarded push.
 
@@ -226,12 +246,13 @@ def run_restore(
     target = selection.target
     files = backups.kept(target, host) if not at else backups.opened(target, host, _of_then(target, host, at))
     with operation(
-        selection, "router restore", watch=watch, say=say, commit=commit, detail={"at": at} if at else {}
+        selection, "router restore", watch=watch, say=say, commit=commit,
+        detail={word: said for word, said in (("at", at), ("on_site", on_site)) if said},
     ) as op:  # fmt: skip
         op.begun = True
         if host in selection.reached:
             op.recorder(Event("task_started", task=PUSHED))
-            _pushed(op, host, timeout_s, files)
+            _pushed(op, host, timeout_s, files, on_site=on_site)
         op.status = runs.verdict(fold(op.recorder.events).hosts)
     return op.run
 

@@ -70,10 +70,14 @@ class Outcome:
     how: Literal["unchanged", "applied", "reverted", "unknown"]
     why: str = ""
     differences: tuple[Difference, ...] = ()
+    timed: bool = True  # whether the router goes back by itself
 
 
 class Device(Protocol):
     """A router, as the guard needs it. Each call raises `Unreachable` (or a leaf of it) when no answer comes."""
+
+    def without_timer(self) -> str:
+        """Why nothing on it takes the former configuration back by itself; empty where something does."""
 
     def differences(self) -> list[Difference]:
         """What a push would change; nothing is written on the router."""
@@ -102,10 +106,13 @@ class Device(Protocol):
         """Begin to take the former configuration back now, not only in time."""
 
 
-def push(device: Device, *, timeout_s: float = TIMEOUT_S, say: Say, check: Callable[[], None] = lambda: None) -> Outcome:
+def push(
+    device: Device, *, timeout_s: float = TIMEOUT_S, say: Say, check: Callable[[], None] = lambda: None, on_site: bool = False
+) -> Outcome:
     """Bring a router where it is wanted, or leave it as it was.
 
     Args:
+        on_site: somebody stands beside it: one without a timer of its own is pushed to all the same.
         timeout_s: after how long the router goes back by itself, counted on the router.
         check: raises when we may no longer work there (the lease is lost): the push is given up.
 
@@ -116,11 +123,19 @@ def push(device: Device, *, timeout_s: float = TIMEOUT_S, say: Say, check: Calla
     found = device.differences()
     if not found:
         return Outcome("unchanged")
+    if (lacking := device.without_timer()) and not on_site:
+        raise Rejected(
+            f"nothing on it takes the former configuration back by itself: {lacking}",
+            hint="--on-site, by somebody who stands beside it with a way in that needs no network",
+        )
     before = device.probe()
     token = secrets.token_hex(8)
     device.arm(token, timeout_s)
     until = time.monotonic() + timeout_s
-    say(f"loading; the router goes back by itself in {timeout_s:.0f} s unless the new configuration proves good")
+    if lacking:
+        say("loading; nothing takes this router back by itself: stay beside it")
+    else:
+        say(f"loading; the router goes back by itself in {timeout_s:.0f} s unless the new configuration proves good")
     try:
         problem = _try(device, token, before, until, check)
     except BaseException:
@@ -132,7 +147,7 @@ def push(device: Device, *, timeout_s: float = TIMEOUT_S, say: Say, check: Calla
         say(f"not good: {problem}; the router takes its former configuration back")
         _give_up(device, token)
     how, why = _seen_again(device, token, until)
-    return Outcome(how, problem or why, tuple(found))
+    return Outcome(how, problem or why, tuple(found), timed=not lacking)
 
 
 def _try(device: Device, token: str, before: Mapping[str, str], until: float, check: Callable[[], None]) -> str | None:

@@ -19,6 +19,11 @@ class Router:
     reaches: dict[str, str] = field(default_factory=lambda: {"line": "", "internet": "", "lan": "nobody answers", "names": ""})
     calls: list[str] = field(default_factory=list)
     token: str = ""
+    lacks: str = ""
+
+    def without_timer(self) -> str:
+        """Why it has none."""
+        return self.lacks
 
     def called(self, name: str) -> None:
         """Note the call, and let what is to happen at it happen."""
@@ -183,3 +188,23 @@ def test_a_rejected_configuration_changes_nothing() -> None:
         pushed(router)
     assert "load" not in router.calls
     assert "revert" not in router.calls
+
+
+def test_a_router_without_a_timer_is_left_alone() -> None:
+    """Nothing would bring it back: nothing is armed nor loaded, and the hint says what would allow it."""
+    router = Router(lacks="its system has no archive")
+    with pytest.raises(Rejected, match="its system has no archive") as refused:
+        pushed(router)
+    assert "--on-site" in refused.value.hint
+    assert router.calls == ["differences"]
+
+
+def test_somebody_beside_it_may_push_all_the_same() -> None:
+    """The same look and the same way back, over the network; never seen again, nobody says that it goes back by itself."""
+    router = Router(lacks="its system has no archive")
+    said: list[str] = []
+    assert guard.push(router, timeout_s=0.5, say=said.append, on_site=True).how == "applied"
+    assert "stay beside it" in said[0]
+    router = Router({("look", number): silent for number in range(1, 500)}, lacks="its system has no archive")
+    lost = guard.push(router, timeout_s=0.5, say=lambda _: None, on_site=True)
+    assert (lost.how, lost.timed) == ("unknown", False)

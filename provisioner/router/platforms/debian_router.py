@@ -36,6 +36,10 @@ class Device:
     def close(self) -> None:
         """Nothing: its connections are the operation's."""
 
+    def without_timer(self) -> str:
+        """Nothing: systemd's timer and a unit at the next start are there on each."""
+        return ""
+
     def differences(self) -> list[Difference]:
         """What a push would change, file by file."""
         said = self._read()
