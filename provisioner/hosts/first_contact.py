@@ -23,7 +23,7 @@ def shown_key(address: str) -> str:
         return ""
 
 
-def _private(path: Path) -> "paramiko.PKey":
+def private(path: Path) -> "paramiko.PKey":
     """The key in a file and nothing beside it: paramiko's own loader would show a stale `FILE-cert.pub` in its place.
 
     One with a passphrase, or whose public half alone is there, is the agent's to use; none of the agent's other keys is tried.
@@ -112,7 +112,7 @@ class FirstContact:
                 self._transport.auth_password(user, password)
             else:
                 assert key is not None
-                self._transport.auth_publickey(user, _private(key))
+                self._transport.auth_publickey(user, private(key))
         except paramiko.AuthenticationException as error:
             what = "password" if password is not None else "key"
             raise Unreachable(f"{self.named} refuses {user}'s {what}", hint="look at the machine for its login") from error

@@ -10,7 +10,7 @@ import pytest
 
 from provisioner.errors import BadInput, Missing
 from provisioner.hosts import keys
-from provisioner.hosts.first_contact import _private
+from provisioner.hosts.first_contact import private
 from provisioner.inventory.target import Target
 from tests import network
 
@@ -62,7 +62,7 @@ def test_either_half_names_a_key(words: tuple[str, ...], form: tuple[str, ...], 
     assert keys.public_key(key) == keys.public_key(home / "work.key.pub") == line
     subprocess.run(["git", "-C", str(home.parent / "net"), "config", "provisioner.key", f"{key}.pub"], check=True)
     assert keys.technician_key(target(home)) == key
-    assert _private(home / "work.key.pub").get_base64() == line.split()[1]
+    assert private(home / "work.key.pub").get_base64() == line.split()[1]
     (home / "work.key.pub").unlink()
     assert keys.public_key(key).split()[:2] == line.split()[:2]
 
@@ -83,7 +83,7 @@ def test_a_key_with_a_passphrase(home: Path) -> None:
     environment = os.environ | {"SSH_ASKPASS": str(ask), "SSH_ASKPASS_REQUIRE": "force"}
     subprocess.run(["ssh-add", "-q", str(key)], check=True, env=environment, stdin=subprocess.DEVNULL)
     assert keys.technician_key(target(home)) == key
-    assert _private(key).get_base64() == line.split()[1]
+    assert private(key).get_base64() == line.split()[1]
 
 
 def test_an_old_key_with_a_passphrase_and_no_pub(home: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_key_whose_other_half_is_in_the_agent(home: Path, tmp_path: Path) -> N
     line = (tmp_path / "other-5.pub").read_text()
     (home / "id_ed25519.pub").write_text(line)
     assert keys.technician_key(target(home)) == home / "id_ed25519"
-    assert _private(home / "id_ed25519").get_base64() == line.split()[1]
+    assert private(home / "id_ed25519").get_base64() == line.split()[1]
 
     made(tmp_path, name="elsewhere")
     (home / "id_ed25519.pub").write_text((tmp_path / "elsewhere.pub").read_text())

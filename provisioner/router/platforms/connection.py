@@ -1,0 +1,207 @@
+"""A terminal session on a router of a vendor's, by netmiko: the only importer of it.
+
+netmiko takes any host key unless it is told otherwise, and then calls a wrong one a time-out [M]. So the socket is ours, the name
+that it is told is the one that the key is pinned under (HostKeyAlias, never the address), the only keys known are the office's,
+nothing else of this laptop's (agent, keys, ssh configuration) is offered, and a wrong key is called what it is. A password goes
+after the key was accepted, never beside a key of the technician's.
+"""
+
+import re
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from provisioner.errors import HostKeyChanged, ProvisionerError, Unreachable
+from provisioner.hosts import access, first_contact
+from provisioner.router.guard import Rejected
+from provisioner.router.platforms import Way
+
+if TYPE_CHECKING:
+    from netmiko import BaseConnection
+
+LOGIN_S = 20.0  # a router's processor takes seconds for a handshake
+ANSWER_S = 60.0  # a slow one prints a whole configuration in less
+CANNOT_READ = "look at the router itself: what it says is not what was asked"
+
+
+_QUESTIONS = {r"\[yes/no\]:\s*$": "no", r"\[confirm\]\s*$": ""}
+
+
+class Refused(ProvisionerError):
+    """A router's answer to a line is an error: `line`, and what it `said`."""
+
+    exit_code = 4
+
+    def __init__(self, host: str, line: str, said: str) -> None:
+        self.line, self.said = line, said
+        super().__init__(f"{host} refuses {line!r}: {said}")
+
+
+class Connection:
+    """One session, prompt and paging settled. Use as a context manager, or `close` it.
+
+    Args:
+        kind: netmiko's device_type.
+        error: what in an answer is an error (netmiko's error_pattern): the line was not taken.
+        usual: the login where the dossier names none.
+
+    Raises:
+        HostKeyChanged: the router shows another key than the pinned one; no login was begun.
+        Unreachable: no connection, no login or no prompt.
+    """
+
+    def __init__(self, way: Way, kind: str, *, error: str, usual: str, **more: Any) -> None:
+        self.way, self.error = way, re.compile(error, re.MULTILINE)
+        self._named = f"{way.host} ({way.address})"
+        began = time.monotonic()
+        try:
+            wire = socket.create_connection((way.address, way.port), timeout=access.CONNECT_TIMEOUT_S)
+        except OSError as error_:
+            raise Unreachable(f"{self._named} does not answer: {error_}", hint=f"is {way.host} switched on?") from error_
+        try:
+            self.session = self._open(wire, kind, way.login or usual, more)
+        except BaseException as problem:
+            wire.close()
+            told = self._told(problem, began, way.login or usual)
+            if told is None:
+                raise
+            raise told from problem
+
+    def _open(self, wire: socket.socket, kind: str, user: str, more: dict[str, Any]) -> "BaseConnection":
+        from netmiko import ConnectHandler
+
+        way = self.way
+        secret: dict[str, Any] = {"password": way.password} if way.password else {"pkey": first_contact.private(way.access.key)}
+        return ConnectHandler(
+            device_type=kind, host=way.access.target.alias(way.host), sock=wire, username=user, **secret,
+            ssh_strict=True, system_host_keys=False, alt_host_keys=True, alt_key_file=str(way.access.target.known_hosts),
+            use_keys=not way.password, allow_agent=False, key_file=None, ssh_config_file=None,
+            conn_timeout=access.CONNECT_TIMEOUT_S, banner_timeout=access.CONNECT_TIMEOUT_S, auth_timeout=LOGIN_S,
+            read_timeout_override=ANSWER_S, session_timeout=LOGIN_S, **more,
+        )  # fmt: skip
+
+    def _told(self, problem: BaseException, began: float, user: str) -> ProvisionerError | None:
+        """What went wrong while it was opened, in our words; None where it is none of netmiko's."""
+        from netmiko.exceptions import NetmikoAuthenticationException
+
+        words = self.way.access.target.words
+        chain = list(_chain(problem))
+        if any(type(one).__name__ == "BadHostKeyException" or "not found in known_hosts" in str(one) for one in chain):
+            return access.changed(self.way.host, self.way.address, words)
+        if isinstance(problem, NetmikoAuthenticationException):
+            what = "password" if self.way.password else "key"
+            hint = f"provisioner secrets set {words} routers.{self.way.host}"
+            return Unreachable(f"{self._named} refuses {user}'s {what}", hint=hint)
+        if not _of_netmiko(problem):
+            return None
+        said = " ".join(str(chain[-1]).split())[:200] or type(chain[-1]).__name__
+        if time.monotonic() - began >= access.CONNECT_TIMEOUT_S and "banner" in said.lower():
+            return Unreachable(f"{self._named} {access.SILENT}", hint=f"is it {self.way.host}, and does its SSH server run?")
+        return Unreachable(f"{self._named} gives no session: {said}", hint=f"provisioner router show {words}")
+
+    def __enter__(self) -> "Connection":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it; what the router makes of a link that is gone already is its own business."""
+        client = getattr(self.session, "remote_conn_pre", None)
+        if client is not None:
+            client.close()  # netmiko's own `disconnect` says `exit` first, and waits for an answer
+
+    def ask(self, line: str, *, timeout_s: float = ANSWER_S, expect: str | None = None, hidden: str = "") -> str:
+        """Enter a line; what the router says until its prompt, or until what `expect` matches.
+
+        Args:
+            hidden: what is said of the line in its stead, where it holds a secret.
+
+        Raises:
+            Refused: its answer is an error.
+            Unreachable: the connection broke, or no answer came in time.
+        """
+        try:
+            said = str(
+                self.session.send_command(line, expect_string=expect, read_timeout=timeout_s, cmd_verify=bool(line))
+            )  # fmt: skip
+        except Exception as problem:
+            raise self._lost(problem, hidden or line) from problem
+        if (found := self.error.search(said)) is not None:
+            told = next(text for text in said[found.start() :].splitlines() if text.strip())
+            raise Refused(self.way.host, hidden or line, told.strip()[:300])
+        return said
+
+    def rows(self, line: str, form: str = "") -> list[dict[str, str]]:
+        """What a router lists: by the named groups of `form`, line by line, else by the form that ntc-templates has of it.
+
+        Raises:
+            Refused, Unreachable: as `ask`.
+        """
+        said = self.ask(line)
+        if form:
+            return [found.groupdict() for found in re.finditer(form, said, re.M)]
+        from netmiko.utilities import get_structured_data
+
+        rows = get_structured_data(said, platform=self.session.device_type, command=line)
+        return [dict(row) for row in rows] if isinstance(rows, list) else []
+
+    def confirm(self, line: str, *, questions: Mapping[str, str] = MappingProxyType(_QUESTIONS)) -> str:
+        """Enter a line that the router asks back about, and answer: question (a pattern) -> answer.
+
+        Raises:
+            Refused, Unreachable: as `ask`; it asks something else.
+        """
+        prompt = rf"{re.escape(self.session.base_prompt)}\S*[#>]\s*$"
+        said = self.ask(line, expect="|".join([*questions, prompt]))
+        for _ in range(4):
+            answer = next((text for question, text in questions.items() if re.search(question, said)), None)
+            if answer is None:
+                break
+            said = self.ask(answer, expect="|".join([*questions, prompt]))
+        return said
+
+    def configure(self, lines: Sequence[str], **more: Any) -> str:
+        """Enter lines in the router's mode for that, one by one, up to the first that is refused.
+
+        Raises:
+            Refused, Unreachable: as `ask`.
+        """
+        from netmiko.exceptions import ConfigInvalidException
+
+        try:
+            return str(self.session.send_config_set(lines, error_pattern=self.error.pattern, read_timeout=ANSWER_S, **more))
+        except ConfigInvalidException as problem:
+            raise Refused(self.way.host, "a line", " ".join(str(problem).split())[-300:]) from problem
+        except Exception as problem:
+            raise self._lost(problem, lines[0] if lines else "") from problem
+
+    def _lost(self, problem: Exception, line: str) -> Exception:
+        if not _of_netmiko(problem):
+            return problem
+        said = (str(problem).strip().splitlines() or [type(problem).__name__])[0][:200]
+        return Unreachable(
+            f"{self._named} stopped answering at {line[:60]!r}: {said}", hint="what it does then is its own: look again"
+        )
+
+
+def _chain(problem: BaseException | None) -> Iterator[BaseException]:
+    while problem is not None:
+        yield problem
+        problem = problem.__cause__ or problem.__context__
+
+
+def _of_netmiko(problem: BaseException) -> bool:
+    """Whether it is what a broken or silent connection raises, and no mistake of ours."""
+    kind = type(problem)
+    return isinstance(problem, OSError | EOFError) or kind.__module__.partition(".")[0] in ("netmiko", "paramiko")
+
+
+def rejected(host: str, problem: Refused) -> Rejected:
+    """A line that was refused before anything of a push was in force."""
+    return Rejected(f"{host} refuses the new configuration: {problem}", hint="nothing was changed")
+
+
+__all__ = ["ANSWER_S", "CANNOT_READ", "Connection", "HostKeyChanged", "Refused", "rejected"]
