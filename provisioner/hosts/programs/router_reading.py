@@ -52,7 +52,7 @@ def main() -> None:
         "files": {**texts(READ), **texts(SECRETS)},
         "rules": call("nft", "-s", "list", "ruleset"),
         "unread": sorted(texts(OTHERS)),
-        "addresses": json.loads(call("ip", "-json", "-4", "address", "show") or "[]"),
+        "addresses": json.loads(call("ip", "-json", "address", "show") or "[]"),
         "routes": json.loads(call("ip", "-json", "-4", "route", "show") or "[]"),
     }
     print(json.dumps(found))

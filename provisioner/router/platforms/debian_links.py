@@ -36,6 +36,7 @@ class Links:
 
     by_name: dict[str, Link] = field(default_factory=dict)
     left: list[Line] = field(default_factory=list)
+    settled: set[str] = field(default_factory=set)  # whose file was met: of several the first alone is in force (systemd.network)
 
     def of(self, name: str) -> Link:
         """The link of that name, made where it is not known yet."""
@@ -114,7 +115,11 @@ _SILENT = {
 
 def _network(path: str, entries: list[_Entry], found: Links, known: Mapping[str, str]) -> None:
     matches = [one for one in entries if _of(one.section) == "Match"]
-    names = [name for one in matches for name in _matched(one, known)]
+    matched = [name for one in matches for name in _matched(one, known)]
+    names = [name for name in matched if name not in found.settled]
+    if matched and not names:
+        return
+    found.settled |= set(names)
     routes = {one.section: one.value for one in entries if _of(one.section) == "Route" and one.word == "Destination"}
     if not names:
         found.left += [one.line for one in entries] or [Line(path, path, why="no link of this name runs")]
