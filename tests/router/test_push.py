@@ -356,6 +356,26 @@ def test_a_full_disk(gateway: Gateway, tmp_path: Path) -> None:
         inside(gateway.stage, "router", f"umount {GUARD} /run/full; rm -rf {GUARD}/pending.json /run/full; true")
 
 
+def test_a_full_etc(gateway: Gateway, tmp_path: Path) -> None:
+    """The disk that the configuration itself lies on has no room left once the new one is there: the former one finds its own."""
+    other = "mkdir /run/etc; mount -t tmpfs -o size=32m etc /run/etc; cp -a /etc/. /run/etc/; mount --bind /run/etc /etc"
+    inside(gateway.stage, "router", other)
+    try:
+        gateway.change()
+        before, began = gateway.seen(), time.monotonic()
+        running, _ = gateway.held("look", tmp_path)
+        kill(running)
+        inside(
+            gateway.stage,
+            "router",
+            "dd if=/dev/zero of=/etc/filler bs=4k 2>/dev/null; dd if=/dev/zero of=/etc/more bs=1 2>/dev/null; true",
+        )
+        assert inside(gateway.stage, "router", "df --output=avail /etc | tail -n 1").strip() == "0"
+        back(gateway, before, began)
+    finally:
+        inside(gateway.stage, "router", "rm -f /etc/filler /etc/more; umount /etc; cp -a /run/etc/. /etc/; umount /run/etc; true")
+
+
 @pytest.mark.deep
 def test_a_way_back_that_fails_ends_in_a_start(gateway: Gateway, tmp_path: Path) -> None:
     """The files are the former ones and the system does not take them: the router starts anew, which is the state it was in."""
