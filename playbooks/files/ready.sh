@@ -46,14 +46,10 @@ packages() {
     -o Acquire::http::Timeout=20 "$@" || { echo "$said" >&2; exit 1; }
 }
 
+interrupted=
 if [ -n "$(dpkg --audit)" ] || [ -n "$(ls /var/lib/dpkg/updates 2>/dev/null)" ]; then
+  interrupted=yes
   patiently dpkg --force-confdef --force-confold --configure -a || true  # apt-get mends what dpkg could not
-  # one cut short while it was unpacked is unpacked again: --fix-broken alone leaves it as it is (apt 2.6, 3.0);
-  # what it still needs comes too, and as in the roles nothing that is merely recommended
-  # shellcheck disable=SC2046 - names of packages have no blanks
-  packages --no-install-recommends --fix-broken --reinstall install $(dpkg-query -W -f '${db:Status-Eflag} ${binary:Package}\n' | sed -n 's/^reinstreq //p')
-  [ -z "$(dpkg --audit)" ] || { dpkg --audit >&2; exit 1; }
-  echo repaired
 fi
 
 # What apt complained of, each with the file that names the source; of a foreign one it is a note, and no reason to stop.
@@ -101,6 +97,16 @@ if [ -z "$(find "$lists" -maxdepth 1 -name '*_Packages*' | head -n 1)" ] || [ -z
     printf '%s\n' "$heard"
   }
   touch "$lists"
+fi
+
+# After the lists: what has to be unpacked again is fetched, and old or empty lists name no package to fetch.
+if [ -n "$interrupted" ]; then
+  # one cut short while it was unpacked is unpacked again: --fix-broken alone leaves it as it is (apt 2.6, 3.0);
+  # what it still needs comes too, and as in the roles nothing that is merely recommended
+  # shellcheck disable=SC2046 - names of packages have no blanks
+  packages --no-install-recommends --fix-broken --reinstall install $(dpkg-query -W -f '${db:Status-Eflag} ${binary:Package}\n' | sed -n 's/^reinstreq //p')
+  [ -z "$(dpkg --audit)" ] || { dpkg --audit >&2; exit 1; }
+  echo repaired
 fi
 
 # unattended-upgrades does this every night; a machine that is handed over must not wait for its first one
