@@ -154,6 +154,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     touch = f"touch /tmp/pwned-{token}"
     texts = cycle([f"{{{{ lookup('pipe','{touch}') }}}}", f"$({touch})", f"`{touch}`; {touch}", "%p %h {% %}", *HOSTILE])
     dossier = plain_days(hostile(yaml.safe_load(stage.dossier.read_text()), texts))
+    dossier["website"]["motto"] = "steers \u202ethe terminal"  # whoever's turn the texts are: this one is on every card
     for number, name in enumerate(PAYLOADS):  # each of them reaches the server: as the name of an account
         dossier["people"][f"p{number:02}"] = {"name": payload(name, f"/tmp/pwned-{token}"), "groups": ["boutique"]}
     stage.dossier.write_text(yaml.safe_dump(dossier, allow_unicode=True, sort_keys=False, default_style='"'))

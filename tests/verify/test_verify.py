@@ -175,7 +175,7 @@ BREAKS = {
     "firewall": Break("server", "sudo nft delete table inet office", "sudo systemctl restart nftables", frozenset({"ports"})),
     "gateway": Break(
         "router",
-        "sudo nft delete table inet office",
+        "sudo nft flush ruleset",  # with what networkd may still lead the LAN out by, until the next start
         "sudo nft -f /etc/office/firewall.nft",
         frozenset({"ports", "beyond", "internet", "guests"}),
     ),
