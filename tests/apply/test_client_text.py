@@ -288,6 +288,7 @@ def hits(shop: Shop) -> list[str]:
 
 
 @pytest.mark.case("T3")
+@pytest.mark.deep
 def test_the_search_for_secrets_finds_them(shop: Shop) -> None:
     """These tests can fail: a secret written anywhere, in any form, is found."""
     secret = shop.passwords["zoe"]

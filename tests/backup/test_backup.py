@@ -427,7 +427,7 @@ def test_a_clock_a_year_ahead_forgets_nothing(shop: Stage) -> None:
     assert run(shop, "--place", "disk").code == 0
 
 
-@pytest.mark.parametrize("memory", ["kept", "gone"])
+@pytest.mark.parametrize("memory", [pytest.param("kept", marks=pytest.mark.deep), "gone"])
 def test_a_repository_that_vanished_is_red_until_a_person_says_why(shop: Stage, memory: str) -> None:
     """Root deletes it, the server's own memory too: no new one is made in its place, on neither side, night after night."""
     root(shop, f"mv /srv/backup/restic /root/restic; cp {MEMORY} /root/memory")

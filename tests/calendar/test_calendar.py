@@ -169,6 +169,7 @@ def test_a_closed_directory_is_no_wrong_password(office: Stage, zoe: str) -> Non
     assert said == [207]
 
 
+@pytest.mark.deep
 def test_a_calendar_that_was_renamed_keeps_its_name(office: Stage) -> None:
     """A collection that is there is its owner's: another apply makes none again and gives none its first name back."""
     props = "/var/lib/radicale/collections/collection-root/aicha/agenda/.Radicale.props"

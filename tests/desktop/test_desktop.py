@@ -57,6 +57,7 @@ def test_the_log_in_screen_tells_no_names(office: Stage) -> None:
         assert wanted in said
 
 
+@pytest.mark.deep
 def test_a_wrong_password_five_times_shuts_nobody_out(office: Stage) -> None:
     """Nobody gets in by guessing, and who mistyped five times gets in with the right one."""
     known = passwords(office)

@@ -243,6 +243,7 @@ def test_the_files_of_who_left_are_their_successors(later: Later) -> None:
     assert "tree connect failed" in smb(later.stage, "zoe", CHANGED, "come", "ls")
 
 
+@pytest.mark.deep
 def test_somebody_who_comes_back_is_let_in_again(later: Later) -> None:
     """The same account, open again, with a share of its own; nothing of the successor's is touched."""
     stage = later.stage
@@ -311,6 +312,7 @@ def test_the_directory_of_yesterday_is_brought_up_to_date(own_office: Stage) -> 
     assert logs_in(stage, "aicha", known["aicha"])
 
 
+@pytest.mark.deep
 def test_local_accounts_give_way_and_homes_stay(own_office: Stage) -> None:
     """Where people had local accounts before, their homes are theirs still, under the directory's account."""
     stage = own_office

@@ -97,6 +97,7 @@ def test_files_hang_on_nobodys_number(office: Stage, note: Path) -> None:
     look(office, "zoe", "commun", f'del "{NOTE}"')
 
 
+@pytest.mark.deep
 def test_files_from_another_machine_are_taken_in(own_office: Stage) -> None:
     """Restored with foreign owners, the shares' files are everybody's again after a plain apply."""
     own_office.on(
@@ -135,6 +136,7 @@ def test_the_server_shows_among_the_neighbours(office: Stage) -> None:
     assert soon(answered, 60)  # a search is repeated, and a server that has just started is not there at once
 
 
+@pytest.mark.deep
 def test_a_pack_with_shares_and_no_directory_is_refused(tmp_path: Path) -> None:
     """Without a directory nobody could be told from anybody: the run stops with that sentence, before anything is shared."""
     stage = bring_up(light(tmp_path, {"server": ["file_share"]}, hosts=("router", "server")))

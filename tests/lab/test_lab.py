@@ -292,6 +292,7 @@ def test_up_again_changes_nothing_and_revives_the_dead(shared: Small) -> None:
         lab.up(office, shared.stage.target, suite="bookworm")
 
 
+@pytest.mark.deep
 @pytest.mark.lab
 def test_two_labs_with_the_same_addresses_do_not_meet(shared: Small, tmp_path: Path) -> None:
     """The same office twice: each laptop leg reaches its own hosts, at the same addresses, and no other's."""

@@ -29,7 +29,8 @@ def summaries(stage: Stage) -> Path:
     return state(stage) / "runs"
 
 
-@pytest.mark.parametrize("how", ["deleted", pytest.param("altered", marks=pytest.mark.deep)])
+@pytest.mark.deep
+@pytest.mark.parametrize("how", ["deleted", "altered"])
 def test_a_run_cut_off_is_remembered_by_the_hosts(two: Stage, how: str) -> None:
     """The newest summary goes, or says something else: check and plan name it, apply does not write over the memory."""
     assert two.json("apply", "demo", "--lab", "--yes").code == 0

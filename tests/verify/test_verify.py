@@ -271,13 +271,13 @@ def test_after_a_repair_one_thing_is_tried_and_nothing_rests_on_it(shop: Stage) 
     assert "teapot" in wrong.data["error"]
 
 
-def test_no_password_in_what_verify_leaves(shop: Stage) -> None:
+def test_no_password_in_what_verify_leaves(shop: Stage, verified: tuple[CommandResult, set[str]]) -> None:
     """The witness's passwords and the office's own are in no journal, no summary and no output."""
     import yaml
 
     from provisioner.secrets.models import Secrets
 
-    said = verify(shop)
+    said, _ = verified
     state = Path(shop.home / "provisioner/labs" / f"demo-{shop.target.id}")
     kept = [path.read_text() for folder in ("journals", "runs") for path in (state / folder).glob("*.json*")]
     key = (state / "vault.key").read_text().strip()
