@@ -1,15 +1,18 @@
-"""`website new|build|preview|check|list`: an office's website, from its pages to a release."""
+"""`website`: an office's website, from its pages to a release; the verbs that bring it online are `website_deploy.py`'s."""
 
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from provisioner.cli.common import Console, lab_option, many, office_argument, shown, verb
+from provisioner.cli.website_deploy import deploy, list_, rollback
 
 if TYPE_CHECKING:
     from provisioner.website.builder import Release
 
-website = click.Group("website", help="The office's website: new, build, preview, check, list.")
+website = click.Group("website", help="The office's website: new, build, preview, check, deploy, rollback, list.")
+for command in (deploy, rollback, list_):
+    website.add_command(command)
 
 
 def _told(office: str, made: "Release", language: str) -> dict[str, Any]:
@@ -123,30 +126,3 @@ def check(console: Console, office: str, lab: bool) -> int:
     told = {"office": office, "verdict": worst.word, "findings": [one.as_object() for one in findings]}
     console.result(told, human)
     return 7 if worst >= Level.UNKNOWN else 0
-
-
-@verb(website, "list")
-@office_argument
-@lab_option
-def list_(console: Console, office: str, lab: bool) -> None:
-    """The releases of OFFICE that were built on this laptop, the newest first."""
-    from datetime import UTC, datetime
-
-    from provisioner import website as websites
-    from provisioner.inventory import open_inventory
-    from provisioner.website.builder import release
-
-    open_inventory(console.inventory).office(office)
-    found = release.listed(websites.releases(console.target(office, lab)))
-    told = [
-        {"release": path.name, "built": datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")}
-        for path in found
-    ]
-
-    def human() -> None:
-        for one in told:
-            console.out.print(f"{one['release']}  {one['built']}")
-        if not told:
-            console.out.print("nothing was built yet")
-
-    console.result({"office": office, "releases": told}, human)

@@ -32,6 +32,8 @@ from provisioner.inventory.models import Address, AnyKind, Noun, Organisation
 from provisioner.inventory.network import Forward, Guests, Reserved, Syslog, Time, Tunnel, Wan, Wifi
 from provisioner.inventory.website import Website
 
+ACME_HOST = "acme-v02.api.letsencrypt.org"  # who gives a website its certificate (RFC 8555)
+
 
 class Person(Noun):
     """Somebody who works in the office. `name` is shown, the login is the key in the dossier."""
@@ -168,8 +170,15 @@ class Office(Noun):
     mail: Mail | None = None
     backup: Backup | None = None
     website: Website | None = None
+    websites_of: list[Name] = []  # offices whose sites this office's server has
 
 
 def outside(office: Office) -> list[str]:
     """The names of the providers the office's machines speak to; in a lab one machine answers to all of them."""
-    return sorted({provider.host for provider in (office.mail, office.backup) if provider})
+    acme = [ACME_HOST] if serves_websites(office) else []
+    return sorted({*(provider.host for provider in (office.mail, office.backup) if provider), *acme})
+
+
+def serves_websites(office: Office) -> bool:
+    """Whether the office's own server has a website to serve, its own or another office's."""
+    return bool(office.websites_of or (office.website and (office.website.served_by or office.name) == office.name))

@@ -16,11 +16,15 @@ from provisioner.inventory.models import AnyKind, Kind, Noun
 
 
 class Port(Noun):
-    """A port a role opens to the office's LAN, or a range of ports that ends with `last`."""
+    """A port a role opens to the office's LAN, or a range of ports that ends with `last`.
+
+    `public`: from beyond the LAN too, where the office's router forwards it.
+    """
 
     port: int = Field(ge=1, le=65535)
     last: int | None = Field(default=None, ge=1, le=65535)
     protocol: Literal["tcp", "udp"] = "tcp"
+    public: bool = False
 
 
 class PackRole(Noun):

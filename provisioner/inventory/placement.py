@@ -5,17 +5,23 @@ small file named by PROVISIONER_HANDOVER; without it, stock `ansible -i …/doss
 secrets, and the pinned keys.
 """
 
+import hashlib
+from collections.abc import Mapping
 from ipaddress import IPv4Address
 from typing import Any
 
-from provisioner.inventory.dossier import Host, Office
+from provisioner.inventory.dossier import Host, Office, serves_websites
 from provisioner.inventory.models import Kind
-from provisioner.inventory.packs import Pack
+from provisioner.inventory.network import Forward
+from provisioner.inventory.packs import Pack, PackRole
 
 # The lab's Internet: TEST-NET-2 (RFC 5737), in the lab's own namespaces only. One machine stands there for all providers, at
 # this address too where labs share an Internet: each keeps its own.
 LAB_INTERNET = IPv4Address("198.51.100.1")
 LAB_PROXY_PORT = 3142
+WEBSITE, WEB_SERVER = "website", "web_server"
+WEB_PORTS = (80, 443)
+SITES = ("calendar", WEBSITE)  # the roles that stand on the web server
 
 
 def internet(*, lab: bool) -> list[tuple[str, int]]:
@@ -26,11 +32,17 @@ def internet(*, lab: bool) -> list[tuple[str, int]]:
 def roles(pack: Pack, office: Office, host: Host) -> list[str]:
     """The roles a host gets, in the pack's order; `X_client` only where the office's server has `X`."""
     there = services(pack, office)
-    return [
-        name
-        for name in pack.roles(host.kind, office.variant)
-        if not name.endswith("_client") or name.removesuffix("_client") in there
-    ]
+    return [name for name in _given(pack, office, host) if not name.endswith("_client") or name.removesuffix("_client") in there]
+
+
+def _given(pack: Pack, office: Office, host: Host) -> dict[str, PackRole]:
+    """The pack's roles for a host, but those that serve websites where the office's server has nothing to serve."""
+    found = pack.roles(host.kind, office.variant)
+    if not serves_websites(office):
+        found.pop(WEBSITE, None)
+    if not set(SITES) & set(found):
+        found.pop(WEB_SERVER, None)
+    return found
 
 
 def dropped(before: tuple[Pack, Office], after: tuple[Pack, Office]) -> dict[str, list[str]]:
@@ -40,10 +52,16 @@ def dropped(before: tuple[Pack, Office], after: tuple[Pack, Office]) -> dict[str
 
 
 def ports(pack: Pack, office: Office, host: Host) -> list[dict[str, Any]]:
-    """The ports the LAN may reach on a host: exactly those its roles declare, each as `port` to `last`."""
+    """The ports the LAN may reach on a host, `public` ones from beyond it too: exactly those its roles declare."""
     return [
-        {"role": name, "port": port.port, "last": port.last or port.port, "protocol": port.protocol}
-        for name, role in pack.roles(host.kind, office.variant).items()
+        {
+            "role": name,
+            "port": port.port,
+            "last": port.last or port.port,
+            "protocol": port.protocol,
+            "public": port.public,
+        }
+        for name, role in _given(pack, office, host).items()
         for port in role.ports
     ]
 
@@ -54,8 +72,37 @@ def services(pack: Pack, office: Office) -> dict[str, dict[str, str]]:
         role: {"name": name, "address": str(host.address), "fqdn": f"{name}.{office.lan.domain}"}
         for name, host in office.hosts.items()
         if host.kind is Kind.SERVER
-        for role in pack.roles(host.kind, office.variant)
+        for role in _given(pack, office, host)
     }
+
+
+def forwards(pack: Pack, office: Office) -> dict[str, Forward]:
+    """What may come in from the Internet: the dossier's, and the way to the websites of the office's server.
+
+    A port that the dossier leads elsewhere stays there.
+    """
+    server = services(pack, office).get(WEBSITE)
+    taken = {(one.protocol, one.port) for one in office.forwards.values()}
+    own = {f"website-{port}": Forward(port=port, to=server["name"]) for port in WEB_PORTS} if server else {}
+    return office.forwards | {name: one for name, one in own.items() if (one.protocol, one.port) not in taken}
+
+
+def website_sites(office: Office, others: Mapping[str, Office]) -> list[dict[str, str]]:
+    """The sites that the office's server has: its own, and those of `others` that its dossier names.
+
+    Each as `office`, `domain`, and `user`, the account that its files belong to (useradd(8): at most 32 characters).
+    """
+    served = {office.name: office, **{name: others[name] for name in office.websites_of}}
+    return [
+        {"office": name, "domain": one.website.domain, "user": _account(name)}
+        for name, one in served.items()
+        if one.website and (one.website.served_by or name) == office.name
+    ]
+
+
+def _account(office: str) -> str:
+    called = f"web-{office}"
+    return called if len(called) <= 32 else f"{called[:23]}-{hashlib.sha256(office.encode()).hexdigest()[:8]}"
 
 
 def common_share(pack: Pack, office: Office) -> str:

@@ -12,6 +12,7 @@ from provisioner.inventory.conflicts import Conflict, between, mapping, outside,
 from provisioner.inventory.fields import RESERVED_LOGINS, mac_form
 from provisioner.inventory.models import Kind
 from provisioner.inventory.packs import Pack
+from provisioner.inventory.placement import SITES, WEB_SERVER
 from provisioner.inventory.resellers import Reseller
 from provisioner.inventory.strict_yaml import Document, Place, quoted
 
@@ -98,6 +99,9 @@ def judge_pack(pack: Mapping[str, Any]) -> Iterator[Conflict]:
     for kind, roles in mapping(pack.get("kinds")).items():
         for name, role in mapping(roles).items():
             place, said = ("kinds", kind, name), mapping(role)
+            if name in SITES and WEB_SERVER not in mapping(roles):
+                what = f"role {name} stands on role {WEB_SERVER}, which a {kind} does not have"
+                yield Conflict(place, what, f"{WEB_SERVER}: {{}} before it")
             ports, chosen = said.get("ports"), said.get("variants")
             for n, port in enumerate(ports if isinstance(ports, list) else ()):
                 first, last = mapping(port).get("port"), mapping(port).get("last")

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from provisioner.inventory.conflicts import Conflict, mapping
-from provisioner.inventory.fields import Day, Domain, Filled, Group, Shape, SomebodysEmail, Text
+from provisioner.inventory.fields import Day, Domain, Filled, Group, Name, Shape, SomebodysEmail, Text
 from provisioner.inventory.models import Noun
 from provisioner.inventory.strict_yaml import quoted
 
@@ -56,6 +56,7 @@ class Website(Noun):
     domain: Domain
     title: Filled
     motto: Text = ""
+    served_by: Name | None = None  # the office whose server has it; unsaid, its own
     editors: Group | None = None  # the group whose people change it; unsaid, everybody of the office
     colour: Literal["blue", "green", "red", "orange", "violet", "teal"] = "blue"
     activity: Activity = "LocalBusiness"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from provisioner.errors import BadInput
-from provisioner.inventory.dossier import Backup, Host, Interfaces, Mail, Office
+from provisioner.inventory.dossier import Backup, Host, Interfaces, Mail, Office, serves_websites
 from provisioner.inventory.models import Kind
 from provisioner.inventory.placement import LAB_INTERNET, LAB_PROXY_PORT
 from provisioner.lab.remove import mounts_below
@@ -58,6 +58,7 @@ class Provider:
     name: str
     mail: Mapping[str, Any] | None
     backup: Mapping[str, Any] | None
+    website: str = ""  # the name of a site that wants a certificate, and leads to the office's line
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,11 +210,12 @@ def _provider(office: Office) -> Provider | None:
     def plain(one: Mail | Backup | None) -> dict[str, Any] | None:
         return one.model_dump(mode="json", exclude={"host_key"}) if one else None
 
-    if not (office.mail or office.backup):
+    website = office.website.domain if office.website and serves_websites(office) else ""
+    if not (office.mail or office.backup or website):
         return None
     names = ("provider", "lab-provider", "provider-of-the-lab")
     free = next(name for name in names if name not in office.hosts and name not in office.printers)
-    return Provider(free, plain(office.mail), plain(office.backup))
+    return Provider(free, plain(office.mail), plain(office.backup), website)
 
 
 def ip(namespace: str | None, *lines: str) -> None:

@@ -15,9 +15,9 @@ from typing import Any
 
 from provisioner.hosts import programs
 from provisioner.inventory import open_inventory
-from provisioner.inventory.dossier import Office, outside
+from provisioner.inventory.dossier import ACME_HOST, Office, outside
 from provisioner.inventory.packs import Pack
-from provisioner.inventory.placement import LAB_INTERNET, common_share, ports, roles, services
+from provisioner.inventory.placement import LAB_INTERNET, common_share, ports, roles, services, website_sites
 from provisioner.inventory.resellers import Reseller
 from provisioner.inventory.target import Target
 from provisioner.laptop import disk
@@ -102,6 +102,9 @@ def hosts(dossier: Path) -> dict[str, tuple[str, dict[str, Any]]]:
     data["help"] = {"name": reseller.organisation.name, "contacts": reseller.contacts()}
     data["lab"] = target.lab
     data["outside"] = [{"name": name, "address": str(LAB_INTERNET)} for name in outside(office)] if target.lab else []
+    data["websites"] = website_sites(office, {name: inventory.office(name) for name in office.websites_of})
+    data["website_program"] = programs.source("website_release") if data["websites"] else ""
+    data["acme"] = f"https://{ACME_HOST}/dir" if target.lab else ""  # Debian's certbot knows the real one's
     data["secrets"] = {}
     if handover:
         from provisioner.secrets import vault

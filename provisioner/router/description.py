@@ -7,7 +7,7 @@ from provisioner.inventory.dossier import Interfaces, Office
 from provisioner.inventory.models import Kind
 from provisioner.inventory.network import Wan
 from provisioner.inventory.packs import Pack
-from provisioner.inventory.placement import ports, services
+from provisioner.inventory.placement import WEBSITE, forwards, ports, services
 from provisioner.secrets.models import Secrets
 
 TIME_SERVERS = tuple(f"{number}.pool.ntp.org" for number in range(4))  # their DNS answers with those that are near
@@ -113,6 +113,7 @@ class Description:
     time_servers: tuple[str, ...]
     syslog: MessageSink | None
     tunnel: WireGuard | None
+    websites: tuple[str, ...]  # public names of sites that the office serves itself: they may lead to an address of its own
 
 
 def describe(office: Office, pack: Pack, secrets: Secrets, host: str) -> Description:
@@ -143,7 +144,7 @@ def describe(office: Office, pack: Pack, secrets: Secrets, host: str) -> Descrip
         wireless=_wireless(office, secrets),
         forwards=tuple(
             PortForward(name, one.protocol, one.port, addresses[one.to], one.to_port or one.port)
-            for name, one in sorted(office.forwards.items())
+            for name, one in sorted(forwards(pack, office).items())
         ),
         open_ports=tuple(
             OpenPort(one["role"], one["protocol"], one["port"], one["last"]) for one in ports(pack, office, own)
@@ -154,6 +155,7 @@ def describe(office: Office, pack: Pack, secrets: Secrets, host: str) -> Descrip
             MessageSink(addresses[office.syslog.to], office.syslog.port, office.syslog.protocol) if office.syslog else None
         ),
         tunnel=_tunnel(office, secrets),
+        websites=(office.website.domain,) if office.website and WEBSITE in services(pack, office) else (),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from provisioner.errors import BadInput
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from provisioner.inventory.dossier import Office
     from provisioner.inventory.target import Target
     from provisioner.website.builder import Release
 
@@ -51,7 +52,9 @@ def facts(target: "Target") -> dict[str, Any]:
         "organisation": office.organisation.model_dump(mode="json", exclude={"contacts"}),
         "address": office.address.model_dump(mode="json"),
         # on a machine of the office's own, its owner is the host (LCEN, art. 6, I, 2)
-        "host": {
+        "host": _host(inventory.office(site.served_by))
+        if site.served_by and site.served_by != office.name
+        else {
             "name": office.organisation.name,
             "address": office.organisation.address.model_dump(mode="json"),
             "phone": phone,
@@ -61,6 +64,13 @@ def facts(target: "Target") -> dict[str, Any]:
         "logs_days": LOGS_DAYS,
         "form": "",
     }
+
+
+def _host(served_by: "Office") -> dict[str, Any]:
+    """Who hosts a site that another office's server has."""
+    owner = served_by.organisation
+    phone = next((one.phone for one in owner.contacts if one.phone), "")
+    return {"name": owner.name, "address": owner.address.model_dump(mode="json"), "phone": phone}
 
 
 def build(target: "Target", language: str = "en") -> "Release":

@@ -37,6 +37,17 @@ ExecStart=/usr/bin/python3 /{_PROGRAM}/submission.py
 Restart=always
 """
 
+ROOTS_PORT = 15000  # where pebble shows the root of its chain, another one at each start
+_AUTHORITY = f"""\
+[Unit]
+Description=The lab's certificate authority
+Before=ssh.service
+[Service]
+Environment=PEBBLE_VA_NOSLEEP=1 PEBBLE_WFE_NONCEREJECT=0
+ExecStart=/usr/bin/pebble -config /etc/provider/pebble.json -dnsserver {net.INTERNET.ip}:53
+Restart=always
+"""
+
 _SSHD = """\
 HostKey /etc/ssh/provider_host_key
 Port 22
@@ -66,8 +77,9 @@ class Provider:
 
     @property
     def packages(self) -> tuple[str, ...]:
-        """What keeps backups that can only grow, where the office has such a place."""
-        return tuple(repository_server.PACKAGES) if self._append_only else ()
+        """What keeps backups that can only grow, where the office has such a place; what gives certificates to its website."""
+        kept = tuple(repository_server.PACKAGES) if self._append_only else ()
+        return (*kept, "pebble") if self.plan.website else kept
 
     @property
     def _append_only(self) -> bool:
@@ -118,6 +130,8 @@ class Provider:
         }
         if self.plan.mail:
             found |= _mail(self.plan.mail, kept)
+        if self.plan.website:
+            found |= _authority(kept)
         if not self.plan.backup:
             return found | host_keys()
         return found | (_append_only if self._append_only else _sftp)(self.plan.backup, kept, system)
@@ -137,6 +151,26 @@ def of(state: State) -> list[Provider]:
         return []
     folder = state.folder / "hosts" / plan.name
     return [Provider(plan, Machine(plan.name, state.id, folder, state.network.internet, net.INTERNET_LINK))]
+
+
+def _authority(kept: Secrets) -> dict[str, File]:
+    """Pebble, a real ACME server (RFC 8555): it gives a certificate to who answers for a name on port 80 of the office's line."""
+    said = {
+        "listenAddress": f"{net.INTERNET.ip}:443",
+        "managementListenAddress": f"{net.INTERNET.ip}:{ROOTS_PORT}",
+        "certificate": "/etc/provider/certificate.pem",
+        "privateKey": "/etc/provider/key.pem",
+        "httpPort": 80,
+        "tlsPort": 443,
+        "certificateValidityPeriod": 90 * 86400,
+    }
+    return {
+        "etc/provider/certificate.pem": File(kept.lab["provider_certificate"]),
+        "etc/provider/key.pem": File(kept.lab["provider_key"], 0o600),
+        "etc/provider/pebble.json": File(json.dumps({"pebble": said})),
+        "etc/systemd/system/authority.service": File(_AUTHORITY),
+        "etc/systemd/system/multi-user.target.d/authority.conf": File("[Unit]\nWants=authority.service\n"),
+    }
 
 
 def _mail(mail: Mapping[str, Any], kept: Secrets) -> dict[str, File]:

@@ -238,6 +238,14 @@ def _firewall(wanted: Description) -> str:
         f'\t\tiifname "{wan}" {one.protocol} dport {one.port} dnat ip to {one.address}:{one.to_port} comment "{one.name}"\n'
         for one in wanted.forwards
     )
+    # Who asks for the office's outer address from behind it, for its website, is led the same way, and back by the router.
+    beyond = "fib daddr type local fib daddr . iif type != local"
+    translated += "".join(
+        f'\t\tiifname != "{wan}" {beyond} {one.protocol} dport {one.port} dnat ip to {one.address}:{one.to_port}'
+        f' comment "{one.name}"\n'
+        for one in wanted.forwards
+    )
+    back = f'\t\tiifname "{lan}" oifname "{lan}" ct status dnat masquerade\n' if wanted.forwards else ""
     return f"""#!/usr/sbin/nft -f
 {HEAD.strip()} Other programs' tables are left alone.
 table inet office
@@ -267,7 +275,7 @@ table inet office {{
 	chain postrouting {{
 		type nat hook postrouting priority srcnat;
 		oifname "{wan}" meta nfproto ipv4 masquerade
-	}}
+{back}	}}
 }}
 """
 
@@ -317,6 +325,7 @@ def _names(wanted: Description) -> str:
         "domain-needed",
         "bogus-priv",
         "stop-dns-rebind",
+        *(f"rebind-domain-ok=/{one}/" for one in wanted.websites),
         *_upstream(wanted),
         "dhcp-authoritative",
         f"domain={domain}",

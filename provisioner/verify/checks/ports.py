@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from provisioner.findings import Finding
 from provisioner.hosts import programs
-from provisioner.inventory.placement import ports
+from provisioner.inventory.placement import forwards, ports
 from provisioner.language import N_
 from provisioner.verify.checks import Check, VerifySession, judged, not_applicable
 
@@ -106,6 +106,7 @@ def from_beyond(session: VerifySession) -> Iterable[Finding]:
     from provisioner.lab import beyond
 
     words, targets = beyond(session.selection.target, list(session.selection.met.values()))
+    wanted = [("tcp", one.port, one.port) for one in forwards(session.pack, session.office).values() if one.protocol == "tcp"]
     ask = json.dumps({"targets": targets})
     done = subprocess.run(
         [*words, sys.executable, "-c", programs.source("scan")],
@@ -123,9 +124,16 @@ def from_beyond(session: VerifySession) -> Iterable[Finding]:
     )
     yield judged(
         "beyond",
-        found is not None and len(found) == len(targets) and not any(found.values()),
-        N_("From the Internet, nothing of the office answers."),
-        N_("From the Internet, something of the office answers."),
+        found is not None
+        and len(found) == len(targets)
+        and not any(found[target] for target in targets[1:])
+        and differing(found[targets[0]], wanted) == ([], []),
+        N_("From the Internet, the office answers at the ports that its router lets in, and at nothing else.")
+        if wanted
+        else N_("From the Internet, nothing of the office answers."),
+        N_("From the Internet, the office does not answer at exactly the ports that its router lets in.")
+        if wanted
+        else N_("From the Internet, something of the office answers."),
         evidence,
     )
 

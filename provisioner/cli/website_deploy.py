@@ -1,0 +1,104 @@
+"""`website deploy|rollback|list`: a release brought online, taken back, and which ones the server keeps."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from provisioner.cli.apply import as_object, exit_code
+from provisioner.cli.common import Console, echo, lab_option, office_argument, plug, shown, verb
+from provisioner.language.terminal import spoken, word
+
+if TYPE_CHECKING:
+    from provisioner.operation.selection import Selection
+    from provisioner.website.deploy import Place
+
+no_commit_option = click.option("--no-commit", is_flag=True, help="Leave the run's summary uncommitted.")
+
+
+def _where(console: Console, office: str, lab: bool) -> "tuple[Place, Selection]":
+    """Where the website is served, and the hosts there; plugged into that office's lab where it is one."""
+    from provisioner.operation.selection import prepare
+    from provisioner.website.deploy import place
+
+    where = place(console.target(office, lab))
+    plug(where.target)
+    return where, prepare(where.target, [where.host])
+
+
+def _built(console: Console, office: str, lab: bool) -> Path:
+    """The release that the pages make now; what was said of them is passed on."""
+    from provisioner import website as websites
+
+    made = websites.build(console.target(office, lab), spoken())
+    for one in made.warnings:
+        console.err.print(shown(one.sentence(spoken())), style="yellow", soft_wrap=True)
+    return made.folder
+
+
+@verb("deploy", writes=True, short_help="Bring its website online.")
+@office_argument
+@click.option(
+    "--from", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="FOLDER",
+    help="A release built before, instead of building one.",
+)  # fmt: skip
+@lab_option
+@no_commit_option
+def deploy(console: Console, office: str, folder: Path | None, lab: bool, no_commit: bool) -> int:
+    """Build the website of OFFICE, carry the release to its server and serve it, with a certificate that browsers believe.
+
+    Only what no kept release has is sent. The site is looked at by its public name; where that does not show the new release,
+    the former one is served again.
+    """
+    from provisioner.cli.progress import Watch
+    from provisioner.cli.run_page import show_run
+    from provisioner.website import deploy as workflow
+
+    where, selection = _where(console, office, lab)
+    folder = folder or _built(console, office, lab)
+    watch = Watch(console, f"website deploy {office}", None)
+    with watch.showing():
+        run = workflow.run_deploy(selection, where, folder, watch=watch, say=console.say, commit=not no_commit)
+    more = {"domain": where.domain, "release": folder.name}
+    console.result(as_object(run, selection, **more), lambda: show_run(console, run, selection))
+    return exit_code(run, planning=False)
+
+
+@verb("rollback", writes=True, short_help="Serve a former release again.")
+@office_argument
+@click.argument("release", required=False, default="")
+@lab_option
+@no_commit_option
+def rollback(console: Console, office: str, release: str, lab: bool, no_commit: bool) -> int:
+    """Serve the former release of the website of OFFICE again, or the one whose name begins with RELEASE."""
+    from provisioner.cli.progress import Watch
+    from provisioner.cli.run_page import show_run
+    from provisioner.website import deploy as workflow
+
+    where, selection = _where(console, office, lab)
+    watch = Watch(console, f"website rollback {office}", None)
+    with watch.showing():
+        run = workflow.run_rollback(selection, where, release, watch=watch, say=console.say, commit=not no_commit)
+    console.result(as_object(run, selection, domain=where.domain), lambda: show_run(console, run, selection))
+    return exit_code(run, planning=False)
+
+
+@verb("list", short_help="Which releases the server keeps.")
+@office_argument
+@lab_option
+def list_(console: Console, office: str, lab: bool) -> None:
+    """The releases of the website of OFFICE that its server keeps, the one that went live last first."""
+    from provisioner.website import deploy as workflow
+
+    where, selection = _where(console, office, lab)
+    found = workflow.run_list(selection, where, watch=lambda _: None, say=console.say)
+
+    def human() -> None:
+        for one in found["kept"]:
+            mark = f"  {word('served')}" if one["release"] == found["served"] else ""
+            echo(shown(f"{one['release']}  {datetime.fromtimestamp(float(one['at'])).astimezone():%Y-%m-%d %H:%M}{mark}"))
+        if not found["kept"]:
+            echo(shown(f"{where.host} keeps no release of {found['domain']}"))
+
+    console.result({"office": office, "lab": lab, **found}, human)

@@ -1,0 +1,1 @@
+"""The one web server of a machine."""
