@@ -40,6 +40,10 @@ def office() -> None:
 @click.option("--pack", metavar="NAME", shell_complete=complete_pack, help="Its pack; the newest otherwise.")
 @click.option("--network", metavar="NET", help="Its LAN; 192.168.1.0/24 otherwise.")
 @click.option("--domain", metavar="NAME", default="office.internal", show_default=True, help="The LAN's domain.")
+@click.option(
+    "--platform", metavar="NAME",
+    help="What its router runs: debian, openwrt, routeros, cisco_ios, frr; debian otherwise.",
+)  # fmt: skip
 @click.option("--gateway", metavar="ADDRESS", help="The box that leads to the Internet, where no host is the router.")
 @click.option("--person", "people", metavar="LOGIN=NAME", multiple=True, help="Somebody who works there; repeat it.")
 @click.option("--host", "hosts", metavar="NAME=KIND[@MAC]", multiple=True, help="A machine; repeat it.")

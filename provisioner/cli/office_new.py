@@ -2,13 +2,14 @@
 
 import functools
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from provisioner.cli import organisation
 from provisioner.cli.conversation import Answers, Question, required
 from provisioner.cli.organisation import is_a
 from provisioner.errors import BadInput, Missing
 from provisioner.inventory import fields
+from provisioner.inventory.dossier import Platform
 from provisioner.inventory.fields import mac_form
 from provisioner.office import new as fresh
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 NETWORK = "192.168.1.0/24"
 Place = tuple[str | int, ...]
+PLATFORMS: tuple[str, ...] = get_args(Platform)
 
 
 def questions(inventory: "Inventory") -> list[Question]:
@@ -36,6 +38,14 @@ def questions(inventory: "Inventory") -> list[Question]:
             option="--person",
         ),
         Question("router", "A router to install", "yes, no, or its MAC from the label", _machine, lambda _: "yes", _unnamed),
+        Question(
+            "platform",
+            "What it runs",
+            ", ".join(PLATFORMS),
+            _platform,
+            lambda _: PLATFORMS[0],
+            lambda given: _unnamed(given) and given.get("router") != "no",
+        ),
         Question(
             "gateway",
             "Address of the box that leads to the Internet",
@@ -95,7 +105,7 @@ def data(inventory: "Inventory", given: Answers, pack: str | None, domain: str) 
         "address": about["address"],
         "lan": lan | ({"gateway": given["gateway"]} if given.get("gateway") else {}),
         "ula": fresh.new_ula(),
-        "hosts": _hosts(machines, addresses, list(people)),
+        "hosts": _hosts(machines, addresses, list(people), given.get("platform") or PLATFORMS[0]),
         "groups": {"team": given["organisation"]},
         "people": {login: {"name": who, "groups": ["team"]} for login, who in people.items()},
         **({"printers": printers} if printers else {}),
@@ -159,6 +169,12 @@ def _machine(text: str, _: Answers) -> None:
         fields.validate(fields.Mac, text)
 
 
+def _platform(text: str, _: Answers) -> None:
+    known = PLATFORMS
+    if text not in known:
+        raise BadInput(f"{text!r} is no system of a router that is known here", hint=f"one of {', '.join(known)}")
+
+
 def _number(text: str, _: Answers) -> None:
     if not (text.isascii() and text.isdigit() and int(text) <= 60):
         raise BadInput(f"{text!r} is no number of desktops", hint="0 to 60")
@@ -197,7 +213,9 @@ def _named(text: str) -> tuple[str, str, str]:
     return name, kind, mac_form(mac)
 
 
-def _hosts(machines: list[tuple[str, str, str]], addresses: list[str], logins: list[str]) -> dict[str, dict[str, Any]]:
+def _hosts(
+    machines: list[tuple[str, str, str]], addresses: list[str], logins: list[str], platform: str
+) -> dict[str, dict[str, Any]]:
     """The hosts of a new dossier; each desktop goes to the next person."""
     names = [name for name, _, _ in machines]
     if twice := [name for name in names if names.count(name) > 1]:
@@ -205,7 +223,12 @@ def _hosts(machines: list[tuple[str, str, str]], addresses: list[str], logins: l
     free = iter(logins)
     found = {}
     for (name, kind, mac), address in zip(machines, addresses, strict=True):
-        host = {"kind": kind, "platform": "debian", "address": address, "mac": mac or fresh.new_mac()}
+        host = {
+            "kind": kind,
+            "platform": platform if kind == "router" else PLATFORMS[0],
+            "address": address,
+            "mac": mac or fresh.new_mac(),
+        }
         if kind == "desktop" and (login := next(free, "")):
             host["person"] = login
         found[name] = host

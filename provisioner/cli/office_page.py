@@ -47,7 +47,8 @@ def print_office(out: "Console", office: "Office", today: date) -> None:
         facts.add_row(word("website"), shown(f"https://{site.domain} {site.title}" + (f" ({site.motto})" if site.motto else "")))
     out.print(facts)
 
-    hosts = [(name, h.kind.value, str(h.address), h.mac, h.person) for name, h in office.hosts.items()]
+    kinds = {name: f"{word(h.kind.value)} ({h.platform})" if h.appliance else h.kind.value for name, h in office.hosts.items()}
+    hosts = [(name, kinds[name], str(h.address), h.mac, h.person) for name, h in office.hosts.items()]
     out.print(table("Hosts", ("host", "kind", "address", "MAC", "person"), hosts, whole=("host", "address", "MAC")))
     hardware = [(name, h.model, h.serial, warranty(h, today)) for name, h in office.hosts.items()]
     hardware += [(name, p.model, p.serial, warranty(p, today)) for name, p in office.printers.items()]

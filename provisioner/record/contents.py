@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from provisioner.inventory.packs import Pack
     from provisioner.inventory.resellers import Reseller
 
+SYSTEMS = {"openwrt": "OpenWrt", "routeros": "MikroTik RouterOS", "cisco_ios": "Cisco IOS", "frr": "FRRouting"}
 KINDS = {"desktop": N_("Desktop"), "server": N_("Server"), "router": N_("Router")}
 
 # What `identity.numbers` calls them; SIREN and RNA are names in every language.
@@ -156,7 +157,7 @@ def machines(office: "Office", pack: "Pack", verify: Mapping[str, Any]) -> list[
                 "name": name, "kind": host.kind.value, "address": str(host.address), "person": _person(office, host.person),
                 "model": host.model or str(system.get("model") or ""), "serial": host.serial or str(system.get("serial") or ""),
                 "purchased": _iso(host.purchased), "warranty_end": _iso(host.warranty_end),
-                "system": str(system.get("pretty") or ""), "kernel": str(system.get("kernel") or ""),
+                "system": str(system.get("pretty") or SYSTEMS.get(host.platform, "")), "kernel": str(system.get("kernel") or ""),
                 "support_end": _iso(known.support_end) if known else None,
                 "packages": {str(k): str(v) for k, v in sorted((system.get("packages") or {}).items())},
                 "services": [role for role in pack.roles(host.kind, office.variant) if role in SERVICES],

@@ -109,10 +109,16 @@ def test_office_new_list_show_remove(run: Run, net: Path) -> None:
 def test_office_new_takes_machines_and_leaves_the_commit(run: Run, net: Path) -> None:
     """`--host` names machines with their own MAC; `--no-commit` leaves the commit."""
     hosts = ("--host", "gw=router@02:AA:00:00:00:01", "--host", "poste=desktop@02:aa:00:00:00:02", "--network", "10.1.2.0/26")
-    said = run("office", "new", "small", *BAKERY, *hosts, "--no-commit", "--json")
+    wrong = run("office", "new", "small", *BAKERY, *hosts, "--platform", "junos")
+    assert (wrong.code, "hosts.gw.platform: 'junos' is not one of its values" in wrong.err) == (2, True), wrong
+    said = run("office", "new", "small", *BAKERY, *hosts, "--platform", "openwrt", "--no-commit", "--json")
 
     office = run("office", "show", "small", "--json").data
     assert said.data["commit"] is None
+    assert {name: host["platform"] for name, host in office["hosts"].items()} == {
+        "gw": "openwrt", "poste": "debian",
+    }  # fmt: skip
+    assert "router (openwrt)" in run("office", "show", "small").out
     assert {name: (host["address"], host["mac"]) for name, host in office["hosts"].items()} == {
         "gw": ("10.1.2.1", "02:aa:00:00:00:01"),
         "poste": ("10.1.2.3", "02:aa:00:00:00:02"),
