@@ -6,8 +6,8 @@ from typing import Any
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
-def rows(hours: Mapping[str, list[str]], words: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Days and their hours in words, days in a row that are alike as one: (« mardi – samedi », « 9 h – 12 h »)."""
+def rows(hours: Mapping[str, list[str]], words: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """Days and their hours in words, days in a row that are alike as one: (« mardi – samedi », [« 9 h – 12 h »])."""
     grouped: list[list[Any]] = []
     for day in DAYS:
         spans = list(hours.get(day, ()))
@@ -19,11 +19,11 @@ def rows(hours: Mapping[str, list[str]], words: Mapping[str, Any]) -> list[tuple
     told = []
     for first, last, spans in grouped:
         label = names[first] if first == last else form["range"].replace("{first}", names[first]).replace("{last}", names[last])
-        shown = ", ".join(
+        shown = [
             form["range"].replace("{first}", _time(a, form)).replace("{last}", _time(b, form))
             for a, b in (span.split("-") for span in spans)
-        )
-        told.append((label[:1].upper() + label[1:], shown or words["words"]["closed"]))
+        ]
+        told.append((label[:1].upper() + label[1:], shown or [words["words"]["closed"]]))
     return told
 
 

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from .problems import Problem, problem
-from .source import ATTACHED, PICTURES, Page, slug
+from .source import ATTACHED, FOREIGN, PICTURES, Page, slug
 
 # What a browser may be sent to: the Web, a mail program, a telephone.
 SCHEMES = ("https", "http", "mailto", "tel")
@@ -108,6 +108,8 @@ def _picture(page: Page, token: Token, line: int, names: frozenset[str], text: T
     name = beside(page.file, address)
     if name is None:
         text.problems.append(problem(page.file, line, "outside", address=address))
+    elif name in names and name.lower().endswith(FOREIGN):
+        return  # said of the file itself
     elif name not in names or not name.lower().endswith(PICTURES):
         text.problems.append(problem(page.file, line, "no_picture", address=address))
     else:

@@ -15,6 +15,7 @@ from . import source
 from .problems import Problem, Refused, problem
 
 HERE = Path(__file__).parent
+_OWN = ("key", "release", "folder", "files", "at")
 RACY_NS = 2_000_000_000  # FAT notes even seconds; a share may do as it
 
 
@@ -27,6 +28,7 @@ class Memory:
         if not pages.is_dir() or pages.is_symlink():
             raise Refused([problem(pages.name, 0, "no_home")])
         self.entries, self.wrong = source.walk(pages)
+        self.looked = False  # whether a file was read for its hash
         self.facts_digest = digest(json.dumps(facts, sort_keys=True, ensure_ascii=False).encode())
 
     @cached_property
@@ -49,6 +51,7 @@ class Memory:
                 found[one.name] = old[3]
             else:
                 found[one.name] = digest(one.path.read_bytes())
+                self.looked = True
         return found
 
     @cached_property
@@ -60,7 +63,10 @@ class Memory:
         """The release that the last build made of the same; empty when something is not the same."""
         if self.wrong or self.notes.get("key") != self.key:
             return ""
-        return str(self.notes.get("release", ""))
+        release = str(self.notes.get("release", ""))
+        if self.looked:  # touched, or too young for the last notes: the next build need not read them
+            self.keep(release, {key: value for key, value in self.notes.items() if key not in _OWN})
+        return release
 
     def keep(self, release: str, notes: Mapping[str, Any]) -> None:
         """Note what this build made."""

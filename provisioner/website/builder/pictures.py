@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 RECIPE = "1"  # of another recipe all pictures are made anew
 WIDTHS = (480, 800, 1200)
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF")  # a JPEG with a second picture in it (MPO) is opened as a JPEG is
 PIXEL_LIMIT = 60_000_000  # decoded; a telephone's best camera has 50 million
 QUALITIES = (74, 62, 50, 40, 30)
 FIRST_SEEN_BYTES = 40_000  # a page's own picture with its page and style stays below 60 kB over the wire
@@ -74,7 +74,7 @@ def look(name: str, path: Path, digest: str, lead: bool) -> Picture | Problem:
     Image.MAX_IMAGE_PIXELS = PIXEL_LIMIT
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=FORMATS) as image:
                 width, height = image.size
                 if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):  # EXIF 2.32 §4.6.4: lies on its side

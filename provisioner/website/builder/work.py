@@ -124,6 +124,8 @@ class _Work:
             line, name = page.lines.get("picture", 1), beside(page.file, page.picture)
             if name is None:
                 self.problems.append(problem(page.file, line, "outside", address=page.picture))
+            elif name in self.names and name.lower().endswith(source.FOREIGN):
+                continue  # said of the file itself
             elif name not in self.names or not name.lower().endswith(source.PICTURES):
                 self.problems.append(problem(page.file, line, "no_picture", address=page.picture))
             else:
