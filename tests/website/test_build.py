@@ -170,7 +170,7 @@ def test_a_picture_with_holes_keeps_them(shop: Shop) -> None:
 
     name = next(path for path in made.files if path.endswith(".png"))
     with Image.open(made.folder / name) as image:
-        assert image.mode == "RGBA" and image.getextrema()[3] == (0, 0)
+        assert image.mode == "RGBA" and image.getchannel("A").getextrema() == (0, 0)
 
 
 def test_headings_leave_no_step_out(shop: Shop) -> None:
