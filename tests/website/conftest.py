@@ -1,6 +1,7 @@
 """A site to build: the facts of a shop, a folder of pages, pictures made on the spot."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ class Shop:
 
     def __init__(self, root: Path) -> None:
         self.pages, self.out, self.cache = root / "pages", root / "out", root / "cache"
-        self.facts: dict[str, Any] = {**FACTS}
+        self.facts: dict[str, Any] = deepcopy(FACTS)
         self.pages.mkdir()
         self.write("index.md", "---\ntitre: Accueil\n---\nBienvenue.\n")
 

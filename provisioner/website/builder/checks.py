@@ -213,7 +213,8 @@ def _sum(folder: Path, name: str, found: _Found) -> tuple[int, int]:
     def size(address: str) -> int:
         path = folder / address.lstrip("/")
         packed = path.with_name(f"{path.name}.gz")
-        return (packed if packed.is_file() else path).stat().st_size
+        there = packed if packed.is_file() else path
+        return there.stat().st_size if there.is_file() else 0  # what is not there is said as a dead link
 
     total = size(name) + sum(size(one) for one in found.first if one.endswith(".css"))
     pictures = [one for one in found.first if not one.endswith(".css")]
