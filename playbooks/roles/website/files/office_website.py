@@ -13,6 +13,7 @@ import os
 import pwd
 import re
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -132,6 +133,7 @@ def away(domain):
 def why(said):
     """What certbot said, in one sentence."""
     detail = re.search(r"Detail: (.+)", said) or re.search(r"urn:ietf:params:acme:error:\w+ :: (.+)", said)
+    detail = detail or re.search(r"unexpected error occurred:\n(?!.*(?:Connection|Max retries|timed out))(.+)", said)
     if not detail and re.search(r"ConnectionError|refused|Max retries|NameResolution|timed out|ConnectTimeout|SSLError", said):
         return "the certificate authority does not answer"
     told = detail[1] if detail else (said.strip().splitlines() or ["no word"])[-1]
@@ -151,6 +153,10 @@ def certificate(site, acme):
             words += ["--webroot-path", WEBROOT, "--cert-name", name, "--domain", domain]
             words += ["--deploy-hook", "/usr/local/sbin/office-website in-use", *(["--server", acme] if acme else [])]
             done = call(*words, timeout=300)
+            if done.returncode and re.search("Account .* not found|accountDoesNotExist", done.stdout + done.stderr):
+                # the authority knows us no more (RFC 8555 7.3.1): we come as somebody new
+                shutil.rmtree("/etc/letsencrypt/accounts", ignore_errors=True)
+                done = call(*words, timeout=300)
             problem = why(done.stdout + done.stderr) if done.returncode else ""
         ends = end_of(path, domain)
     own = os.readlink(f"{LINKS}/{site['office']}").startswith(KEPT)
