@@ -11,7 +11,7 @@ PYTHON := $$(for v in 3.13 3.12 3.11; do p=$$(command -v python$$v) && $$p -c ''
 RUN := .venv/bin/provisioner
 TIMED = began=$$SECONDS; trap 'echo "$@ took $$(((SECONDS - began) / 60)) min $$(((SECONDS - began) % 60)) s"' EXIT;
 # programs, each with the packages that bring it
-PACKAGES := smbclient=smbclient cc=gcc,libc6-dev pdftoppm=poppler-utils strace=strace gpg=gpg
+PACKAGES := smbclient=smbclient cc=gcc,libc6-dev pdftoppm=poppler-utils strace=strace gpg=gpg wrk=wrk
 INSTALLED = for p in $(1); do command -v $$p >/dev/null || { for one in $(PACKAGES); do case $$one in $$p=*) \
 	  $(SUDO) apt-get install -y -q --no-install-recommends $$(echo $${one\#*=} | tr , ' ');; esac; done; }; done
 
@@ -35,11 +35,13 @@ demo: .venv/ready ## a virtual office of real Debian systems, from its dossier t
 	$(RUN) adopt $(OFFICE) --lab --yes
 	$(RUN) plan $(OFFICE) --lab || [ $$? = 3 ]
 	$(RUN) apply $(OFFICE) --lab --yes
+	$(RUN) website deploy $(OFFICE) --lab
 	$(RUN) backup run $(OFFICE) --lab
 	$(RUN) verify $(OFFICE) --lab
 	$(RUN) record new $(OFFICE) --lab
 	@echo
 	@echo "The office stands, and is proven. Look around:"
+	@echo "  $(RUN) website list $(OFFICE) --lab"
 	@echo "  $(RUN) ssh $(OFFICE) server --lab"
 	@echo "  $(RUN) runs show $(OFFICE) --lab"
 	@echo "  $(RUN) lab down $(OFFICE)        when you have seen enough"
@@ -68,6 +70,7 @@ deep: tools ## what takes hours: every fault at every kind of task, second looks
 
 bench: .venv/ready ## the numbers of docs/numbers.md, as ratios measured in one run
 	@$(RUN) doctor --repair
+	@$(call INSTALLED,wrk)
 	@.venv/bin/python tests/deep/bench.py
 
 grade: .venv/ready ## how hard the machines are, by lynis, OpenSCAP and ssh-audit; writes the table of docs/hardening.md (SUITE=bookworm: only prints)
