@@ -295,7 +295,7 @@ def _serve(op: Operation, where: Place, release: str, index: str, former: str) -
         if back:
             _asked(op, where, "flip", release=former)
         raise HostFailed(f"the website does not show the release {release[:12]}: {wrong}{back}")
-    op.more |= {"release": release, "former": former, "public": leads_here, "trusted": public.trusted}
+    op.more |= {"release": release, "release_before": former, "public": leads_here, "trusted": public.trusted}
     notes = [] if leads_here else [f"online at {where.host} alone: {_elsewhere(where, public)}"]
     notes += [f"browsers warn of its certificate: {public.problem}"] if leads_here and not public.trusted else []
     if release == former:

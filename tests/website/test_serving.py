@@ -119,6 +119,7 @@ def test_a_page_changed_is_a_page_sent_and_the_way_back_is_one_verb(site: Site) 
     sent = [found for path in runs if (found := json.loads(path.read_text())).get("release") == "aaaa2"]
 
     assert (first.code, second.code, back.code) == (0, 0, 0), (first, second, back)
+    assert site.stage.json("runs", "check", "demo", "--lab").code == 0, "the audit is whole"
     assert sent[0]["sent_files"] == 1 and sent[0]["sent_bytes"] < 2000
     assert "<p>deux</p>" in seen and "<p>un</p>" in site.get("/")
     assert site.website("list").data["served"] == "aaaa1"
