@@ -111,8 +111,10 @@ def keep(folder: Path, data: Mapping[str, Any]) -> Path:
         held.callback(os.close, descriptor)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         chain = ledger(folder)
-        body = {"number": chain.next_number(), "former": chain.newest_sha256(), **data}
-        path = folder / chain.name(body["number"], data["run"])
+        number = chain.next_number()
+        own = {"number": number, "former": chain.newest_sha256()}
+        body = own | dict(data) | own  # first, and no word of a run takes their place
+        path = folder / chain.name(number, data["run"])
         write(path, json.dumps(body, ensure_ascii=False, indent=1, default=str) + "\n")
         return path
 

@@ -178,6 +178,16 @@ def chain(tmp_path: Path) -> Iterator[Path]:
     yield folder
 
 
+def test_no_word_of_a_run_takes_the_chain_s_place(chain: Path) -> None:
+    """What a workflow keeps beside may be called as the chain's own words are: the audit stays whole."""
+    audit.keep(chain, {**entry(9), "former": "another release", "number": 1})
+    audit.keep(chain, entry(10))
+    last = [json.loads(path.read_text()) for path in audit.summaries(chain)][-2:]
+
+    assert [one["number"] for one in last] == [9, 10]
+    assert last[0]["former"] == digests(chain)[audit.summaries(chain)[7].name]
+
+
 def digests(folder: Path) -> dict[str, str]:
     """What git remembers of an audit."""
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in audit.summaries(folder)}
