@@ -6,6 +6,7 @@ nothing else of this laptop's (agent, keys, ssh configuration) is offered, and a
 after the key was accepted, never beside a key of the technician's.
 """
 
+import contextlib
 import re
 import socket
 import time
@@ -177,6 +178,14 @@ class Connection:
             raise Refused(self.way.host, "a line", " ".join(str(problem).split())[-300:]) from problem
         except Exception as problem:
             raise self._lost(problem, lines[0] if lines else "") from problem
+
+    @contextlib.contextmanager
+    def speaking(self, about: str) -> Iterator[None]:
+        """What breaks in the block, beside the terminal (its files), is told as `ask` tells it."""
+        try:
+            yield
+        except Exception as problem:
+            raise self._lost(problem, about) from problem
 
     def _lost(self, problem: Exception, line: str) -> Exception:
         if not _of_netmiko(problem):

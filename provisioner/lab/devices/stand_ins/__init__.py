@@ -199,6 +199,7 @@ class Terminal:
     height: int = 24
     drop_in: int = -1
     echo: bool = True
+    user: str = ""  # as it was given at the login
     _ahead: bytearray = field(default_factory=bytearray)
 
     def write(self, text: str) -> None:

@@ -11,7 +11,7 @@ from typing import cast
 import paramiko
 from paramiko import common
 
-from provisioner.lab.devices.stand_ins import Box, Gone, System, Terminal
+from provisioner.lab.devices.stand_ins import Box, Gone, System, Terminal, sftp_server
 
 BEAT_S = 0.05
 
@@ -53,6 +53,7 @@ class Server(paramiko.ServerInterface):
     def __init__(self, system: System, box: Box) -> None:
         self.system, self.box, self.asked = system, box, threading.Event()
         self.command: str | None = None
+        self.user = ""
 
     def get_allowed_auths(self, _username: str) -> str:
         """Passwords alone."""
@@ -65,6 +66,7 @@ class Server(paramiko.ServerInterface):
     def check_auth_password(self, username: str, password: str) -> int:
         """Whether they fit; that one came is noted."""
         self.box.note(f"password from {username}")
+        self.user = username
         fits = self.system.login(username, password)
         return int(common.AUTH_SUCCESSFUL if fits else common.AUTH_FAILED)
 
@@ -161,6 +163,8 @@ def _key(path: Path) -> paramiko.PKey:
 def _talk(box: Box, system: System, plain: socket.socket, key: paramiko.PKey) -> None:
     transport = paramiko.Transport(cast(socket.socket, Wire(plain, box)))
     transport.add_server_key(key)
+    if (files := getattr(system, "files", None)) is not None:
+        transport.set_subsystem_handler("sftp", paramiko.SFTPServer, sftp_server.Folder, files)
     server = Server(system, box)
     try:
         transport.start_server(server=server)
@@ -169,7 +173,7 @@ def _talk(box: Box, system: System, plain: socket.socket, key: paramiko.PKey) ->
             return
         with suppress(Gone, OSError, EOFError):
             if server.command is None:
-                system.shell(Terminal(box, Line(channel)))
+                system.shell(Terminal(box, Line(channel), user=server.user))
             else:
                 terminal = Terminal(box, Line(channel), height=0, echo=False)
                 box.obeyed(terminal)
