@@ -120,11 +120,15 @@ class FirstContact:
             raise Unreachable(f"{self.named}: the login of {user} failed: {error}") from error
         self._user, self._password, self._may_sudo = user, password, False
 
-    def run(self, command: str, *, stdin: str = "", sudo: bool = False, timeout_s: float = 120) -> tuple[int, str, str]:
+    def run(self, command: str, *, stdin: str | None = "", sudo: bool = False, timeout_s: float = 120) -> tuple[int, str, str]:
         """Run a shell command, as root with `sudo`; the sudo password goes by standard input, before a line `BEGIN`.
 
         A sudo that asks for no password leaves that line unread: the command starts by reading up to `BEGIN`. The password
         is proven by itself first: of a wrong one sudo would take the lines that follow for two more tries.
+
+        Args:
+            stdin: None sends nothing, not even its end: a router hangs up once it has answered, and what comes then resets the
+                connection under its answer.
 
         Returns:
             (exit code, stdout, stderr)
@@ -138,16 +142,17 @@ class FirstContact:
                 self._may_sudo = True
             command = 'while IFS= read -r line && [ "$line" != BEGIN ]; do :; done\n' + command
             command = f"sudo -S -p '' -- sh -c {shlex.quote(command)}"
-            stdin = f"{password or chr(10)}BEGIN\n{stdin}"
+            stdin = f"{password or chr(10)}BEGIN\n{stdin or ''}"
         return self._run(command, stdin, timeout_s)
 
-    def _run(self, command: str, stdin: str, timeout_s: float) -> tuple[int, str, str]:
+    def _run(self, command: str, stdin: str | None, timeout_s: float) -> tuple[int, str, str]:
         channel = self._transport.open_session(timeout=timeout_s)
         channel.settimeout(timeout_s)
         try:
             channel.exec_command(command)
-            channel.sendall(stdin.encode())
-            channel.shutdown_write()
+            if stdin is not None:
+                channel.sendall(stdin.encode())
+                channel.shutdown_write()
             out, err = bytearray(), bytearray()
             for said, more in ((out, channel.recv), (err, channel.recv_stderr)):
                 while chunk := more(65536):

@@ -23,7 +23,7 @@ from typing import Any
 from provisioner.errors import Busy, Unreachable, Unreadable
 from provisioner.router.guard import Difference, Rejected, State, Window
 from provisioner.router.platforms import File, Files, Probes, Way, cisco_ios
-from provisioner.router.platforms.connection import CANNOT_READ, Connection, Refused
+from provisioner.router.platforms.connection import CANNOT_READ, Connection, Refused, printed
 
 # How IOS says no (Cisco IOS Configuration Fundamentals, "CLI Error Messages"); a line of a configuration may hold a %.
 ERROR = (
@@ -81,10 +81,15 @@ class Device:
 
     # ----------------------------------------------------------------------------------- what is there
 
+    def without_timer(self) -> str:
+        """Nothing: a start anew can be scheduled on each."""
+        return ""
+
     def differences(self) -> list[Difference]:
         """What a push would change of the office's part."""
-        running = _running(self._session)
-        self._before = running
+        # by a line of its own: half the time of a terminal's session, which only a change needs
+        said = printed(self.way, "show running-config", usual="admin") if self._kept is None else ""
+        self._before = running = _plain(said) if _is_whole(said) else _running(self._session)
         there, wanted = cisco_ios.ours(running, self._text), self._text
         if not cisco_ios.remedy(there, wanted):
             return []
@@ -244,9 +249,14 @@ def _startup(session: Connection) -> str:
     return _whole(session, "show startup-config")
 
 
+def _is_whole(said: str) -> bool:
+    """Whether a configuration is neither torn nor something else."""
+    return bool(re.search(r"^end\s*$", said, re.M)) and "hostname " in said
+
+
 def _whole(session: Connection, line: str) -> str:
     said = session.ask(line)
-    if not re.search(r"^end\s*$", said, re.M) or "hostname " not in said:  # torn, or something else
+    if not _is_whole(said):
         raise Unreadable(f"{session.way.host} says something else than its configuration", hint=CANNOT_READ)
     return _plain(said)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from provisioner.errors import HostKeyChanged, ProvisionerError, Unreachable
 from provisioner.hosts import access, first_contact
+from provisioner.hosts.pins import pinned
 from provisioner.router.guard import Rejected
 from provisioner.router.platforms import Way
 
@@ -194,6 +195,24 @@ class Connection:
         return Unreachable(
             f"{self._named} stopped answering at {line[:60]!r}: {said}", hint="what it does then is its own: look again"
         )
+
+
+def printed(way: Way, line: str, *, usual: str) -> str:
+    """What a router prints for one line that is given with the connection: no terminal, so no prompt nor page is waited for.
+
+    Raises:
+        HostKeyChanged: the router shows another key than the pinned one; no login was begun.
+        Unreachable: no connection, or no login.
+    """
+    words = way.access.target.words
+    with first_contact.FirstContact(way.address, way.host, way.port) as contact:
+        if contact.key not in pinned(way.access.target).get(way.host, ()):
+            raise access.changed(way.host, way.address, words)
+        try:
+            contact.login(way.login or usual, password=way.password or None, key=None if way.password else way.access.key)
+        except Unreachable as problem:
+            raise Unreachable(str(problem), hint=f"provisioner secrets set {words} routers.{way.host}") from problem
+        return contact.run(line, stdin=None, timeout_s=ANSWER_S)[1]
 
 
 def _chain(problem: BaseException | None) -> Iterator[BaseException]:
