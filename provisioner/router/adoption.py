@@ -64,6 +64,9 @@ def run_read(selection: Selection, host: str, *, watch: Listener, say: Callable[
         if host not in selection.reached:
             raise Unreachable(f"{host} does not answer: {selection.found[host].problem}")
         with device(selection, host) as router:
+            if not hasattr(router, "reading"):
+                platform = selection.office.hosts[host].platform
+                raise BadInput(f"a router of the platform {platform} is not read into a dossier yet", hint="the dossier, by hand")
             found = router.reading()
         op.recorder(Event("host_ok", host, TASK))
         op.status = "unchanged"

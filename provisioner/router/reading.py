@@ -128,7 +128,7 @@ def proposal(office: Office, host: str, met: str, found: Reading) -> Proposal:
         if guests.vlan:
             made.values.append((("guests",), "vlan", guests.vlan))
     named = _fixed(office, found, lan, made)
-    _inward(found, named, made)
+    _inward(office, found, named, made)
     _air(found, lan, guests, made)
     if found.time_servers:
         made.values.append((("time",), "servers", found.time_servers))
@@ -231,8 +231,9 @@ def _unfit(address: IPv4Address, named: dict[IPv4Address, str], lan: Network | N
     return ""
 
 
-def _inward(found: Reading, named: dict[IPv4Address, str], made: Proposal) -> None:
-    taken: set[str] = set()
+def _inward(office: Office, found: Reading, named: dict[IPv4Address, str], made: Proposal) -> None:
+    known = {(one.protocol, one.port): name for name, one in office.forwards.items()}
+    taken = set(office.forwards)
     seen: set[tuple[str, int]] = set()
     for one in found.inward:
         to = named.get(one.address)
@@ -244,7 +245,7 @@ def _inward(found: Reading, named: dict[IPv4Address, str], made: Proposal) -> No
             made.left.append(Line(one.line.where, one.line.text, why="the port leads in already"))
             continue
         seen.add((one.protocol, one.port))
-        name = name_of(one.name or f"{to}-{one.port}", taken)
+        name = known.get((one.protocol, one.port)) or name_of(one.name or f"{to}-{one.port}", taken)
         taken.add(name)
         value: dict[str, Any] = {"port": one.port, "to": to}
         value |= {"to_port": one.to_port} if one.to_port != one.port else {}

@@ -3,6 +3,7 @@
 `python -m tests.router.test_adoption` writes what comes out now, to be read before it is kept.
 """
 
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +17,8 @@ from provisioner.inventory.editing import Draft
 from provisioner.inventory.models import Kind
 from provisioner.router.adoption import Adoption, adoption
 from provisioner.router.description import describe
-from provisioner.router.platforms import debian, debian_reading
+from provisioner.router.platforms import cisco_ios, cisco_ios_reading, debian, debian_reading
+from provisioner.router.reading import Reading
 from provisioner.secrets.models import Secrets
 from tests import network
 from tests.router.test_rendering import CASES, SECRETS
@@ -25,7 +27,13 @@ ROOM = Path(__file__).parent / "adopted"
 FOUND = sorted(path.parent for path in ROOM.glob("*/raw.yml"))
 
 
-def adopted(dossier: Path, folder: Path, raw: Mapping[str, Any] | None = None, known: Secrets = SECRETS) -> Adoption:
+def adopted(
+    dossier: Path,
+    folder: Path,
+    raw: Mapping[str, Any] | None = None,
+    known: Secrets = SECRETS,
+    reading: Reading | None = None,
+) -> Adoption:
     """What comes of a dossier and a router; without `raw` the router has what the dossier gives it."""
     root = network.empty(folder / "net")
     (root / "offices/shop").mkdir()
@@ -34,6 +42,8 @@ def adopted(dossier: Path, folder: Path, raw: Mapping[str, Any] | None = None, k
     office = inventory.office("shop")
     host = next(name for name, one in office.hosts.items() if one.kind is Kind.ROUTER)
     pack = inventory.pack(office.pack)
+    if reading is not None:
+        return adoption(Draft(inventory, "shop"), pack, known, host, str(office.hosts[host].address), reading)
     if raw is None:
         files = {path: file.content for path, file in debian.render(describe(office, pack, SECRETS, host)).items()}
         raw = {"files": files, "rules": files.pop("/etc/office/firewall.nft")}
@@ -53,6 +63,38 @@ def test_what_a_dossier_gave_a_router_is_read_back_whole(case: Path, tmp_path: P
     assert [line for line in changes if not line.strip("+- ").startswith(("interfaces:", "wan: wan0", "lan: [lan0]"))] == []
 
 
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_cisco_is_read_back_too(case: Path, tmp_path: Path) -> None:
+    """What the platform can do of a dossier comes back from its configuration, and no line of ours is unknown."""
+    dossier = tmp_path / "dossier.yml"
+    dossier.write_text(
+        re.sub("(?m)^    kind: router$", "    kind: router\n    platform: cisco_ios", (case / "dossier.yml").read_text())
+    )
+    root = network.empty(tmp_path / "described")
+    (root / "offices/shop").mkdir()
+    shutil.copy(dossier, root / "offices/shop/dossier.yml")
+    office = open_inventory(root).office("shop")
+    wanted = describe(office, open_inventory(root).pack(office.pack), SECRETS, "router")
+    running = f"Building configuration...\n!\nversion 15.7\n{cisco_ios.render(wanted)['configuration'].content}"
+    running += "line vty 0 4\n login local\nend\n"
+
+    found = adopted(dossier, tmp_path, reading=cisco_ios_reading.read(running))
+
+    assert [line.text for line in found.left] == ["line vty 0 4", "login local"]
+    changes = [line for line in found.diff.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+    silent = (
+        "interfaces:",
+        "wan: GigabitEthernet0/0",
+        "lan: [GigabitEthernet0/1]",
+        "lan: [enp2s0]",
+        "vlan: 20",
+        "wan: enp1s0",
+        "radio: ",
+    )
+    if wanted.wan.type != "pppoe":  # which IOS has as the router has it
+        assert [line for line in changes if not line.strip("+- ").startswith(silent)] == []
+
+
 def test_the_line_s_and_the_tunnel_s_secrets_go_into_the_vault(tmp_path: Path) -> None:
     """Those that the vault has not; none stands in the dossier or in what is told."""
     case = next(case for case in CASES if case.name == "everything")
@@ -69,7 +111,8 @@ def test_the_line_s_and_the_tunnel_s_secrets_go_into_the_vault(tmp_path: Path) -
 def outcome(case: Path, folder: Path) -> dict[str, str]:
     """The dossier afterwards, and what is told."""
     raw = yaml.safe_load((case / "raw.yml").read_text(encoding="utf-8"))
-    found = adopted(case / "before.yml", folder, raw, Secrets())
+    reading = cisco_ios_reading.read(raw["running"]) if "running" in raw else None
+    found = adopted(case / "before.yml", folder, raw, Secrets(), reading)
     told = [*map(str, found.left), *(f"into the vault: {name}" for name in found.secrets)]
     return {"after.yml": found.draft.text, "told.txt": "".join(f"{line}\n" for line in told)}
 

@@ -22,8 +22,9 @@ from typing import Any
 
 from provisioner.errors import Busy, Unreachable, Unreadable
 from provisioner.router.guard import Difference, Rejected, State, Window
-from provisioner.router.platforms import File, Files, Probes, Way, cisco_ios
+from provisioner.router.platforms import File, Files, Probes, Way, cisco_ios, cisco_ios_reading
 from provisioner.router.platforms.connection import CANNOT_READ, Connection, Refused, printed
+from provisioner.router.reading import Reading
 
 # How IOS says no (Cisco IOS Configuration Fundamentals, "CLI Error Messages"); a line of a configuration may hold a %.
 ERROR = (
@@ -101,6 +102,13 @@ class Device:
     @property
     def _text(self) -> str:
         return cisco_ios.text(cisco_ios.sections(self.wanted[cisco_ios.CONFIGURATION].content))
+
+    def reading(self) -> Reading:
+        """Its whole configuration in the dossier's words."""
+        try:
+            return cisco_ios_reading.read(_running(self._session))
+        except ValueError as problem:
+            raise Unreadable(f"{self.way.host} has a configuration that no program would take: {problem}") from None
 
     def current(self) -> Files:
         """The office's part as it runs."""
