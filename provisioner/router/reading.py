@@ -232,7 +232,7 @@ def _unfit(address: IPv4Address, named: dict[IPv4Address, str], lan: Network | N
 
 
 def _inward(office: Office, found: Reading, named: dict[IPv4Address, str], made: Proposal) -> None:
-    known = {(one.protocol, one.port): name for name, one in office.forwards.items()}
+    known: dict[tuple[str, int], str] = {(one.protocol, one.port): name for name, one in office.forwards.items()}
     taken = set(office.forwards)
     seen: set[tuple[str, int]] = set()
     for one in found.inward:
