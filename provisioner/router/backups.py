@@ -17,7 +17,7 @@ from typing import Any
 from provisioner.errors import BadInput, Missing
 from provisioner.inventory.target import Target
 from provisioner.laptop.disk import write
-from provisioner.router.platforms import SECRET_WORDS, File, Files, holds_secret
+from provisioner.router.platforms import SECRET_INLINE, SECRET_WORDS, File, Files, holds_secret
 from provisioner.secrets import ansible_vault, vault
 
 FOLDER = "routers"
@@ -120,6 +120,7 @@ def scrubbed(files: Files, secrets: Iterable[str], key: str) -> str:
         text = one.content
         if path.endswith(_BARE):
             text = _mark(text.strip(), key) + "\n"
+        text = SECRET_INLINE.sub(lambda found: found[1] + _marked(found[2], key), text)
         for secret in known:
             text = text.replace(secret, _mark(secret, key))
         text = SECRET_WORDS.sub(

@@ -70,6 +70,18 @@ def test_the_text_has_no_secret_and_shows_that_one_changed() -> None:
     assert backups.scrubbed(FILES, [], "x" * 40) != text
 
 
+def test_a_router_s_line_shows_no_secret(target: Target) -> None:
+    """RouterOS has its secrets among other words, some in quotes and with a backslash: none is in the copy to read; kept once."""
+    line = r'/interface pppoe-client add name=x password="m\"d\\p de la ligne" user=u'
+    files = {"office.rsc": File(f"{line}\n/interface wifi security add passphrase=geheim77 name=y\n", "0600", secret=True)}
+    assert backups.keep(target, "router", files)
+
+    text = backups.text_of(target, "router").read_text()
+    assert "geheim77" not in text and "de la ligne" not in text and "user=u" in text
+    assert backups.kept(target, "router") == files
+    assert not backups.keep(target, "router", files)
+
+
 def test_a_secret_of_the_vault_is_hidden_wherever_it_stands() -> None:
     """In a comment, in the middle of a word: whatever the vault holds is never in clear."""
     said = backups.scrubbed({"/etc/x": File("# was: hunter22!\n")}, ["hunter22", "x"], KEY)

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provisioner.router.platforms import hidden
 from provisioner.router.platforms import routeros_changes as changes
 from provisioner.router.platforms.routeros import FILE, OWNED, items, render
-from provisioner.router.platforms.routeros_syntax import Item, Unparsable, parsed, quoted, unquoted, without_secrets
+from provisioner.router.platforms.routeros_syntax import Item, Unparsable, parsed, quoted, unquoted
 from tests.router.test_rendering import ROOM, description
 
 EVERYTHING = ROOM / "routeros/everything"
@@ -164,7 +165,7 @@ def test_who_changed_it_by_hand_is_found(tmp_path: Path) -> None:
 def test_lines_are_shown_without_their_secrets() -> None:
     """In an error too."""
     line = r'/interface wifi security set [ find name=x ] passphrase="a \" b" .password=c private-key=d='
-    assert without_secrets(line) == (
+    assert hidden(line) == (
         "/interface wifi security set [ find name=x ] passphrase=******** .password=******** private-key=********"
     )
 

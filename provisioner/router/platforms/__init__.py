@@ -38,16 +38,18 @@ Files = Mapping[str, File]
 
 def holds_secret(path: str) -> bool:
     """Whether a file's text is never shown, whoever wrote it."""
-    return path.endswith((".key", "-secret")) or "/hostapd/" in path
+    return path.endswith((".key", "-secret", ".rsc")) or "/hostapd/" in path
 
 
 # What holds a secret whoever wrote the file: the key of a Wi-Fi, of a tunnel, of a line.
 SECRET_WORDS = re.compile(r"^(\s*(?:wpa_passphrase|sae_password|wpa_psk|PrivateKey|PresharedKey|password)\s*[= ]\s*)(.+)$", re.M)
+# The same where it is one word of many in a line, as RouterOS has it; in quotes it may hold blanks, and quotes with a backslash.
+SECRET_INLINE = re.compile(r'((?:^|[\s.])(?:password|passphrase|private-key|preshared-key)=)("(?:[^"\\]|\\.)*"|\S+)', re.M)
 
 
 def hidden(text: str) -> str:
     """A file's text without the secrets that its own words show."""
-    return SECRET_WORDS.sub(r"\1********", text)
+    return SECRET_WORDS.sub(r"\1********", SECRET_INLINE.sub(r"\1********", text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,15 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from provisioner.errors import Busy, Unreadable
+from provisioner.errors import BadInput, Busy, Unreadable
 from provisioner.router.guard import Difference, Rejected, State, Window
-from provisioner.router.platforms import File, Files, Probes, Way, routeros_state
+from provisioner.router.platforms import File, Files, Probes, Way, hidden, routeros_state
 from provisioner.router.platforms import routeros_changes as changes
 from provisioner.router.platforms.routeros import FILE
 from provisioner.router.platforms.routeros_state import UPTIME
-from provisioner.router.platforms.routeros_syntax import Item, Unparsable, quoted, without_secrets
+from provisioner.router.platforms.routeros_syntax import Item, Unparsable, quoted
 from provisioner.router.platforms.routeros_terminal import Terminal
+from provisioner.router.reading import Reading
 
 OLDEST = (7, 13)  # the menu `wifi`, and scripts that learn why a line was refused (:onerror)
 GUARD, STARTUP = "office-guard", "office-startup"
@@ -102,6 +103,13 @@ class Device:
         """What it reaches of the world."""
         return routeros_state.probes(self._at(), self.probes)
 
+    def reading(self) -> Reading:
+        """Its configuration in the dossier's words: none is had of RouterOS yet."""
+        raise BadInput(
+            f"{self.host} runs RouterOS, which is not read into a dossier yet",
+            hint="provisioner router diff shows what it has; its section is written by hand",
+        )
+
     # ---------------------------------------------------------------------------------------- the guard
 
     def look(self) -> tuple[State, dict[str, str]]:
@@ -126,7 +134,7 @@ class Device:
         """The line that was refused, and why."""
         _, number, why = (*load.split(" ", 2), "", "")[:3]
         place = int(number) if number.isdigit() else 0
-        line = without_secrets(self._script[place - 1])[:200] if 0 < place <= len(self._script) else f"line {place}"
+        line = hidden(self._script[place - 1])[:200] if 0 < place <= len(self._script) else f"line {place}"
         return f"{line}: {why.strip()[:200] or 'refused'}"
 
     def _last(self) -> dict[str, Any]:

@@ -159,11 +159,3 @@ def _words(line: str) -> Iterator[tuple[str, str | None]]:
             yield name, None
         else:
             raise Unparsable(f"not a line of a configuration: {line[:80]}")
-
-
-_SECRET = re.compile(r'((?:^|[\s.])(?:password|passphrase|private-key|preshared-key)=)("(?:[^"\\]|\\.)*"|\S+)')
-
-
-def without_secrets(line: str) -> str:
-    """A line with every secret in it replaced."""
-    return _SECRET.sub(r"\1********", line)

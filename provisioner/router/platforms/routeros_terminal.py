@@ -4,9 +4,8 @@ import re
 from typing import Any
 
 from provisioner.errors import Unreadable
-from provisioner.router.platforms import Way
+from provisioner.router.platforms import Way, hidden
 from provisioner.router.platforms.connection import Connection, Refused
-from provisioner.router.platforms.routeros_syntax import without_secrets
 
 ANSWER_S = 120.0
 FILE_BYTES = 1 << 20
@@ -46,7 +45,7 @@ class Terminal:
             Unreadable: the router does not take the line.
         """
         try:
-            said = self.connection.ask(line, timeout_s=ANSWER_S, expect=self._prompt, hidden=without_secrets(line)[:80])
+            said = self.connection.ask(line, timeout_s=ANSWER_S, expect=self._prompt, hidden=hidden(line)[:80])
         except Refused as refused:
             raise Unreadable(str(refused), hint="look at the router itself") from refused
         return said.replace("\r", "").strip("\n")
