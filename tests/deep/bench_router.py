@@ -76,7 +76,7 @@ print(time.monotonic() - began)
 def routers(place: bench_lab.Place) -> list[Number]:
     """What a push that changes nothing takes on twenty routers, each way with a thread a router."""
     with ExitStack() as stack:
-        boxes = [stack.enter_context(bench(_folder(place, n), "cisco_ios")) for n in range(BOXES)]
+        boxes = [stack.enter_context(bench(_folder(place, n), "cisco_ios", minute_s=60)) for n in range(BOXES)]
         say(f"{BOXES} stand-ins are on; each is given its configuration")
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(_given, boxes))
