@@ -90,14 +90,24 @@ def forwards(pack: Pack, office: Office) -> dict[str, Forward]:
 def website_sites(office: Office, others: Mapping[str, Office]) -> list[dict[str, str]]:
     """The sites that the office's server has: its own, and those of `others` that its dossier names.
 
-    Each as `office`, `domain`, and `user`, the account that its files belong to (useradd(8): at most 32 characters).
+    Each as `office`, `domain`, `email`, `phone`, and `user`, the account its files belong to (useradd(8): at most 32 characters).
     """
     served = {office.name: office, **{name: others[name] for name in office.websites_of}}
     return [
-        {"office": name, "domain": one.website.domain, "user": _account(name)}
+        {"office": name, "domain": one.website.domain, "user": _account(name), **_written_to(one)}
         for name, one in served.items()
         if one.website and (one.website.served_by or name) == office.name
     ]
+
+
+def _written_to(office: Office) -> dict[str, str]:
+    """Where a site's contact form writes to, and the telephone for whom it cannot serve: as the site itself shows them."""
+    first = office.organisation.contacts[0] if office.organisation.contacts else None
+    assert office.website
+    return {
+        "email": office.website.email or (first.email if first else ""),
+        "phone": office.website.phone or (first.phone if first else ""),
+    }
 
 
 def _account(office: str) -> str:
@@ -114,7 +124,8 @@ def common_share(pack: Pack, office: Office) -> str:
 def website_folder(pack: Pack, office: Office) -> tuple[str, str]:
     """Where the office's people change its website: the share, and the folder in it; empty where the server has no such site."""
     there = services(pack, office)
-    if not office.website or not {"website", "file_share"} <= set(there):
+    site = office.website
+    if not site or (site.served_by or office.name) != office.name or not {WEBSITE, "file_share"} <= set(there):
         return "", ""
     folder = "Site web" if office.language.startswith("fr") else "Website"
-    return office.website.editors or common_share(pack, office), folder
+    return site.editors or common_share(pack, office), folder

@@ -17,7 +17,15 @@ from provisioner.hosts import programs
 from provisioner.inventory import open_inventory
 from provisioner.inventory.dossier import ACME_HOST, Office, outside
 from provisioner.inventory.packs import Pack
-from provisioner.inventory.placement import LAB_INTERNET, common_share, ports, roles, services, website_sites
+from provisioner.inventory.placement import (
+    LAB_INTERNET,
+    common_share,
+    ports,
+    roles,
+    services,
+    website_folder,
+    website_sites,
+)
 from provisioner.inventory.resellers import Reseller
 from provisioner.inventory.target import Target
 from provisioner.laptop import disk
@@ -63,7 +71,8 @@ def _office(office: Office, pack: Pack) -> dict[str, Any]:
     gateways = [host["address"] for host in data["hosts"] if host["kind"] == "router"]
     data["lan"]["gateway"] = gateways[0] if gateways else data["lan"]["gateway"] or ""
     data["services"] = services(pack, office)
-    data["shares"] = {"common": common_share(pack, office)}
+    share, folder = website_folder(pack, office)
+    data["shares"] = {"common": common_share(pack, office), "website": {"share": share, "folder": folder}}
     data["realm"] = office.lan.domain.upper()
     data["workgroup"] = office.lan.domain.partition(".")[0].upper()
     return data

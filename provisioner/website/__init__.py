@@ -62,7 +62,7 @@ def facts(target: "Target") -> dict[str, Any]:
         "fields": {"host.phone": "website.phone", "host.name": "organisation.name", "host.address": "organisation.address"},
         "maintainer": reseller.organisation.name,
         "logs_days": LOGS_DAYS,
-        "form": "",
+        "form": bool(inventory.office(site.served_by or office.name).mail and email),
     }
 
 
