@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -27,28 +27,25 @@ def _where(console: Console, office: str, lab: bool) -> "tuple[Place, Selection]
     return where, prepare(where.target, [where.host])
 
 
-def _built(console: Console, office: str, lab: bool) -> Path:
-    """The release that the pages make now; what was said of them is passed on."""
-    from provisioner import website as websites
-
-    made = websites.build(console.target(office, lab), spoken())
-    for one in made.warnings:
-        console.err.print(shown(one.sentence(spoken())), style="yellow", soft_wrap=True)
-    return made.folder
-
-
 @verb("deploy", writes=True, short_help="Bring its website online.")
 @office_argument
 @click.option(
     "--from", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="FOLDER",
     help="A release built before, instead of building one.",
 )  # fmt: skip
+@click.option(
+    "--keep", type=click.Choice(["inventory", "folder"]), default=None,
+    help="Whose version stays of a page whose same lines the office changed too.",
+)  # fmt: skip
 @lab_option
 @no_commit_option
-def deploy(console: Console, office: str, folder: Path | None, lab: bool, no_commit: bool) -> int:
+def deploy(
+    console: Console, office: str, folder: Path | None, keep: "Literal['inventory', 'folder'] | None", lab: bool, no_commit: bool
+) -> int:
     """Build the website of OFFICE, carry the release to its server and serve it, with a certificate that browsers believe.
 
-    Only what no kept release has is sent. The site is looked at by its public name; where that does not show the new release,
+    What the office's people wrote in their own folder is part of it, and of the inventory from then on. Only what no kept release
+    has is sent. The site is looked at by its public name; where that does not show the new release,
     the former one is served again.
     """
     from provisioner.cli.progress import Watch
@@ -56,11 +53,12 @@ def deploy(console: Console, office: str, folder: Path | None, lab: bool, no_com
     from provisioner.website import deploy as workflow
 
     where, selection = _where(console, office, lab)
-    folder = folder or _built(console, office, lab)
     watch = Watch(console, f"website deploy {office}", None)
     with watch.showing():
-        run = workflow.run_deploy(selection, where, folder, watch=watch, say=console.say, commit=not no_commit)
-    more = {"domain": where.domain, "release": folder.name}
+        run, release = workflow.run_deploy(
+            selection, where, folder, watch=watch, say=console.say, keep=keep or "", language=spoken(), commit=not no_commit
+        )
+    more = {"domain": where.domain, "release": release}
     console.result(as_object(run, selection, **more), lambda: show_run(console, run, selection))
     return exit_code(run, planning=False)
 

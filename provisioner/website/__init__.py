@@ -73,8 +73,8 @@ def _host(served_by: "Office") -> dict[str, Any]:
     return {"name": owner.name, "address": owner.address.model_dump(mode="json"), "phone": phone}
 
 
-def build(target: "Target", language: str = "en") -> "Release":
-    """Build an office's site.
+def build(target: "Target", language: str = "en", source: "Path | None" = None) -> "Release":
+    """Build an office's site, of the inventory's pages or of those in another folder, `source`.
 
     Raises:
         BadInput: what cannot be taken, a line each in `language`; nothing was written.
@@ -82,6 +82,6 @@ def build(target: "Target", language: str = "en") -> "Release":
     from provisioner.website import builder
 
     try:
-        return builder.build(facts(target), pages(target), releases(target), target.state / "website-cache")
+        return builder.build(facts(target), source or pages(target), releases(target), target.state / "website-cache")
     except builder.Refused as refused:
         raise BadInput("\n".join(refused.sentences(language)), hint="each line says where and what") from None

@@ -17,12 +17,14 @@ from provisioner import runs
 from provisioner.errors import BadInput, HostFailed, Missing, ProvisionerError, Unreachable, Unreadable
 from provisioner.hosts import answers, programs, transfer
 from provisioner.inventory import open_inventory
-from provisioner.inventory.placement import WEBSITE, services
+from provisioner.inventory.placement import WEBSITE, services, website_folder
 from provisioner.inventory.target import Target
 from provisioner.operation import LeaseLost, Listener, Operation, operation
 from provisioner.operation.selection import Selection
 from provisioner.runs import Event, Run, fold
-from provisioner.website import probe
+from provisioner.website import build, probe
+from provisioner.website.edits import Meeting, OfficeFolder, meet
+from provisioner.website.merge import Keep
 
 CARRIED = "website: The release is on the server"
 CERTIFIED = "website: The certificate is the authority's"
@@ -127,25 +129,74 @@ def manifest(folder: Path) -> dict[str, str]:
 
 
 def run_deploy(
-    selection: Selection, where: Place, folder: Path, *, watch: Listener, say: Callable[[str], None], commit: bool = True
-) -> Run:
+    selection: Selection,
+    where: Place,
+    folder: Path | None,
+    *,
+    watch: Listener,
+    say: Callable[[str], None],
+    keep: Keep = "",
+    language: str = "en",
+    commit: bool = True,
+) -> tuple[Run, str]:
     """`website deploy`: the release in `folder`, named as it is, is served; a probe that fails serves the former one again.
+    The run, and the release's name.
+
+    Without a folder the release is built, of the inventory's pages and of what the office wrote in its own folder (`keep`: whose
+    stays where both changed the same lines); what cannot be built is told in `language`.
 
     Raises:
         Busy, HostKeyChanged, Unverified, Unreachable, BadInput: nothing was changed.
     """
-    files, release = manifest(folder), folder.name
     with operation(selection, "website deploy", watch=watch, say=say, commit=commit, needs=[where.host]) as op:
+        met = None if folder else _meet(op, where, keep, commit=commit)
+        folder = folder or _built(op, where, met, language)
+        files, release = manifest(folder), folder.name
         op.begun = True
         with _told(op, where):
             before = _carry(op, where, folder, files)
             op.check()
             _certify(op, where)
             op.check()
-            _serve(op, where, release, files["index.html"], before.served)
+            if met:
+                met.settle(selection.ssh.user)
+            served = False
+            try:
+                _serve(op, where, release, files["index.html"], before.served)
+                served = True
+            finally:
+                if met:
+                    met.end(live=served)
             _asked(op, where, "drop")
         op.status = runs.verdict(fold(op.recorder.events).hosts)
-    return op.run
+    return op.run, release
+
+
+def _meet(op: Operation, where: Place, keep: Keep, *, commit: bool) -> Meeting | None:
+    """The inventory's pages and what the office wrote, as one; None where the office has no folder of its own.
+
+    Raises:
+        BadInput: both changed the same lines; the files are named.
+    """
+    inventory = open_inventory(op.selection.target.inventory)
+    office = inventory.office(where.office)
+    if not website_folder(inventory.pack(office.pack), office)[1]:
+        return None
+    folder = OfficeFolder(op.selection.target, op.selection.ssh, where.host, op.met[where.host])
+    return meet(folder, keep=keep, commit=commit, say=op.say)
+
+
+def _built(op: Operation, where: Place, met: Meeting | None, language: str) -> Path:
+    """The release that the pages make now.
+
+    Raises:
+        BadInput: what cannot be taken, a line each.
+    """
+    target = Target(where.target.inventory, where.office, where.target.lab)
+    made = build(target, language, met.lay_out() if met else None)
+    for one in made.warnings:
+        op.say(one.sentence(language))
+    return made.folder
 
 
 def run_rollback(

@@ -205,9 +205,25 @@ class Meeting:
                 hint="the same command again takes it along",
             )
 
-    def live(self) -> None:
-        """The release that was built of it is served."""
-        self.folder.ask("live", Nothing)
+    def end(self, *, live: bool) -> None:
+        """Nothing is to be built of it there: its release is served, or was found wrong. Killed before, the server does."""
+        self.folder.ask("end", Nothing, live=live)
+
+    def lay_out(self) -> Path:
+        """A folder with these pages, to build of: the inventory's own, but of a lab's beside."""
+        target = self.folder.target
+        if not target.lab:
+            return folder_of_pages(target)
+        folder = target.state / "website-pages"
+        lying = {path for path in folder.rglob("*") if path.is_file()}
+        for name, data in self.files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path not in lying or path.read_bytes() != data:
+                disk.write(path, data)
+        for path in lying - {folder / name for name in self.files}:
+            path.unlink()
+        return folder
 
 
 def pages(target: Target) -> dict[str, bytes]:

@@ -234,7 +234,7 @@ def deploy(laptop: Laptop, **more: Any) -> set[str]:
     """What `website deploy` does beside the release; the pages that it has beyond the first ones."""
     met = edits.meet(laptop, say=lambda _: None, **more)
     met.settle("jo")
-    met.live()
+    met.end(live=True)
     return set(met.files) - STARTERS
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from provisioner.findings import Finding, Level
+from provisioner.inventory.dossier import ACME_HOST
 from provisioner.inventory.placement import common_share
 from provisioner.language import N_
 from provisioner.verify.checks import NO_DESKTOP, NO_SERVER, NOT_IN_PACK, Check, Part, VerifySession, judged, not_applicable
@@ -84,6 +85,7 @@ def visit(session: VerifySession) -> Iterable[Finding]:
             home=session.office.organisation.name,
             website=f"https://{session.office.website.domain}/" if session.office.website else "",
             website_form=session.office.mail is not None,
+            authority=f"https://{ACME_HOST}:15000/roots/0" if session.lab else "",
             token=session.token,
         )
     finally:

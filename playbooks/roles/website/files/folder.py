@@ -5,13 +5,12 @@
 is and is told in a text file of that folder. Every version that was built, and every one that a technician meets, is a commit
 of one history, `history.git` in the state folder. `ask` answers one question of a technician's laptop, JSON on standard input:
 `fetch` tells what the office has written, `give` and `keep` carry contents, `equip` brings the builder and what it must know of
-the office, `settle` takes the pages that came out of both sides, `live` says that the laptop published them, `log` and `undo`
+the office, `settle` takes the pages that came out of both sides, `end` says that the laptop published them, `log` and `undo`
 are for former versions.
 
 A loop and not a path unit: systemd watches no folders below (systemd.path(5)), and a file that is being written is one event
-after the other; two equal looks, some seconds apart, are a file at rest. Both run as the shares' owner in a box where this folder
-is the only one of all shares: whatever a picture does to the builder, it does there. Set by the office's pack; changes here are
-overwritten.
+after the other; two equal looks, some seconds apart, are a file at rest. Both run as the shares' owner, who sees this folder
+alone there. Set by the office's pack; changes here are overwritten.
 """
 
 import base64
@@ -327,10 +326,12 @@ class Folder:
         self.take(self.entries()[0])
         return head
 
-    def live(self, _asked: dict[str, Any]) -> dict[str, Any]:
-        """The laptop published what it settled: nothing is to be built until somebody saves."""
-        self.tell(())
-        self.note(hold_until=0, look=self.look(), built_at=time.time(), sentences=[])
+    def end(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """The laptop published what it settled, or found it wrong: nothing is to be built until somebody saves."""
+        self.note(hold_until=0, look=self.look())
+        if asked["live"]:
+            self.tell(())
+            self.note(built_at=time.time(), sentences=[])
         return {}
 
     def log(self, _asked: dict[str, Any]) -> dict[str, Any]:
@@ -368,9 +369,7 @@ def _write(path: Path, content: bytes, mode: int = 0o660) -> None:
 
 
 def watch(folder: Folder) -> None:
-    """For ever: two equal looks at something new, then build. It ends, to be started again, where the folder itself is gone (who
-    starts it makes it anew), or where another builder came.
-    """
+    """For ever: two equal looks at something new, then build. It ends, to be started again, with the folder, or its builder."""
     seen, since, builder = "", time.monotonic(), folder.equipped
     while folder.folder.stat().st_nlink and folder.equipped == builder:
         time.sleep(LOOK_S)
@@ -393,7 +392,7 @@ def main(words: list[str]) -> int:
         watch(folder)
         return 1
     asked = json.load(sys.stdin)
-    does = (folder.fetch, folder.give, folder.keep, folder.equip, folder.settle, folder.live, folder.log, folder.undo)
+    does = (folder.fetch, folder.give, folder.keep, folder.equip, folder.settle, folder.end, folder.log, folder.undo)
     with folder.alone():
         print(json.dumps({one.__name__: one for one in does}[asked["do"]](asked)))
     return 0
