@@ -4,13 +4,11 @@
 `watch` looks at the folder every few seconds, and builds what was saved once it rests; what cannot be built keeps the site as it
 is and is told in a text file of that folder. Every version that was built, and every one that a technician meets, is a commit
 of one history, `history.git` in the state folder. `ask` answers one question of a technician's laptop, JSON on standard input:
-`fetch` tells what the office has written, `give` and `keep` carry contents, `equip` brings the builder and what it must know of
-the office, `settle` takes the pages that came out of both sides, `end` says that the laptop published them, `log` and `undo`
-are for former versions.
+`fetch` tells what was written, `give` and `keep` carry contents, `equip` brings the builder and what it must know of the office,
+`settle` takes the pages that came of both sides, `end` says that the laptop is done, `log` and `undo` are for former versions.
 
-A loop and not a path unit: systemd watches no folders below (systemd.path(5)), and a file that is being written is one event
-after the other; two equal looks, some seconds apart, are a file at rest. Both run as the shares' owner, who sees this folder
-alone there. Set by the office's pack; changes here are overwritten.
+A loop and not a path unit: systemd watches no folders below (systemd.path(5)); two equal looks, seconds apart, are a file at rest.
+Both run as the shares' owner, who sees this folder alone there. Set by the office's pack; changes here are overwritten.
 """
 
 import base64
@@ -224,7 +222,8 @@ class Folder:
         with contextlib.suppress(OSError):  # a full disk
             self.tell(sentences)
         with contextlib.suppress(OSError):
-            self.note(look=look, failed_at=time.time(), sentences=sentences, hold_until=0 if look else time.time() + AGAIN_S)
+            again = {} if look else {"hold_until": time.time() + AGAIN_S, "held": self.look()}
+            self.note(look=look, failed_at=time.time(), sentences=sentences, **again)
 
     # what is remembered
 
@@ -304,7 +303,7 @@ class Folder:
         met = self.history.git("commit-tree", self.history.make(asked["ours"]), "-m", "the technician's pages").decode().strip()
         self.history.git("update-ref", "refs/heads/met", met)
         self._bring(before, self.history.make(asked["files"]), f"deployed by {asked['by']}", entries)
-        self.note(hold_until=time.time() + HOLD_S)
+        self.note(hold_until=time.time() + HOLD_S, held=self.look())
         return {"settled": True}
 
     def _bring(self, before: str, tree: str, subject: str, entries: list[Any]) -> str:
@@ -378,7 +377,9 @@ def watch(folder: Folder) -> None:
         look, known = folder.look(), folder.remembered()
         if look != seen:
             seen, since = look, time.monotonic()
-        elif look != known.get("look") and time.monotonic() - since >= REST_S and time.time() >= known.get("hold_until", 0):
+        elif look != known.get("look") and time.monotonic() - since >= REST_S:
+            if look == known.get("held") and time.time() < known.get("hold_until", 0):
+                continue  # it waits, unless somebody saved something else
             with folder.alone():
                 folder.work()
 

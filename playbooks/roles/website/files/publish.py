@@ -30,7 +30,7 @@ def publish(site: "release.Site", out: str, name: str) -> str:
     manifest = {path: release.digest(f"{out}/{path}") for path in release.files(out)}
     have = site.have()
     with tempfile.TemporaryFile(dir=site.home) as archive:
-        with tarfile.open(fileobj=archive, mode="w|") as tar:
+        with tarfile.open(fileobj=archive, mode="w|gz") as tar:
             for content, path in {content: path for path, content in manifest.items() if content not in have}.items():
                 descriptor = os.open(f"{out}/{path}", os.O_RDONLY | os.O_NOFOLLOW)
                 with os.fdopen(descriptor, "rb") as file:
