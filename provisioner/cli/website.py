@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provisioner.cli.common import Console, lab_option, many, office_argument, shown, verb
-from provisioner.cli.website_deploy import deploy, list_, rollback
+from provisioner.cli.website_deploy import deploy, list_, rollback, undo, versions
 
 if TYPE_CHECKING:
     from provisioner.website.builder import Release
 
-website = click.Group("website", help="The office's website: new, build, preview, check, deploy, rollback, list.")
-for command in (deploy, rollback, list_):
+website = click.Group("website", help="The office's website: new, build, preview, check, deploy, rollback, list, versions, undo.")
+for command in (deploy, rollback, list_, versions, undo):
     website.add_command(command)
 
 

@@ -45,8 +45,8 @@ def deploy(
     """Build the website of OFFICE, carry the release to its server and serve it, with a certificate that browsers believe.
 
     What the office's people wrote in their own folder is part of it, and of the inventory from then on. Only what no kept release
-    has is sent. The site is looked at by its public name; where that does not show the new release,
-    the former one is served again.
+    has is sent. The site is looked at by its public name; where that does not show the new release, the former one is served
+    again.
     """
     from provisioner.cli.progress import Watch
     from provisioner.cli.run_page import show_run
@@ -100,3 +100,36 @@ def list_(console: Console, office: str, lab: bool) -> None:
             echo(shown(f"{where.host} keeps no release of {found['domain']}"))
 
     console.result({"office": office, "lab": lab, **found}, human)
+
+
+@verb("versions", short_help="What was written in its pages when.")
+@office_argument
+@lab_option
+def versions(console: Console, office: str, lab: bool) -> None:
+    """The versions of the pages of OFFICE that its server remembers, the newest first: those saved there and those deployed."""
+    from provisioner.website import deploy as workflow
+
+    where, selection = _where(console, office, lab)
+    found = workflow.run_versions(selection, where, watch=lambda _: None, say=console.say)
+
+    def human() -> None:
+        for one in found:
+            when = datetime.fromtimestamp(one.at).astimezone()
+            echo(shown(f"{one.version}  {when:%Y-%m-%d %H:%M}  {one.subject}: {', '.join(one.files)}"))
+
+    console.result({"office": office, "lab": lab, "versions": [one.model_dump() for one in found]}, human)
+
+
+@verb("undo", writes=True, short_help="A former version of its pages again.")
+@office_argument
+@click.argument("version")
+@lab_option
+@no_commit_option
+def undo(console: Console, office: str, version: str, lab: bool, no_commit: bool) -> None:
+    """Put VERSION of the pages of OFFICE into the office's folder again, as a new version: it is online within a minute."""
+    from provisioner.website import deploy as workflow
+
+    where, selection = _where(console, office, lab)
+    workflow.run_versions(selection, where, watch=lambda _: None, say=console.say, undo=version, commit=not no_commit)
+    said = f"the pages of {version} lie in the folder of {office} again"
+    console.result({"office": office, "lab": lab, "version": version}, lambda: echo(shown(said)))

@@ -23,7 +23,7 @@ from provisioner.operation import LeaseLost, Listener, Operation, operation
 from provisioner.operation.selection import Selection
 from provisioner.runs import Event, Run, fold
 from provisioner.website import build, probe
-from provisioner.website.edits import Meeting, OfficeFolder, meet
+from provisioner.website.edits import Meeting, OfficeFolder, Version, meet
 from provisioner.website.merge import Keep
 
 CARRIED = "website: The release is on the server"
@@ -178,12 +178,40 @@ def _meet(op: Operation, where: Place, keep: Keep, *, commit: bool) -> Meeting |
     Raises:
         BadInput: both changed the same lines; the files are named.
     """
+    folder = _folder(op, where)
+    return meet(folder, keep=keep, commit=commit, say=op.say) if folder else None
+
+
+def _folder(op: Operation, where: Place) -> OfficeFolder | None:
+    """The folder in which the office's people write; None where they have none."""
     inventory = open_inventory(op.selection.target.inventory)
     office = inventory.office(where.office)
     if not website_folder(inventory.pack(office.pack), office)[1]:
         return None
-    folder = OfficeFolder(op.selection.target, op.selection.ssh, where.host, op.met[where.host])
-    return meet(folder, keep=keep, commit=commit, say=op.say)
+    return OfficeFolder(op.selection.target, op.selection.ssh, where.host, op.met[where.host])
+
+
+def run_versions(
+    selection: Selection, where: Place, *, watch: Listener, say: Callable[[str], None], undo: str = "", commit: bool = True
+) -> list[Version]:
+    """`website versions`: what the server remembers of the office's pages, newest first; `undo` brings one of them back before.
+
+    Raises:
+        Missing: the office has no folder of its own.
+        BadInput: there is no such version.
+        Busy, HostKeyChanged, Unverified, Unreachable, HostFailed: nobody could be asked.
+    """
+    verb = "website undo" if undo else "website versions"
+    with operation(selection, verb, watch=watch, say=say, leased=bool(undo), needs=[where.host], commit=commit) as op:
+        folder = _folder(op, where)
+        if not folder:
+            hint = f"its pages: offices/{where.office}/website/"
+            raise Missing(f"{where.office} has no folder on its server in which its website is written", hint=hint)
+        if undo:
+            folder.undo(undo, selection.ssh.user)
+        found = folder.versions()
+        op.status = "ok"
+    return found
 
 
 def _built(op: Operation, where: Place, met: Meeting | None, language: str) -> Path:

@@ -7,7 +7,7 @@ of one history, `history.git` in the state folder. `ask` answers one question of
 `fetch` tells what was written, `give` and `keep` carry contents, `equip` brings the builder and what it must know of the office,
 `settle` takes the pages that came of both sides, `end` says that the laptop is done, `log` and `undo` are for former versions.
 
-A loop and not a path unit: systemd watches no folders below (systemd.path(5)); two equal looks, seconds apart, are a file at rest.
+A loop and not a path unit: systemd watches no folders below; two equal looks, seconds apart, are a file at rest.
 Both run as the shares' owner, who sees this folder alone there. Set by the office's pack; changes here are overwritten.
 """
 
@@ -271,12 +271,8 @@ class Folder:
             return {"equipped": "", "head": "", "files": {}, "met": {}}
         self.take(self.entries()[0])
         head = self.history.commit("as it was when a technician came")
-        return {
-            "equipped": self.equipped,
-            "head": head,
-            "files": self.history.tree(head),
-            "met": self.history.tree(self.history.name("refs/heads/met")),
-        }
+        met = self.history.tree(self.history.name("refs/heads/met"))
+        return {"equipped": self.equipped, "head": head, "files": self.history.tree(head), "met": met}
 
     def give(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Contents by their names, as many as fit into one answer, at least one."""
