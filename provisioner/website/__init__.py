@@ -39,6 +39,7 @@ def facts(target: "Target") -> dict[str, Any]:
         raise BadInput(f"{office.name} has no website in its dossier", hint="adding 'website: {domain: …, title: …}' to it")
     reseller = inventory.reseller(office.reseller)
     first = office.organisation.contacts[0] if office.organisation.contacts else None
+    host = inventory.office(site.served_by) if site.served_by and site.served_by != office.name else None
     told = site.model_dump(mode="json")
     phone, email = site.phone or (first.phone if first else ""), site.email or (first.email if first else "")
     return told | {
@@ -52,14 +53,13 @@ def facts(target: "Target") -> dict[str, Any]:
         "organisation": office.organisation.model_dump(mode="json", exclude={"contacts"}),
         "address": office.address.model_dump(mode="json"),
         # on a machine of the office's own, its owner is the host (LCEN, art. 6, I, 2)
-        "host": _host(inventory.office(site.served_by))
-        if site.served_by and site.served_by != office.name
-        else {
-            "name": office.organisation.name,
-            "address": office.organisation.address.model_dump(mode="json"),
-            "phone": phone,
+        "host": _host(host) if host else _host(office) | {"phone": phone},
+        "fields": {
+            "host.phone": "organisation.contacts" if host else "website.phone",
+            "host.name": "organisation.name",
+            "host.address": "organisation.address",
         },
-        "fields": {"host.phone": "website.phone", "host.name": "organisation.name", "host.address": "organisation.address"},
+        "files": dict.fromkeys(("host.name", "host.address", "host.phone"), f"offices/{host.name}/dossier.yml") if host else {},
         "maintainer": reseller.organisation.name,
         "logs_days": LOGS_DAYS,
         "form": bool(inventory.office(site.served_by or office.name).mail and email),
@@ -67,7 +67,7 @@ def facts(target: "Target") -> dict[str, Any]:
 
 
 def _host(served_by: "Office") -> dict[str, Any]:
-    """Who hosts a site that another office's server has."""
+    """Who hosts a site that this office's server has."""
     owner = served_by.organisation
     phone = next((one.phone for one in owner.contacts if one.phone), "")
     return {"name": owner.name, "address": owner.address.model_dump(mode="json"), "phone": phone}

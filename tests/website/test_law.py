@@ -40,6 +40,14 @@ def test_no_site_without_what_the_law_asks_for(shop: Shop, refused: Refusals, fi
     assert [line[: len(MISSING[field])] for line in refused()] == [MISSING[field]]
 
 
+def test_what_another_dossier_lacks_is_said_there(shop: Shop, refused: Refusals) -> None:
+    """The host's phone, where another office's server has the site, is that office's to say."""
+    shop.facts |= {"fields": {"host.phone": "organisation.contacts"}, "files": {"host.phone": "offices/hub/dossier.yml"}}
+    shop.facts["host"] |= {"phone": ""}
+
+    assert refused()[0].startswith("offices/hub/dossier.yml: organisation.contacts manque ; la loi l'exige")
+
+
 @pytest.mark.parametrize("form", ["Association loi 1901", "association", "collectif"])
 def test_an_association_needs_no_capital(shop: Shop, form: str) -> None:
     """What only companies must say is asked of companies."""
