@@ -31,6 +31,7 @@ VERBS = {
     "router": ("router", "The office's routers alone: show, diff, push, backup, restore."),
     "access": ("access", "Who may log in where; a technician leaves: list, revoke, rotate."),
     "verify": ("verify", "Try the office from its user's seat, as a witness."),
+    "check": ("check", "Judge offices from afar, the worst first."),
     "record": ("record", "The hand-over record and the first-steps sheets: new, show, check, sheet."),
     "backup": ("backup", "The office's backups: list, run, restore."),
     "website": ("website", "The office's website: new, build, preview, check, deploy, rollback, list."),

@@ -1,0 +1,54 @@
+"""Backups: each place has a young snapshot, its last try was good, and it was read lately."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from provisioner.check.condition import Place
+from provisioner.check.subjects import DAY_S, Machine, Subject
+from provisioner.findings import Finding, Level
+from provisioner.language import N_
+
+OLD_H, LOST_H, READ_DAYS = 30, 72, 10
+CHECK = "backups"
+
+
+def _at(moment: str) -> float | None:
+    try:
+        return datetime.fromisoformat(moment).astimezone(UTC).timestamp()
+    except ValueError:
+        return None
+
+
+def judge(machine: Machine, places: dict[str, Place] | None) -> Iterable[Finding]:
+    """One finding a place, by the machine's own memory of it; ages by the time at which it answered."""
+    if places is None:
+        if "backup" in machine.pack.roles(machine.host.kind, machine.office.variant):
+            yield machine.judged(CHECK, Level.CRITICAL, N_("{host} is to be backed up, and nothing does it."))
+        return
+    for name, place in places.items():
+        success, failure, read = _at(place.last_success), _at(place.last_failure), _at(place.checked_at)
+        seen = f"{name}: last success {place.last_success or 'never'}, last failure {place.last_failure or 'never'} {place.cause}"
+        hours = round((machine.condition.at - success) / 3600) if success else 0
+        values = {"place": name, "hours": hours}
+        if success is None:
+            yield machine.judged(CHECK, Level.CRITICAL, N_("Nothing of {host} was ever backed up to {place}."), seen, **values)
+        elif failure and failure >= success:
+            told = N_("The last backup of {host} to {place} failed.")
+            yield machine.judged(CHECK, Level.CRITICAL, told, seen, **values)
+        elif hours >= OLD_H:
+            level = Level.CRITICAL if hours >= LOST_H else Level.WARNING
+            yield machine.judged(CHECK, level, N_("The last backup of {host} to {place} is {hours} hours old."), seen, **values)
+        elif place.odd:
+            told = N_("The backups of {host} in {place} look odd: somebody has to look.")
+            yield machine.judged(CHECK, Level.WARNING, told, place.odd, **values)
+        elif read is None or machine.condition.at - read > READ_DAYS * DAY_S:
+            told = N_("The backups of {host} in {place} were not read back lately.")
+            yield machine.judged(CHECK, Level.WARNING, told, f"{seen}; read {place.checked_at or 'never'}", **values)
+        else:
+            yield machine.judged(CHECK, Level.OK, N_("{host} was backed up to {place} {hours} hours ago."), seen, **values)
+
+
+SUBJECT = Subject(
+    CHECK, N_("Backups"), "backups",
+    N_("warning from 30 hours old or when not read for 10 days, critical from 72 hours or when the last one failed"), judge,
+)  # fmt: skip

@@ -1,0 +1,26 @@
+"""Every check there is, in the order in which it is told."""
+
+from provisioner.check.subjects import (
+    Subject,
+    backups,
+    certificates,
+    clock,
+    disks,
+    ends,
+    hardware,
+    memory,
+    ports,
+    units,
+    updates,
+    ways_in,
+)
+from provisioner.language import N_
+
+REACHED = "reached"
+SUBJECTS: tuple[Subject, ...] = (
+    backups.SUBJECT, disks.SUBJECT, *units.SUBJECTS, updates.SUBJECT, ways_in.SUBJECT, ports.SUBJECT, certificates.SUBJECT,
+    clock.SUBJECT, memory.SUBJECT, *hardware.SUBJECTS, ends.SUBJECT,
+)  # fmt: skip
+# what a subject concludes besides the check of its own name
+MORE = {"restart": N_("Restarts that are due"), "keys": N_("SSH keys"), "warranty": N_("Warranty")}
+TITLES = {REACHED: N_("Machines that answer"), **{one.name: one.title for one in SUBJECTS}, **MORE}

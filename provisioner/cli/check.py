@@ -1,0 +1,242 @@
+"""`check`: offices judged from afar."""
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from provisioner.cli.common import Console, complete_office, lab_option, many, plug, shown, verb
+from provisioner.errors import BadInput
+from provisioner.language.terminal import spoken
+
+if TYPE_CHECKING:
+    from provisioner.check import Report
+    from provisioner.findings import Finding
+    from provisioner.inventory.target import Target
+
+WELL = ("ok", "not_applicable")
+
+
+@verb("check", short_help="Judge offices from afar, the worst first.")
+@click.argument("offices", metavar="[OFFICE]...", nargs=-1, shell_complete=complete_office)
+@click.option("--all", "everything", is_flag=True, help="Every office of the inventory.")
+@click.option("--reseller", metavar="RESELLER", default="", help="With --all: only the offices that this member serves.")
+@click.option("--list", "listing", is_flag=True, help="Print every check, and the limits it goes by.")
+@click.option("--last", is_flag=True, help="With --all: show again what the last rounds found; nobody is contacted.")
+@click.option(
+    "--ignore", metavar="CHECK", default="", help="Bear this finding of one OFFICE for a while: it is shown, not counted."
+)
+@click.option("--host", metavar="HOST", default="", help="With --ignore: of this machine alone.")
+@click.option("--because", metavar="WHY", default="", help="With --ignore: why.")
+@click.option("--until", metavar="DATE", default="", help="With --ignore: the last day, as 2027-01-31.")
+@click.option(
+    "--prom", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Write the findings there for Prometheus too."
+)
+@lab_option
+@click.option("--no-commit", is_flag=True, help="With --ignore: leave the commit to you.")
+def check(
+    console: Console, offices: tuple[str, ...], everything: bool, reseller: str, listing: bool, last: bool, ignore: str,
+    host: str, because: str, until: str, prom: Path | None, lab: bool, no_commit: bool,
+) -> int:  # fmt: skip
+    """Look at every machine of the OFFICEs and judge: disks, services, updates, backups, keys, ports, ends.
+
+    Nothing is changed. Exits 0 when all is well or only warned of, 7 when something is critical or not known.
+    """
+    if listing:
+        _listed(console)
+        return 0
+    _fits(offices, everything=everything, reseller=reseller, last=last, lab=lab)
+    if ignore or host or because or until:
+        _bear(console, offices, ignore, host, because, until, lab=lab, commit=not no_commit)
+        return 0
+    if last:
+        return _again(console, prom)
+    from provisioner import check as workflow
+    from provisioner.findings import Level
+
+    targets = _targets(console, offices, reseller, lab=lab)
+    if lab:
+        plug(targets[0])
+    count = 0
+
+    def told(report: "Report") -> None:
+        nonlocal count
+        count += 1
+        if len(targets) > 1:
+            console.say(f"[{count}/{len(targets)}] {report.target.office}: {report.worst.word}")
+
+    reports = workflow.check(targets, done=told)
+    if prom:
+        _written(prom, reports)
+    data = {"verb": "check", "offices": [_object(report) for report in reports]}
+    console.result(data, lambda: _show(console, reports))
+    return 7 if any(report.worst > Level.WARNING for report in reports) else 0
+
+
+def _fits(offices: tuple[str, ...], *, everything: bool, reseller: str, last: bool, lab: bool) -> None:
+    if bool(offices) == everything:
+        raise BadInput("name offices, or --all", hint="provisioner check OFFICE, provisioner check --all")
+    if (reseller or last) and not everything:
+        raise BadInput("--reseller and --last go with --all", hint="provisioner check --all --last")
+    if lab and (everything or len(offices) > 1):
+        raise BadInput("one lab at a time", hint=f"provisioner check {offices[0] if offices else 'OFFICE'} --lab")
+
+
+def _targets(console: Console, offices: tuple[str, ...], reseller: str, *, lab: bool) -> "list[Target]":
+    from provisioner.inventory import open_inventory
+
+    inventory = open_inventory(console.inventory)
+    if offices:
+        for name in offices:
+            inventory.office(name)
+        return [console.target(name, lab) for name in dict.fromkeys(offices)]
+    if reseller:
+        inventory.reseller(reseller)
+    names = sorted(path.name for path in (console.inventory / "offices").iterdir() if (path / "dossier.yml").is_file())
+    chosen = [name for name in names if not reseller or inventory.office(name).reseller == reseller]
+    if not chosen:
+        raise BadInput("there is no office to look at", hint="provisioner office list")
+    return [console.target(name, lab=False) for name in chosen]
+
+
+def _listed(console: Console) -> None:
+    from rich.text import Text
+
+    from provisioner.check.table import MORE, REACHED, SUBJECTS, TITLES
+    from provisioner.language import translator
+
+    say = translator(spoken())
+    rows = [{"check": one.name, "title": one.title, "limits": one.limits} for one in SUBJECTS]
+
+    def human() -> None:
+        console.out.print(Text(f"{REACHED:<14}{say(TITLES[REACHED])}"))
+        for one in SUBJECTS:
+            console.out.print(
+                Text.assemble(f"{one.name:<14}", (say(one.title), "bold"), f"\n{'':14}{say(one.limits)}"), soft_wrap=True
+            )
+        for name, title in MORE.items():
+            console.out.print(Text(f"{name:<14}{say(title)}"))
+
+    console.result({"checks": rows}, human)
+
+
+def _bear(
+    console: Console, offices: tuple[str, ...], name: str, host: str, because: str, until: str, *, lab: bool, commit: bool
+) -> None:  # fmt: skip
+    from provisioner import check as workflow
+    from provisioner.laptop import git
+    from provisioner.operation.selection import technician
+
+    if len(offices) != 1 or not (name and because and until):
+        raise BadInput(
+            "a finding is borne in one office, for a reason, until a day",
+            hint='provisioner check OFFICE --ignore CHECK --because "…" --until 2027-01-31',
+        )
+    try:
+        day = date.fromisoformat(until)
+    except ValueError:
+        raise BadInput(f"{until[:40]!r} is no day", hint="as 2027-01-31") from None
+    today = date.today()
+    if day < today:
+        raise BadInput(f"{until} is over", hint="a day to come")
+    target = console.target(offices[0], lab)
+    if not lab:
+        console.check_writable(commit=commit)
+    workflow.bear(target, name, host, because, day, technician(target)[0], today)
+    kept = None
+    if commit and not lab:
+        kept = git.commit(target.inventory, [target.kept / "ignored.yml"], f"{target.office}: check --ignore {name}")
+    console.result(
+        {"office": target.office, "ignored": name, "host": host, "until": day.isoformat(), "commit": kept},
+        lambda: console.out.print(f"{name} of {target.office} is borne until {day.isoformat()}"),
+    )
+
+
+def _again(console: Console, prom: Path | None) -> int:
+    """What the last rounds found."""
+    from provisioner.check import Report, ignored, store
+    from provisioner.findings import Level
+
+    with store.store() as file:
+        kept = store.newest(file, console.inventory)
+    today = date.today()
+    reports = []
+    for one in kept:
+        target = console.target(one.office, lab=False)
+        findings = list(one.findings)
+        reports.append(
+            Report(target, findings, dict(ignored.borne(findings, ignored.read(target), today)), one.took_s, at=one.at)
+        )
+    if not reports:
+        raise BadInput("no round was made here yet", hint="provisioner check --all")
+    if prom:
+        _written(prom, reports)
+    console.result({"verb": "check", "offices": [_object(one) for one in reports]}, lambda: _show(console, reports))
+    return 7 if any(report.worst > Level.WARNING for report in reports) else 0
+
+
+def _written(path: Path, reports: "list[Report]") -> None:
+    from provisioner.monitor import exporter
+
+    try:
+        exporter.write(path, [one for one in reports if not one.problem])
+    except OSError as problem:
+        raise BadInput(f"{path} cannot be written: {problem.strerror}", hint=f"ls -ld {path.parent}") from None
+
+
+def _object(report: "Report") -> dict[str, Any]:
+    return {
+        "office": report.target.office, "lab": report.target.lab, "worst": report.worst.word, "at": round(report.at, 1),
+        "took_s": round(report.took_s, 1), "problem": report.problem,
+        "findings": [one.as_object() | _borne(report, at) for at, one in enumerate(report.findings)],
+    }  # fmt: skip
+
+
+def _borne(report: "Report", at: int) -> dict[str, Any]:
+    one = report.borne.get(at)
+    return {"ignored": {"because": one.because, "until": one.until.isoformat(), "by": one.by}} if one else {}
+
+
+def _show(console: Console, reports: "list[Report]") -> None:
+    """Each office: what is not well in full, the rest as a count."""
+    from rich.text import Text
+
+    from provisioner.cli.progress import took
+    from provisioner.cli.verify import MARKS
+    from provisioner.language import translator
+
+    say = translator(spoken())
+    for report in reports:
+        mark, style = MARKS[report.worst.word]
+        place = f"{report.target.office}{' (lab)' if report.target.lab else ''}"
+        console.out.print(Text.assemble((f"{mark} {place}", f"bold {style}"), f"  {_at(report.at)}", took(report.took_s)))
+        if report.problem:
+            console.out.print(Text(f"  {shown(report.problem)}", "red"), soft_wrap=True)
+        for at, finding in enumerate(report.findings):
+            if finding.level.word not in WELL:
+                _finding(console, say, finding, report.borne.get(at))
+        well = sum(one.level.word == "ok" for one in report.findings)
+        if well:
+            console.out.print(Text(f"  ✓ {many(well, 'thing')} well", "green"))
+
+
+def _at(moment: float) -> str:
+    return datetime.fromtimestamp(moment).strftime("%Y-%m-%d %H:%M")
+
+
+def _finding(console: Console, say: Any, finding: "Finding", borne: Any) -> None:
+    from rich.text import Text
+
+    from provisioner.cli.verify import MARKS
+
+    mark, style = MARKS[finding.level.word]
+    sentence = shown(say(finding.sentence, **finding.values))
+    console.out.print(Text(f"  {mark} {sentence}", "dim" if borne else style), soft_wrap=True)
+    if borne:
+        console.out.print(
+            Text(f"      borne until {borne.until.isoformat()} by {shown(borne.by)}: {shown(borne.because)}", "dim"),
+            soft_wrap=True,
+        )
+    elif finding.evidence:
+        console.out.print(Text(f"      {shown(finding.evidence)}", "dim"), soft_wrap=True)

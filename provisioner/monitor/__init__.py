@@ -1,0 +1,1 @@
+"""Monitoring: what was found, as numbers that Prometheus reads."""
