@@ -8,6 +8,7 @@ from provisioner.findings import Finding, Level
 from provisioner.inventory.rules import bare
 from provisioner.language import N_
 
+TECHNICIANS = "/etc/ssh/technicians/"
 SYSTEM = {"root"}  # and nobody else of Debian's has a number of people's
 
 
@@ -18,22 +19,26 @@ def judge(machine: Machine, ways: WaysIn) -> Iterable[Finding]:
     strangers = [name for name in ways.accounts if name not in people]
     rulers = [name for name in ways.sudo if name not in technicians]
     known = {bare(key) for person in technicians.values() for key in person.keys}
-    keys = [] if machine.lab else [  # a lab lets its own key in beside them
-        f"{path}: {key[:40]}…" for path, found in ways.keys.items() for key in found if bare(key) not in known
-    ]  # fmt: skip
-    for check, found, good, bad in (
-        ("accounts", strangers, N_("{host} has no account that the dossier does not know."),
+    keys = [
+        f"{path}: {key[:40]}…"
+        for path, found in ways.keys.items()
+        if not (machine.lab and path.startswith(TECHNICIANS))  # a lab lets its own key in beside theirs
+        for key in found
+        if bare(key) not in known
+    ]
+    for check, worst, found, good, bad in (
+        ("accounts", Level.WARNING, strangers, N_("{host} has no account that the dossier does not know."),
          N_("{host} has accounts that the dossier does not know: {names}.")),
-        ("accounts", rulers, N_("Only technicians may become root on {host}."),
+        ("accounts", Level.WARNING, rulers, N_("Only technicians may become root on {host}."),
          N_("On {host} others than technicians may become root: {names}.")),
-        ("keys", keys, N_("Every SSH key that opens {host} is a technician's."),
+        ("keys", Level.CRITICAL, keys, N_("Every SSH key that opens {host} is a technician's."),
          N_("{host} lets in SSH keys that are no technician's.")),
     ):  # fmt: skip
-        level = Level.CRITICAL if found else Level.OK
+        level = worst if found else Level.OK
         yield machine.judged(check, level, bad if found else good, "; ".join(found), names=", ".join(found[:8]))
 
 
 SUBJECT = Subject(
     "accounts", N_("Accounts and keys"), "ways_in",
-    N_("critical when an account, a member of sudo or a key is none of the dossier's or the reseller's"), judge,
+    N_("critical when a key is no technician's; warning when an account or a member of sudo is none of the dossier's"), judge,
 )  # fmt: skip
