@@ -3,8 +3,6 @@
 import hashlib
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +55,9 @@ def write(
         warnings: what was said of the pages and stopped nothing.
         pages: how many they are.
     """
+    import secrets
+    import shutil
+
     from .memory import as_note
 
     files = {path: hashlib.sha256(data).hexdigest() for path, data in content.items()}
@@ -92,6 +93,8 @@ def listed(out: Path) -> list[Path]:
 
 
 def _forget(out: Path) -> None:
+    import shutil
+
     for old in listed(out)[KEPT:]:
         (out / f"{old.name}.json").unlink()
         shutil.rmtree(old)
@@ -99,6 +102,8 @@ def _forget(out: Path) -> None:
 
 def _sweep(out: Path) -> None:
     """Remove what a build that was killed left."""
+    import shutil
+
     for left in out.glob(".*.*"):
         parts = left.name.split(".")
         pid = parts[2] if len(parts) > 2 and parts[2].isdecimal() else parts[-1]

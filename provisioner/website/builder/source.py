@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 from .problems import Problem, languages, problem, texts
 
@@ -53,15 +54,19 @@ class Page:
     url: str = ""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A file of the folder: its path below it (NFC, `/`), where it lies, its status."""
+class Entry(NamedTuple):
+    """A file of the folder: its path below it (NFC, `/`), where it lies, its status. Light: an unchanged site is only these."""
 
     name: str
-    path: Path
+    at: str
     size: int
     mtime_ns: int
     inode: int
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return Path(self.at)
 
 
 def walk(folder: Path) -> tuple[list[Entry], list[Problem]]:
@@ -74,7 +79,7 @@ def walk(folder: Path) -> tuple[list[Entry], list[Problem]]:
     return sorted(found, key=lambda one: one.name), wrong
 
 
-def _walk(folder: Path, below: str, found: list[Entry], wrong: list[Problem], depth: int) -> None:
+def _walk(folder: Path | str, below: str, found: list[Entry], wrong: list[Problem], depth: int) -> None:
     with os.scandir(folder) as entries:
         for entry in entries:
             if _STRAY.fullmatch(entry.name) or entry.name in OWN:
@@ -91,13 +96,13 @@ def _walk(folder: Path, below: str, found: list[Entry], wrong: list[Problem], de
                 if depth >= DEPTH_LIMIT:
                     wrong.append(problem(shown, 0, "too_deep"))
                 else:
-                    _walk(Path(entry.path), shown + "/", found, wrong, depth + 1)
+                    _walk(entry.path, shown + "/", found, wrong, depth + 1)
             elif not stat.S_ISREG(status.st_mode):
                 wrong.append(problem(shown, 0, "not_a_file"))
             elif not shown.isprintable() or "\\" in shown:
                 wrong.append(problem(shown, 0, "name_unprintable"))
             else:
-                found.append(Entry(shown, Path(entry.path), status.st_size, status.st_mtime_ns, status.st_ino))
+                found.append(Entry(shown, entry.path, status.st_size, status.st_mtime_ns, status.st_ino))
 
 
 def judge(entries: list[Entry]) -> Iterator[Problem]:
