@@ -31,15 +31,6 @@ CERTIFIED = "website: The certificate is the authority's"
 SERVED = "website: The release is served"
 TIMEOUT_S = 300
 CERTIFICATE_S = 400  # certbot's own patience with an authority that is slow
-REFUSED = {
-    "full": ("{host} has no room for the release", "provisioner ssh {words} {host} -- df -h"),
-    "unserved": ("{host} does not serve the website of {office} yet", "provisioner apply {words}"),
-    "unknown": ("{host} keeps no release {about}", "provisioner website list {site}"),
-    "damaged": ("{host}: {about} is not as it was sent", "the same command again"),
-    "missing": ("{host}: {about} did not arrive", "the same command again"),
-    "busy": ("{host}: another release of {about} is being put there", "the same command again in a minute"),
-    "failed": ("{host}: {about}", "provisioner apply {words}"),
-}
 
 
 class Kept(answers.Answer):
@@ -240,8 +231,8 @@ def run_rollback(
         kept = [one.release for one in before.kept]
         wanted = [name for name in kept if name.startswith(release)] if release else [n for n in kept if n != before.served]
         if not wanted or (release and len(wanted) > 1):
-            what = f"no one release {release[:80]!r}" if release else "no other release"
-            raise Missing(f"{where.host} keeps {what}", hint=f"provisioner website list {where.words}")
+            none = f"{where.host} keeps no one release {release[:80]!r}" if release else f"{where.host} keeps no other release"
+            raise Missing(none, hint=f"provisioner website list {where.words}")
         op.begun = True
         with _told(op, where):
             _serve(op, where, wanted[0], "", before.served)
@@ -298,10 +289,22 @@ def _asked(op: Operation, where: Place, do: str, **more: Any) -> Reply:
     except ValueError as error:
         raise Unreadable(f"{host} answers another thing than was asked: {error}") from error
     if reply.refused:
-        said, hint = REFUSED.get(reply.refused, REFUSED["failed"])
-        words = {"host": host, "office": where.office, "about": reply.about, "words": selection.target.words, "site": where.words}
-        raise HostFailed(said.format(**words), hint=hint.format(**words))
+        raise _refusal(reply, where, selection.target.words)
     return reply
+
+
+def _refusal(reply: Reply, where: Place, words: str) -> HostFailed:
+    """What the program on the server refused, in a sentence."""
+    host, about, again = where.host, reply.about, "the same command again"
+    told = {
+        "full": HostFailed(f"{host} has no room for the release", hint=f"provisioner ssh {words} {host} -- df -h"),
+        "unserved": HostFailed(f"{host} does not serve the website of {where.office} yet", hint=f"provisioner apply {words}"),
+        "unknown": HostFailed(f"{host} keeps no release {about}", hint=f"provisioner website list {where.words}"),
+        "damaged": HostFailed(f"{host}: {about} is not as it was sent", hint=again),
+        "missing": HostFailed(f"{host}: {about} did not arrive", hint=again),
+        "busy": HostFailed(f"{host}: another release of {about} is being put there", hint=again),
+    }
+    return told.get(reply.refused) or HostFailed(f"{host} cannot keep the release: {about}", hint=f"provisioner apply {words}")
 
 
 def _carry(op: Operation, where: Place, folder: Path, files: Mapping[str, str]) -> Reply:
