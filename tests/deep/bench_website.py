@@ -10,7 +10,7 @@ from provisioner.lab.state import ready
 from provisioner.laptop.processes import as_root
 from tests.deep.bench_lab import Place, ran
 from tests.deep.bench_tools import Broken, Number, say
-from tests.lab.light import bring_up, light
+from tests.lab.light import bring_up, light, state
 from tests.stage import Stage
 
 ROLES = {"server": ("base", "web_server", "website"), "router": ("base", "router")}
@@ -102,13 +102,13 @@ def _carried(stage: Stage) -> list[Number]:
     """A word changed in a piece of news: its page, and the pages that list it."""
     ran(stage, "website", "deploy", stage.office, "--lab")
     before = json.loads(ran(stage, "--json", "website", "build", stage.office, "--lab").out)
-    page = stage.inventory / f"offices/{stage.office}/website/actualites/notre-site.md"
+    page = sorted((stage.inventory / f"offices/{stage.office}/website/actualites").glob("*.md"))[0]
     page.write_text(page.read_text() + "\nUn mot de plus.\n")
     after = json.loads(ran(stage, "--json", "website", "deploy", stage.office, "--lab").out)
     built = [json.loads(Path(f"{Path(before['folder']).parent}/{name}.json").read_text()) for name in
              (before["release"], after["release"])]  # fmt: skip
     changed = {digest for digest in built[1]["files"].values() if digest not in built[0]["files"].values()}
-    audit = [json.loads(path.read_text()) for path in sorted(stage.target.summaries.glob("*.json"))]
+    audit = [json.loads(path.read_text()) for path in sorted((state(stage) / "runs").glob("*.json"))]
     sent = next(one for one in reversed(audit) if one.get("release") == after["release"])
     names = sorted(name for name, digest in built[1]["files"].items() if digest in changed)
     say(f"changed: {' '.join(names)}")
