@@ -101,7 +101,5 @@ def test_the_form_has_labels_and_a_trap(shop: Shop) -> None:
 
     made = shop.build()
 
-    assert '<form class="box" method="post" action="/contact-form">' in (made.folder / "contact/index.html").read_text(
-        encoding="utf-8"
-    )
+    assert 'action="/contact-form"' in (made.folder / "contact/index.html").read_text(encoding="utf-8")
     assert [one.sentence("en") for one in checks.judge(made.folder)] == []
