@@ -76,6 +76,8 @@ class FirstContact:
             raise Unreachable(
                 f"{self.named} does not answer: {error}", hint="is the machine on, and is openssh-server installed?"
             ) from error
+        # several small packets in a row must not wait for each other's acknowledgement
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         began = time.monotonic()
         self._transport = paramiko.Transport(self._socket)
         self._transport.banner_timeout = CONNECT_TIMEOUT_S

@@ -178,6 +178,7 @@ def _talk(box: Box, system: System, plain: socket.socket, key: paramiko.PKey) ->
                 terminal = Terminal(box, Line(channel), height=0, echo=False)
                 box.obeyed(terminal)
                 channel.send_exit_status(system.execute(server.command, terminal))
+                channel.close()  # the end of the answer is said (RFC 4254 5.3), before the connection is hung up
     except (paramiko.SSHException, OSError, EOFError):
         pass  # whoever it was is gone
     finally:
