@@ -1,5 +1,6 @@
 """First contact: one unpinned connection to a machine, by paramiko; no credential goes before its key was accepted."""
 
+import contextlib
 import shlex
 import time
 from pathlib import Path
@@ -165,4 +166,5 @@ class FirstContact:
         except (OSError, EOFError) as error:
             raise Unreachable(f"{self.named} stopped answering while running: {command[:60]}") from error
         finally:
-            channel.close()
+            with contextlib.suppress(OSError, EOFError):  # a router has hung up already
+                channel.close()
