@@ -42,7 +42,12 @@ def holds_secret(path: str) -> bool:
 
 
 # What holds a secret whoever wrote the file: the key of a Wi-Fi, of a tunnel, of a line.
-SECRET_WORDS = re.compile(r"^(\s*(?:wpa_passphrase|sae_password|wpa_psk|PrivateKey|PresharedKey|password)\s*[= ]\s*)(.+)$", re.M)
+SECRET_WORDS = re.compile(
+    r"^(\s*(?:wpa_passphrase|sae_password|wpa_psk|PrivateKey|PresharedKey|password"
+    r"|(?:option|list) (?:key\d?|\w*password|\w*secret|private_key|preshared_key|wpa_psk|priv_key_pwd|wps_pin|pincode))"
+    r"\s*[= ]\s*)(.+)$",
+    re.M,
+)
 # The same where it is one word of many in a line, as RouterOS has it; in quotes it may hold blanks, and quotes with a backslash.
 SECRET_INLINE = re.compile(r'((?:^|[\s.])(?:password|passphrase|private-key|preshared-key)=)("(?:[^"\\]|\\.)*"|\S+)', re.M)
 
