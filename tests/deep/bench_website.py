@@ -1,6 +1,7 @@
 """The bench's numbers of a website that is online: what visitors get while releases come and go, and what a deploy carries."""
 
 import json
+import signal
 import subprocess
 from pathlib import Path
 
@@ -50,11 +51,11 @@ def _release(folder: Path, word: str) -> str:
     return str(folder)
 
 
-def _visitors(stage: Stage, folder: Path, seconds: int) -> "subprocess.Popen[str]":
-    """Eight visitors on the Internet's side of the office's line, where its name leads to the line."""
+def _visitors(stage: Stage, folder: Path) -> "subprocess.Popen[str]":
+    """Eight visitors on the Internet's side of the office's line, where its name leads to the line; they go at a SIGINT."""
     (folder / "ask.lua").write_text(ASK)
     (folder / "hosts").write_text(f"127.0.0.1 localhost\n{OUTSIDE.ip} {DOMAIN}\n")
-    inside = f'mount --bind "{folder}/hosts" /etc/hosts && exec wrk -t1 -c8 -d{seconds}s -s "{folder}/ask.lua" https://{DOMAIN}/'
+    inside = f'mount --bind "{folder}/hosts" /etc/hosts && exec wrk -t1 -c8 -d3600s -s "{folder}/ask.lua" https://{DOMAIN}/'
     words = ["nsenter", f"--net={NAMESPACES / ready(stage.target).network.internet}", "--"]
     words += ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c", inside]
     return subprocess.Popen(as_root(words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -76,16 +77,17 @@ def _turns(stage: Stage, folder: Path) -> list[Number]:
     one, two = _release(folder / "one", "one"), _release(folder / "two", "two")
     deploy = ("website", "deploy", stage.office, "--lab", "--from")
     say(f"{TURNS} deploys and rollbacks under visitors")
-    began = ran(stage, *deploy, one).took_s
+    ran(stage, *deploy, one)
     ran(stage, *deploy, two)
-    visitors = _visitors(stage, folder, round(TURNS * began) + 30)
-    for turn in range(TURNS):
-        if turn % 2:
-            ran(stage, "website", "rollback", stage.office, "--lab")
-        else:
-            ran(stage, *deploy, one if turn % 4 else two)
-    if visitors.poll() is not None:
-        raise Broken("the visitors went before the last deploy")
+    visitors = _visitors(stage, folder)
+    try:
+        for turn in range(TURNS):
+            if turn % 2:
+                ran(stage, "website", "rollback", stage.office, "--lab")
+            else:
+                ran(stage, *deploy, one)
+    finally:
+        visitors.send_signal(signal.SIGINT)
     said = visitors.communicate()[0]
     found = next((line.split()[1:] for line in said.splitlines() if line.startswith("SEEN ")), None)
     if found is None:
