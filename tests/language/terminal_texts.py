@@ -50,8 +50,14 @@ ELSEWHERE = {
     "{text} characters", "{value} of them", "{value} lines", "{value} days", "{hours} hours", "{value} min",
     "{value} min {value2} s", "{name}: deleted", "{name}: altered", "chmod 600 {key}", "ssh-add {key}", "| nothing",
     "refuses sudo to {}", "lets {} in, but runs no command", "ls -ld {path} {parent}", "ps -o pid,stat,wchan,args {pid}",
+    ":put settled", "RouterOS {strip}",
 }  # fmt: skip
-WIRES = ("lab/devices/", "router/platforms/debian.py")  # what their functions return is no sentence
+WIRES = (
+    "lab/devices/",
+    "router/platforms/debian.py",
+    "router/platforms/routeros_router.py",
+    "router/platforms/routeros_changes.py",
+)  # what their functions return is no sentence
 # The rooms whose every text is told in French; in the others what has no French yet is told in English.
 WHOLE = (
     "cli", "access", "adopt.py", "apply", "backup", "doctor.py", "hosts", "inventory", "lab", "laptop", "office", "operation",
