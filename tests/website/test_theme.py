@@ -101,5 +101,5 @@ def test_the_form_has_labels_and_a_trap(shop: Shop) -> None:
 
     made = shop.build()
 
-    assert 'action="/contact-form"' in (made.folder / "contact/index.html").read_text(encoding="utf-8")
+    assert '<form class="box" method="post">' in (made.folder / "contact/index.html").read_text(encoding="utf-8")
     assert [one.sentence("en") for one in checks.judge(made.folder)] == []
