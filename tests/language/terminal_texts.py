@@ -50,7 +50,8 @@ ELSEWHERE = {
     "{text} characters", "{value} of them", "{value} lines", "{value} days", "{hours} hours", "{value} min",
     "{value} min {value2} s", "{name}: deleted", "{name}: altered", "chmod 600 {key}", "ssh-add {key}", "| nothing",
     "refuses sudo to {}", "lets {} in, but runs no command", "ls -ld {path} {parent}", "ps -o pid,stat,wchan,args {pid}",
-    ":put settled", "RouterOS {strip}",
+    ":put settled", "RouterOS {strip}", "Restore and reboot? [y/N]:", "Reboot, yes? [y/N]:", "dynamic object", "default item",
+    "builtin item", "[ find default-name={item} ]", "[ find default=yes ]", "[ find name={wanted} ]",
 }  # fmt: skip
 WIRES = (
     "lab/devices/",
