@@ -94,6 +94,7 @@ class Bench:
         """Cut its power, and give it back."""
         assert self.process
         self.failed.clear()
+        (self.folder / "ready").unlink(missing_ok=True)
         self.process.kill()
         assert self.failed.wait(5)
         assert soon((self.folder / "ready").exists, 20)

@@ -23,18 +23,18 @@ Section = tuple[str, tuple[str, ...]]
 _LINES = re.compile(
     r"hostname |ip domain.name |ip dhcp (excluded-address |pool office-)|ip dns server|ip host |ip name-server |"
     r"ipv6 unicast-routing|ip nat inside source |ip route 0\.0\.0\.0 0\.0\.0\.0 |ntp server |logging host |"
-    r"(ip access-list extended|class-map type inspect match-(any|all)|policy-map type inspect|zone security|zone-pair security)"
-    r" office-"
+    r"(ip access-list extended|ipv6 access-list|class-map type inspect match-(any|all)|policy-map type inspect"
+    r"|zone security|zone-pair security) office-"
 )
 _OF_INTERFACE = re.compile(
     r"description office|encapsulation |ip address |no ip address|ip nat |zone-member |ip access-group |ipv6 |shutdown"
 )
-_ORDERED = re.compile(r"ip access-list |policy-map ")  # what comes first in them matters
+_ORDERED = re.compile(r"(ip|ipv6) access-list |policy-map ")  # what comes first in them matters
 # Where a line stands: names before who uses them, so that the lines can be entered from the top.
 _ORDER = (
-    "hostname", "ip domain", "ip access-list", "class-map", "policy-map", "zone security", "zone-pair", "ipv6 unicast",
-    "interface", "ip dhcp excluded", "ip dhcp pool", "ip nat", "ip route", "ip dns", "ip name-server", "ip host", "logging",
-    "ntp",
+    "hostname", "ip domain", "ip access-list", "ipv6 access-list", "class-map", "policy-map", "zone security", "zone-pair",
+    "ipv6 unicast", "interface", "ip dhcp excluded", "ip dhcp pool", "ip nat", "ip route", "ip dns", "ip name-server", "ip host",
+    "logging", "ntp",
 )  # fmt: skip
 
 
@@ -54,8 +54,8 @@ def cannot(wanted: Description) -> list[str]:
         said.append("the WireGuard tunnel is left out: IOS has no WireGuard")
     if wanted.wan.type == "pppoe":
         said.append("the line by PPPoE is left as the router has it (Dialer1): it is set up on the router itself")
-    if wanted.wan.type != "pppoe" and wanted.wan.vlan and not wanted.interfaces.wan:
-        said.append("interfaces: wan: is not said in the router's section of the dossier: GigabitEthernet0/0 is meant")
+    if len(wanted.interfaces.lan) > 1:
+        said.append(f"only {lan_port(wanted)} is the LAN's: a router's other ports are no switch, so plug one in")
     if wanted.syslog and wanted.syslog.protocol != "udp":
         said.append("messages go to the syslog machine by UDP: this router sends none by TCP here")
     return said
@@ -68,8 +68,7 @@ def _lines(wanted: Description) -> Iterator[str]:
     lan, guests = wanted.lan, wanted.guests
     yield f"hostname {wanted.host}"
     yield f"ip domain name {wanted.domain}"
-    if wanted.wan.ipv6:
-        yield "ipv6 unicast-routing"
+    yield "ipv6 unicast-routing"
     yield from _firewall(wanted)
     yield from _line(wanted)
     yield from _subnet(wanted, lan, lan_port(wanted), "lan")
@@ -185,7 +184,11 @@ def _firewall(wanted: Description) -> Iterator[str]:
     yield from (f" permit ip {_wild(one.address)} any" for one in subnets)
     yield "ip access-list extended office-to-router"
     yield from (" permit udp any eq bootps any eq bootpc", " permit icmp any any")
+    yield "ipv6 access-list office-to-router-6"
+    yield from (" permit icmp any any", " permit udp any any eq 546")
     if wanted.guests:
+        yield "ipv6 access-list office-guests-to-router-6"
+        yield from (" permit icmp any any", *(f" permit {kind} any any eq domain" for kind in ("udp", "tcp")))
         yield "ip access-list extended office-guests-to-router"
         yield " permit udp any eq bootpc any eq bootps"
         yield from (f" permit {kind} any any eq domain" for kind in ("udp", "tcp"))
@@ -197,8 +200,10 @@ def _firewall(wanted: Description) -> Iterator[str]:
     yield from (f" match protocol {kind}" for kind in ("tcp", "udp", "icmp"))
     named = ["to-router", *(["guests-to-router"] if wanted.guests else []), *(["forwards"] if wanted.forwards else [])]
     for name in named:
-        yield f"class-map type inspect match-all office-{name}"
+        yield f"class-map type inspect match-any office-{name}"
         yield f" match access-group name office-{name}"
+        if name.endswith("to-router"):
+            yield f" match access-group name office-{name}-6"
     for policy, classes in (("out", "any"), *((name, name) for name in named)):
         yield f"policy-map type inspect office-{policy}"
         yield f" class type inspect office-{classes}"
@@ -230,7 +235,7 @@ def sections(text_: str) -> list[Section]:
         if not line.startswith(" "):
             found.append((line, []))
         elif found:
-            found[-1][1].append(re.sub(r"^ \d+ (?=permit|deny)", " ", line))
+            found[-1][1].append(re.sub(r"^ (sequence )?\d+ (?=permit|deny)", " ", line))
     merged: dict[str, list[str]] = {}
     for head, below in found:
         merged.setdefault(head, []).extend(below)

@@ -51,7 +51,9 @@ class Device:
     # ------------------------------------------------------------------------------------- connections
 
     def _open(self) -> Connection:
-        connection = Connection(self.way, "cisco_ios", error=ERROR, usual="admin")
+        names = re.findall(r"^hostname (\S+)", self._text + (self._before or ""), re.M)  # a push, and its way back, change it
+        prompt = rf"(^|\n)({'|'.join(re.escape(name[:16]) for name in names)})\S*[#>]\s*$" if self._before else ""
+        connection = Connection(self.way, "cisco_ios", error=ERROR, usual="admin", prompt=prompt)
         try:
             if not connection.session.check_enable_mode():
                 raise Unreachable(
@@ -82,15 +84,12 @@ class Device:
 
     # ----------------------------------------------------------------------------------- what is there
 
-    def without_timer(self) -> str:
-        """Nothing: a start anew can be scheduled on each."""
-        return ""
-
     def differences(self) -> list[Difference]:
         """What a push would change of the office's part."""
         # by a line of its own: half the time of a terminal's session, which only a change needs
         said = printed(self.way, "show running-config", usual="admin") if self._kept is None else ""
         self._before = running = _plain(said) if _is_whole(said) else _running(self._session)
+        self.close()  # a session from now on knows both names that the router may bear
         there, wanted = cisco_ios.ours(running, self._text), self._text
         if not cisco_ios.remedy(there, wanted):
             return []
@@ -142,6 +141,10 @@ class Device:
         }  # fmt: skip
 
     # --------------------------------------------------------------------------------------- the guard
+
+    def without_timer(self) -> str:
+        """Every IOS has one (`reload in`)."""
+        return ""
 
     def probe(self) -> dict[str, str]:
         """What it reaches: the line's Internet, a machine of the LAN."""

@@ -48,14 +48,16 @@ class Connection:
         kind: netmiko's device_type.
         error: what in an answer is an error (netmiko's error_pattern): the line was not taken.
         usual: the login where the dossier names none.
+        prompt: what a prompt is (a pattern), where it changes while the session lasts; else as it was first.
 
     Raises:
         HostKeyChanged: the router shows another key than the pinned one; no login was begun.
         Unreachable: no connection, no login or no prompt.
     """
 
-    def __init__(self, way: Way, kind: str, *, error: str, usual: str, **more: Any) -> None:
+    def __init__(self, way: Way, kind: str, *, error: str, usual: str, prompt: str = "", **more: Any) -> None:
         self.way, self.error = way, re.compile(error, re.MULTILINE)
+        self.prompt = prompt or None
         self._named = f"{way.host} ({way.address})"
         began = time.monotonic()
         try:
@@ -126,9 +128,8 @@ class Connection:
             Unreachable: the connection broke, or no answer came in time.
         """
         try:
-            said = str(
-                self.session.send_command(line, expect_string=expect, read_timeout=timeout_s, cmd_verify=bool(line))
-            )  # fmt: skip
+            until = expect or self.prompt
+            said = str(self.session.send_command(line, expect_string=until, read_timeout=timeout_s, cmd_verify=bool(line)))
         except Exception as problem:
             raise self._lost(problem, hidden or line) from problem
         if (found := self.error.search(said)) is not None:
@@ -156,7 +157,7 @@ class Connection:
         Raises:
             Refused, Unreachable: as `ask`; it asks something else.
         """
-        prompt = rf"{re.escape(self.session.base_prompt)}\S*[#>]\s*$"
+        prompt = self.prompt or rf"{re.escape(self.session.base_prompt)}\S*[#>]\s*$"
         said = self.ask(line, expect="|".join([*questions, prompt]))
         for _ in range(4):
             answer = next((text for question, text in questions.items() if re.search(question, said)), None)
@@ -176,7 +177,9 @@ class Connection:
         try:
             return str(self.session.send_config_set(lines, error_pattern=self.error.pattern, read_timeout=ANSWER_S, **more))
         except ConfigInvalidException as problem:
-            raise Refused(self.way.host, "a line", " ".join(str(problem).split())[-300:]) from problem
+            found = re.search(r"at command: (.*?),? matched error: (.*)", str(problem), re.S)
+            line, said = (found[1].strip(), found[2].strip()) if found else ("a line", " ".join(str(problem).split()))
+            raise Refused(self.way.host, line[:120], said[:200]) from problem
         except Exception as problem:
             raise self._lost(problem, lines[0] if lines else "") from problem
 

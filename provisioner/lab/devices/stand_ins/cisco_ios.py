@@ -60,6 +60,7 @@ _BELOW: dict[str, tuple[str, ...]] = {
         r"default-router [\d.]+", r"dns-server [\d. ]+", r"option \d+ ip [\d.]+", r"lease \d+( \d+)?",
     ),
     r"ip access-list extended \S+": (r"(\d+ )?(permit|deny) (ip|tcp|udp|icmp) .+",),
+    r"ipv6 access-list \S+": (r"(sequence \d+ )?(permit|deny) (ipv6|tcp|udp|icmp) .+",),
     r"class-map type inspect match-(any|all) \S+": (r"match protocol (tcp|udp|icmp)", r"match access-group name \S+"),
     r"policy-map type inspect \S+": (r"class type inspect \S+", r"class class-default", r" (inspect|pass|drop)"),
     r"zone-pair security \S+ source \S+ destination \S+": (r"service-policy type inspect \S+",),
