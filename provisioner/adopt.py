@@ -201,6 +201,21 @@ def take_in(ssh: SshAccess, contact: FirstContact, host: str, name: str) -> None
         raise HostFailed(f"{host} refuses sudo to {ssh.user}: {done.stderr.strip()}")
 
 
+def take_in_appliance(ssh: SshAccess, contact: FirstContact, host: str, user: str, password: str) -> None:
+    """Prove an appliance's login, by its password or else the technician's key, and pin its key; nothing on it changes.
+
+    Raises:
+        Unreachable: it refuses the login.
+    """
+    try:
+        contact.login(user, password=password) if password else contact.login(user, key=ssh.key)
+    except Unreachable as refused:
+        words = ssh.target.words
+        hint = f"provisioner secrets set {words} routers.{host} enters its password; login: in the dossier names its account"
+        raise Unreachable(str(refused), hint=hint) from refused
+    pin(ssh.target, host, [contact.key])
+
+
 def blank_login(target: Target) -> tuple[str, str] | None:
     """The login a lab's blank machines come with, as the sticker on a new machine would say.
 

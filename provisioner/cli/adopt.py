@@ -105,7 +105,8 @@ def _one(console: Console, host: str, address: str, *, ssh: Any, name: str, doss
     contact, known = workflow.meet(target, host, address, replace=given["replace"])
     with contact:
         print_ = fingerprint_of(contact.key)
-        if known and look_up(ssh, {host: [address]})[host].address:
+        appliances = [host] if dossier.hosts[host].appliance else []
+        if known and look_up(ssh, {host: [address]}, appliances)[host].address:
             remember(target, {host: address})
             console.say(f"✓ {host} is adopted already, at {address}")
             return {"status": "already", "address": address, "fingerprint": print_}
@@ -119,6 +120,8 @@ def _one(console: Console, host: str, address: str, *, ssh: Any, name: str, doss
             and not confirm("Is this the machine's key?", "--fingerprint or --yes")
         ):
             raise BadInput(f"{host}: the key was not accepted; nothing was sent to it")
+        if dossier.hosts[host].appliance:
+            return _appliance(console, host, contact, ssh, dossier.hosts[host])
         user = given["user"] or (given["sticker"] or ("", ""))[0] or ask(f"{host}: its sudo login", "--user LOGIN")
         password = given["password"]
         if password is None and given["sticker"]:
@@ -142,6 +145,20 @@ def _one(console: Console, host: str, address: str, *, ssh: Any, name: str, doss
     assert host in pinned(target)
     console.say(f"✓ {host} is adopted: {ssh.user} logs in with a key, sudo asks nothing")
     return {"status": "adopted", "address": address, "fingerprint": print_, "found": _found(holding)}
+
+
+def _appliance(console: Console, host: str, contact: Any, ssh: Any, own: Any) -> dict[str, Any]:
+    """A router of a system of its own: its login is proven, and nothing is changed on it."""
+    from provisioner import adopt as workflow
+    from provisioner.hosts.pins import fingerprint
+    from provisioner.operation.reaching import remember
+    from provisioner.secrets import vault
+
+    password = vault.read(ssh.target).routers.get(host, "")
+    workflow.take_in_appliance(ssh, contact, host, own.account, password)
+    remember(ssh.target, {host: contact.address})
+    console.say(f"✓ {host} ({own.platform}) is adopted: its key is pinned, {own.account} logs in; nothing on it was changed")
+    return {"status": "adopted", "address": contact.address, "fingerprint": fingerprint(contact.key), "found": {}}
 
 
 def _wrong_key(host: str, address: str, seen: str, wanted: str) -> ProvisionerError:

@@ -80,6 +80,11 @@ class Host(Noun):
         """Whether it is a router of a system of its own: neither Ansible nor a program of ours runs there."""
         return self.platform != "debian"
 
+    @property
+    def account(self) -> str:
+        """An appliance's login: the dossier's, else the one that its platform comes with."""
+        return self.login or ("root" if self.platform in ("openwrt", "frr") else "admin")
+
 
 class Lan(Noun):
     """The office's network. `dhcp_first` to `dhcp_last` is the router's pool; `gateway` only where no host is the router."""

@@ -62,6 +62,17 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
+class Appliance:
+    """A router of a system that cannot be had here: what stands in for it, and who answers around it."""
+
+    host: str
+    address: str
+    platform: str
+    login: str
+    answers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """A lab's line to an Internet that it shares: the name of that one, and the number there that its addresses end in."""
 
@@ -88,6 +99,7 @@ class Network:
     cables: tuple[Cable, ...]
     printers: tuple[Printer, ...] = ()
     provider: Provider | None = None
+    appliances: tuple[Appliance, ...] = ()
     line: Line | None = None
     wan: str = "wan0"  # the router's own names for its ports
     guest_port: str = ""
@@ -100,8 +112,9 @@ class Network:
         printers = tuple(Printer(**one | {"cable": Cable(**one["cable"])}) for one in data.get("printers", ()))
         provider = Provider(**data["provider"]) if data.get("provider") else None
         cables = tuple(Cable(**cable) for cable in data["cables"])
+        stand_ins = tuple(Appliance(**one | {"answers": tuple(one["answers"])}) for one in data.get("appliances", ()))
         known = {field.name: data[field.name] for field in fields(cls) if field.name in data}  # a newer version's has more
-        return cls(**{**known, "cables": cables, "printers": printers, "provider": provider})
+        return cls(**{**known, "cables": cables, "printers": printers, "provider": provider, "appliances": stand_ins})
 
     @property
     def namespaces(self) -> list[str]:
@@ -185,6 +198,11 @@ def plan(office: Office, lab_id: str) -> Network:
         cables=tuple(cables),
         printers=_printers(office, lab_id, len(cables)),
         provider=_provider(office),
+        appliances=tuple(
+            Appliance(name, str(one.address), one.platform, one.account, tuple(str(o.address) for o in office.hosts.values()))
+            for name, one in office.hosts.items()
+            if one.appliance
+        ),
         wan=ports.wan or "wan0",
         guest_port=ports.guests or "" if office.guests else "",
         guests=(f"pv-{lab_id}-guests." if "guests" in hosts else f"pv-{lab_id}-guests") if office.guests and ports.guests else "",
@@ -318,8 +336,13 @@ def files(network: Network, host: str) -> dict[str, str]:
         "DHCPServer=yes\nIPMasquerade=ipv4\n\n"
         f"[DHCPServer]\nPoolOffset={network.pool_offset}\nPoolSize={network.pool_size}\nEmitDNS=no\nEmitNTP=no\n",
         "etc/sysctl.d/50-gateway.conf": "net.ipv4.ip_forward=1\n",
+        **(_SSHD_OFF if network.router in {one.host for one in network.appliances} else {}),
         **outer_files(network),
     }
+
+
+_OFF = "[Unit]\nConditionPathExists=/nonexistent\n"
+_SSHD_OFF = {f"etc/systemd/system/{unit}.d/stand-in.conf": _OFF for unit in ("ssh.service", "ssh.socket")}
 
 
 def outer_files(network: Network) -> dict[str, str]:

@@ -58,7 +58,7 @@ def device(selection: Selection, host: str, files: Files | None = None) -> Itera
     }
     own = selection.office.hosts[host]
     password = vault.read(selection.target).routers.get(host, "") if own.appliance else ""
-    way = Way(selection.ssh, host, selection.reached[host], selection.run_id, own.login or "", password)
+    way = Way(selection.ssh, host, selection.reached[host], selection.run_id, own.account if own.appliance else "", password)
     wanted_files = platforms.rendering(own.platform).render(description) if files is None else files
     router = platforms.router(own.platform)(way, wanted_files, probes)
     try:
@@ -88,6 +88,8 @@ def _planned(op: Operation, host: str, listen: Callable[[Event], None]) -> None:
         listen(_failure(host, problem))
         return
     platform = platforms.rendering(op.selection.office.hosts[host].platform)
+    if not found and op.selection.office.hosts[host].appliance:
+        listen(Event("host_ok", host, PUSHED))  # nobody else says that it was met
     for said in platform.cannot(wanted(op.selection, host)):
         listen(Event("host_ok", host, TASK.format("what it cannot do"), {"notes": [said]}))
     for one in found:

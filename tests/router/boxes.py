@@ -75,7 +75,7 @@ class Bench:
         argv = [sys.executable, "-m", stand_ins.__name__, str(self.folder)]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(argv, stdout=log, stderr=log)
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while not (self.folder / "ready").exists():
             assert time.monotonic() < until, (self.folder / "log").read_text()[-2000:]
             time.sleep(0.02)
@@ -96,7 +96,7 @@ class Bench:
         self.failed.clear()
         (self.folder / "ready").unlink(missing_ok=True)
         self.process.kill()
-        assert self.failed.wait(5)
+        assert self.failed.wait(20)
         assert soon((self.folder / "ready").exists, 20)
 
     def end(self) -> None:

@@ -39,7 +39,7 @@ class Case:
     no_way_out: Callable[[], Files]
     nobody_in: Callable[[], Files]
     wrong: Callable[[], Files]
-    timeout_s: float = 6.0
+    timeout_s: float = 10.0
     lines: int = 40
 
 
@@ -65,7 +65,7 @@ CASES: Mapping[str, Case] = {
             + "ip access-list extended office-no\n deny ip any any\n"
         ),
         wrong=_ios(lambda text: _pool(text) + "logging host 192.168.1.10 transport udp port none\n"),
-        lines=34,
+        lines=50,
     ),
 }  # fmt: skip
 PLATFORMS = sorted(CASES)
@@ -76,7 +76,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "AGAIN_S", 0.1)
     monkeypatch.setattr(guard, "MARGIN_S", 0.5)
     monkeypatch.setattr(guard, "AFTER_S", 6.0)
-    monkeypatch.setattr(access, "CONNECT_TIMEOUT_S", 1.5)
+    monkeypatch.setattr(access, "CONNECT_TIMEOUT_S", 4)
 
 
 @pytest.fixture(scope="module")
@@ -123,10 +123,15 @@ class Routers:
         limit = began + self.case.timeout_s + 30 - time.monotonic()
         assert soon(lambda: _quiet(self.now) == before, limit), _diff(before, _quiet(self.now))
         assert time.monotonic() < began + self.case.timeout_s + 30
+        assert self.waits_for_nobody()
+
+    def waits_for_nobody(self) -> bool:
+        """Whether it answers, and no window is open."""
         router = self.bench.device(self.case.before())
         try:
-            state, _ = router.look()
-            assert state.window is None, state
+            return router.look()[0].window is None
+        except (Unreachable, OSError):
+            return False
         finally:
             router.close()
 
@@ -158,6 +163,7 @@ def router(platform: str, benches: Callable[[str], Bench]) -> Routers:
     for name in ("fault.json", "cut", "held", "slow"):
         one.bench.set(name, None)
     wanted = one.case.before()
+    assert soon(one.waits_for_nobody, one.case.timeout_s + 30)
     if _quiet(one.now) != {path: file.content for path, file in wanted.items()}:
         one.bench.power()  # what an earlier test's window left runs out first
         time.sleep(0.2)
@@ -192,7 +198,7 @@ def settled(router: Routers, said: guard.Outcome | None, before: Mapping[str, st
     """Whole, either way: what was said to be applied is there and stays; all else is as it was, byte for byte."""
     wanted = {path: file.content for path, file in router.case.after().items()}
     until = began + router.case.timeout_s + 30
-    assert soon(lambda: _quiet(router.now) is not None, until - time.monotonic())
+    assert soon(router.waits_for_nobody, until - time.monotonic())
     if said is not None and said.how == "applied":
         assert router.now() == wanted
         return
@@ -203,20 +209,20 @@ def settled(router: Routers, said: guard.Outcome | None, before: Mapping[str, st
     assert router.now() == wanted
 
 
-@pytest.mark.parametrize(("platform", "step"), steps(9))
+@pytest.mark.parametrize(("platform", "step"), steps(19))
 def test_a_cut_link(router: Routers, platform: str, step: int) -> None:
     """I1: with the k-th line the link is cut both ways, and mended when the window is long over."""
     before, began = router.now(), time.monotonic()
     router.bench.fault(step, "cut")
     with elsewhere(lambda: router.push(router.case.after())):
-        if not soon(router.bench.fired, 20):
+        if not soon(router.bench.fired, 60):
             pytest.skip(f"{platform} enters fewer lines")
         time.sleep(router.case.timeout_s + 1)
         router.bench.set("cut", None)
         settled(router, None, before, began)
 
 
-@pytest.mark.parametrize(("platform", "step"), steps(9))
+@pytest.mark.parametrize(("platform", "step"), steps(19))
 def test_a_power_cut(router: Routers, platform: str, step: int) -> None:
     """I2: with the k-th line the power fails, and comes back at once."""
     said, before, began, fired = fell(router, step, "power")
@@ -235,13 +241,13 @@ def test_a_session_that_lives_on_proves_nothing(router: Routers, how: str) -> No
     router.back(before, began)
 
 
-@pytest.mark.parametrize(("platform", "step"), steps(9))
+@pytest.mark.parametrize(("platform", "step"), steps(19))
 def test_a_killed_laptop(router: Routers, platform: str, step: int) -> None:
     """I4: the tool is killed at its k-th line; the router goes back by itself, and the next push is free to begin."""
     before, began = router.now(), time.monotonic()
     router.bench.fault(step, "hold")
     with elsewhere(lambda: router.push(router.case.after())) as pid:
-        if not soon(router.bench.fired, 20):
+        if not soon(router.bench.fired, 60):
             pytest.skip(f"{platform} enters fewer lines")
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
@@ -293,7 +299,7 @@ def test_a_line_that_is_refused(router: Routers) -> None:
     router.back(before, began)
 
 
-@pytest.mark.parametrize(("platform", "step"), steps(9))
+@pytest.mark.parametrize(("platform", "step"), steps(19))
 def test_a_dropped_session(router: Routers, platform: str, step: int) -> None:
     """I7, and a session dropped in the middle of an answer: whoever obeyed the line dies with it; nothing is half confirmed."""
     said, before, began, fired = fell(router, step, "drop")
@@ -302,7 +308,7 @@ def test_a_dropped_session(router: Routers, platform: str, step: int) -> None:
     settled(router, said, before, began)
 
 
-@pytest.mark.parametrize(("platform", "step"), steps(17))
+@pytest.mark.parametrize(("platform", "step"), steps(29))
 def test_a_crash(router: Routers, platform: str, step: int) -> None:
     """I7: the router's own system crashes with the k-th line and starts anew."""
     said, before, began, fired = fell(router, step, "crash")

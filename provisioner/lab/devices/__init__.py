@@ -1,5 +1,5 @@
 """What stands around the hosts of a lab and is no host of the office: its line to the Internet, its providers there, its
-printers on the LAN.
+printers on the LAN; and the stand-in of a router whose system cannot be had here, which bears the router's name.
 
 Each sort is a file of this room, and to the rest of the lab all are alike: a name, an address, on or off. What only one
 sort can do (what a printer printed, which mail arrived) is asked of that sort.
@@ -8,7 +8,7 @@ sort can do (what a printer printed, which mail arrived) is asked of that sort.
 from typing import Protocol
 
 from provisioner.lab.blank import Origin
-from provisioner.lab.devices import line, printers, provider
+from provisioner.lab.devices import appliances, line, printers, provider
 from provisioner.lab.machines import Machine
 from provisioner.lab.state import State
 
@@ -60,7 +60,7 @@ class Device(Protocol):
 
 def of(state: State) -> list[Device]:
     """All that stands around the lab's hosts, in the order `lab list` has."""
-    return [*line.of(state), *printers.of(state), *provider.of(state)]
+    return [*line.of(state), *appliances.of(state), *printers.of(state), *provider.of(state)]
 
 
 def systems(state: State) -> dict[str, Machine]:

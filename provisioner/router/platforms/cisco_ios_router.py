@@ -211,7 +211,8 @@ class Device:
         there = cisco_ios.ours(self._before or "", self._text)
         mark = f"alias exec {MARK} {token} {self.way.technician} {self.way.run} {_digest(self._text)}"
         try:
-            session.configure([*cisco_ios.remedy(there, self._text), mark])
+            lines = [*cisco_ios.remedy(there, self._text), mark]
+            session.configure(lines, enter="configure terminal", leave="end", prompt=r"\(config[\w-]*\)#\s*$")
         except Refused as problem:
             self._refused = (str(problem),)
 

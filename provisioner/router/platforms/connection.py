@@ -12,9 +12,9 @@ import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from provisioner.errors import HostKeyChanged, ProvisionerError, Unreachable
+from provisioner.errors import HostKeyChanged, ProvisionerError, Unreachable, Unreadable
 from provisioner.hosts import access, first_contact
 from provisioner.hosts.pins import pinned
 from provisioner.router.guard import Rejected
@@ -23,7 +23,9 @@ from provisioner.router.platforms import Way
 if TYPE_CHECKING:
     from netmiko import BaseConnection
 
+LIMIT = 4 << 20  # characters of an answer
 LOGIN_S = 20.0  # a router's processor takes seconds for a handshake
+PREPARE_S = 12.0  # netmiko sees no session that ended: it waits for this long
 ANSWER_S = 60.0  # a slow one prints a whole configuration in less
 CANNOT_READ = "look at the router itself: what it says is not what was asked"
 
@@ -83,7 +85,7 @@ class Connection:
             ssh_strict=True, system_host_keys=False, alt_host_keys=True, alt_key_file=str(way.access.target.known_hosts),
             use_keys=not way.password, allow_agent=False, key_file=None, ssh_config_file=None,
             conn_timeout=access.CONNECT_TIMEOUT_S, banner_timeout=access.CONNECT_TIMEOUT_S, auth_timeout=LOGIN_S,
-            read_timeout_override=ANSWER_S, session_timeout=LOGIN_S, **more,
+            read_timeout_override=PREPARE_S, session_timeout=LOGIN_S, **more,
         )  # fmt: skip
 
     def _told(self, problem: BaseException, began: float, user: str) -> ProvisionerError | None:
@@ -117,8 +119,10 @@ class Connection:
         if client is not None:
             client.close()  # netmiko's own `disconnect` says `exit` first, and waits for an answer
 
-    def ask(self, line: str, *, timeout_s: float = ANSWER_S, expect: str | None = None, hidden: str = "") -> str:
+    def ask(self, line: str, *, timeout_s: float = ANSWER_S, expect: str = "", hidden: str = "") -> str:
         """Enter a line; what the router says until its prompt, or until what `expect` matches.
+
+        Not netmiko's own `send_command`, which waits a minute for an answer from a session that is gone.
 
         Args:
             hidden: what is said of the line in its stead, where it holds a secret.
@@ -127,15 +131,38 @@ class Connection:
             Refused: its answer is an error.
             Unreachable: the connection broke, or no answer came in time.
         """
+        end = re.compile(expect or self.prompt or rf"(^|[\r\n]){re.escape(self.session.base_prompt)}[^\n]{{0,40}}[#>$]\s*$")
         try:
-            until = expect or self.prompt
-            said = str(self.session.send_command(line, expect_string=until, read_timeout=timeout_s, cmd_verify=bool(line)))
+            self.session.read_channel()  # what it said unasked
+            self.session.write_channel(f"{line}\n")
+            said, matched = self._until(end, line, time.monotonic() + timeout_s)
         except Exception as problem:
             raise self._lost(problem, hidden or line) from problem
         if (found := self.error.search(said)) is not None:
             told = next(text for text in said[found.start() :].splitlines() if text.strip())
             raise Refused(self.way.host, hidden or line, told.strip()[:300])
-        return said
+        return said + matched if expect else said
+
+    def _until(self, end: re.Pattern[str], line: str, deadline: float) -> tuple[str, str]:
+        """What comes behind the line's echo, and the prompt, or whatever it was, that ended it."""
+        said, at = "", 0 if not line else -1
+        channel = cast(Any, self.session.remote_conn)
+        while True:
+            gone = channel.closed or channel.eof_received
+            new = self.session.read_channel()
+            said += new
+            if len(said) > LIMIT:
+                raise Unreadable(f"{self._named} says too much where a short answer belongs", hint=CANNOT_READ)
+            if at < 0 and line in said:
+                at = said.index(line) + len(line)
+            if at >= 0 and (found := end.search(said, at)) is not None:
+                return said[at : found.start()].lstrip("\r\n"), said[found.start() :]
+            if not new and gone:
+                raise EOFError("the session is gone")
+            if time.monotonic() > deadline:
+                raise TimeoutError("no answer in time")
+            if not new:
+                time.sleep(0.01)
 
     def rows(self, line: str, form: str = "") -> list[dict[str, str]]:
         """What a router lists: by the named groups of `form`, line by line, else by the form that ntc-templates has of it.
@@ -166,22 +193,24 @@ class Connection:
             said = self.ask(answer, expect="|".join([*questions, prompt]))
         return said
 
-    def configure(self, lines: Sequence[str], **more: Any) -> str:
+    def configure(self, lines: Sequence[str], *, enter: str, leave: str, prompt: str) -> None:
         """Enter lines in the router's mode for that, one by one, up to the first that is refused.
+
+        Args:
+            enter, leave: the lines that begin and end the mode; it is left after a refusal too.
+            prompt: what a prompt is in it (a pattern).
 
         Raises:
             Refused, Unreachable: as `ask`.
         """
-        from netmiko.exceptions import ConfigInvalidException
-
+        self.ask(enter, expect=prompt)
         try:
-            return str(self.session.send_config_set(lines, error_pattern=self.error.pattern, read_timeout=ANSWER_S, **more))
-        except ConfigInvalidException as problem:
-            found = re.search(r"at command: (.*?),? matched error: (.*)", str(problem), re.S)
-            line, said = (found[1].strip(), found[2].strip()) if found else ("a line", " ".join(str(problem).split()))
-            raise Refused(self.way.host, line[:120], said[:200]) from problem
-        except Exception as problem:
-            raise self._lost(problem, lines[0] if lines else "") from problem
+            for line in lines:
+                self.ask(line, expect=prompt)
+        except Refused:
+            self.ask(leave)
+            raise
+        self.ask(leave)
 
     @contextlib.contextmanager
     def speaking(self, about: str) -> Iterator[None]:
