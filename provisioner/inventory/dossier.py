@@ -54,7 +54,7 @@ class Interfaces(Noun):
     radio: PortName | None = None
 
 
-Platform = Literal["debian", "openwrt", "routeros", "cisco_ios", "frr"]
+Platform = Literal["debian", "openwrt", "routeros", "cisco_ios"]
 
 
 class Host(Noun):
@@ -83,7 +83,7 @@ class Host(Noun):
     @property
     def account(self) -> str:
         """An appliance's login: the dossier's, else the one that its platform comes with."""
-        return self.login or ("root" if self.platform in ("openwrt", "frr") else "admin")
+        return self.login or ("root" if self.platform == "openwrt" else "admin")
 
 
 class Lan(Noun):
