@@ -34,7 +34,7 @@ VERBS = {
     "check": ("check", "Judge offices from afar, the worst first."),
     "record": ("record", "The hand-over record and the first-steps sheets: new, show, check, sheet."),
     "backup": ("backup", "The office's backups: list, run, restore."),
-    "website": ("website", "The office's website: new, build, preview, check, deploy, rollback, list."),
+    "website": ("website", "The office's website: new, build, preview, check, deploy, rollback, list, versions, undo."),
     "runs": ("runs", "What was done, when, by whom: list, show, check, join."),
     "ssh": ("ssh", "Log in to a host with its pinned key, or run one command there."),
     "lab": ("lab", "The virtual office on this laptop: up, down, list, exec."),

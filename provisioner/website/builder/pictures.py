@@ -5,9 +5,10 @@ Debian 12 and 13 ship a Pillow without AVIF (it came with 11.3), so none is made
 make the same files. A made picture's name is its source's hash, so that pages are the same wherever they are built.
 """
 
+import contextlib
 import io
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,19 +68,31 @@ class Picture:
         return [*map(self.file, self.widths), self.fallback]
 
 
+@contextlib.contextmanager
+def _strictly() -> Iterator[None]:
+    """Pillow without patience for torn and endless pictures, whatever else set it up: WeasyPrint takes torn ones for whole."""
+    from PIL import Image, ImageFile
+
+    before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
+    Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = PIXEL_LIMIT, False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
 def look(name: str, path: Path, digest: str, lead: bool) -> Picture | Problem:
     """Judge a picture by its head alone: its format, its size; nothing is decoded."""
     from PIL import Image, UnidentifiedImageError
 
-    Image.MAX_IMAGE_PIXELS = PIXEL_LIMIT
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:
-                width, height = image.size
-                if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):  # EXIF 2.32 §4.6.4: lies on its side
-                    width, height = height, width
-                holes = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+        with _strictly(), Image.open(path, formats=FORMATS) as image:
+            width, height = image.size
+            if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):  # EXIF 2.32 §4.6.4: lies on its side
+                width, height = height, width
+            holes = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return problem(name, 0, "too_many_pixels", limit=PIXEL_LIMIT // 1_000_000)
     except UnidentifiedImageError:
@@ -104,10 +117,8 @@ def make(picture: Picture, path: Path, cache: Path) -> Problem | None:
     """Make all files of one picture in the cache, under the names of the release; what is there already stays."""
     from PIL import Image
 
-    Image.MAX_IMAGE_PIXELS = PIXEL_LIMIT
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with _strictly():
             with Image.open(path, formats=FORMATS) as opened:
                 opened.draft("RGB", (WIDTHS[-1], WIDTHS[-1]))  # a JPEG is decoded at half or a quarter of its size
                 image = _upright(opened)
