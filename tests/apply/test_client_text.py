@@ -110,11 +110,13 @@ def hostile(value: Any, texts: Iterator[str], key: str = "") -> Any:
             "warranty_end",
             "lan",
             "ula",
+            "colour",
+            "activity",
         )
         return {
             k: v
             if (k in fixed and not isinstance(v, dict))
-            or k in ("lan", "guests", "interfaces", "reseller", "pack", "hosts_", "mail", "backup")
+            or k in ("lan", "guests", "interfaces", "reseller", "pack", "hosts_", "mail", "backup", "hours")
             else hostile(v, texts, k)
             for k, v in value.items()
         }
