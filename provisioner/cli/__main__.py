@@ -10,6 +10,7 @@ import click
 from provisioner import __version__
 from provisioner.cli.help import Formatter, lang_option
 from provisioner.errors import ProvisionerError, described, no_room
+from provisioner.language import LANGUAGES
 from provisioner.language.terminal import chosen
 from provisioner.laptop import streams
 
@@ -114,6 +115,9 @@ def main(argv: list[str] | None = None) -> None:
         error.show()
         code = 2
     except click.ClickException as error:
+        if not chosen.get() and "--lang" in words[:-1]:  # it stands after what was wrong, where click did not come
+            asked = words[words.index("--lang") + 1]
+            chosen.set(asked if asked in LANGUAGES else "")
         hint = f"{error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else ""
         report_error(error.format_message(), hint, as_json)
         code = 2

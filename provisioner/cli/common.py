@@ -17,7 +17,7 @@ import click
 
 from provisioner.cli.help import lang_option
 from provisioner.errors import BadInput, Missing, ProvisionerError
-from provisioner.language.terminal import spoken, told
+from provisioner.language.terminal import agreed, spoken, told, word
 from provisioner.laptop.streams import unicode
 from provisioner.laptop.text import visible
 
@@ -221,20 +221,31 @@ def ask(
     if not terminal():
         raise BadInput(f"{question}: nobody is there to answer", hint=f"give {option}")
 
-    def accepted(typed: str) -> str:
-        if not typed and default is None:
-            raise click.UsageError(told("an answer is needed here"))
+    while True:
+        answer = _typed(f"{told(question)} [{shown(default)}]" if default else told(question), secret) or default
+        if answer is None:
+            objection("an answer is needed here")
+            continue
         try:
-            if check and typed != default:
-                check(typed)
+            if check and answer != default:
+                check(answer)
         except ProvisionerError as error:
-            raise click.UsageError(told(shown(f"{error}; try {error.hint}" if error.hint else str(error)))) from None
-        return typed
+            objection(str(error), error.hint)
+            continue
+        return answer
 
-    answer: str = click.prompt(
-        told(question), hide_input=secret, default=default or "", show_default=bool(default), value_proc=accepted, err=True
-    )
-    return answer
+
+def _typed(text: str, secret: bool = False) -> str:
+    # click's prompt without its own loop and default, whose words are English whatever is spoken here
+    typed: str = click.prompt(text, hide_input=secret, default="", show_default=False, value_proc=str, err=True)
+    return typed
+
+
+def objection(what: str, hint: str = "") -> None:
+    """Say what is wrong with an answer, before it is asked for again."""
+    err = speaker(stderr=True)
+    for line in (f"✗ {told(shown(what))}", *([f"  {told('try:')} {told(shown(hint))}"] if hint else ())):
+        err.print(line, soft_wrap=True)
 
 
 def confirm(question: str, option: str = "--yes") -> bool:
@@ -245,7 +256,13 @@ def confirm(question: str, option: str = "--yes") -> bool:
     """
     if not terminal():
         raise BadInput(f"{question}: nobody is there to answer", hint=f"give {option}")
-    return click.confirm(told(question), default=False, err=True)
+    yes, no = word("yes")[0], word("no")[0].upper()
+    while True:
+        answer = _typed(f"{told(question)} [{yes}/{no}]")
+        said = agreed(answer) if answer else False
+        if said is not None:
+            return said
+        objection(f"{answer!r} is neither yes nor no")
 
 
 def plug(target: "Target") -> None:

@@ -85,6 +85,27 @@ def _runs(console: Console, ctx: click.Context) -> Iterable[str]:
     return found
 
 
+def _secrets(console: Console, ctx: click.Context) -> Iterable[str]:
+    """What the vault holds while it is unlocked; else what the dossier makes sure that it holds."""
+    from provisioner.inventory import open_inventory
+    from provisioner.secrets import vault
+
+    target = console.target(_first(ctx), bool(ctx.params.get("lab")))
+    office = open_inventory(target.inventory).office(target.office)
+    with contextlib.suppress(ProvisionerError):
+        held = vault.read(target).model_dump(mode="json")
+        return [*office.people, *(f"{section}.{name}" for section in held if section != "renewed" for name in held[section])]
+    return [*office.people, *(f"people.{login}" for login in office.people), *(f"console.{host}" for host in office.hosts)]
+
+
+def _settable(console: Console, ctx: click.Context) -> Iterable[str]:
+    from provisioner.inventory import open_inventory
+    from provisioner.secrets.vault import KNOWN_BY_PEOPLE
+
+    hosts = open_inventory(console.inventory).office(_first(ctx)).hosts
+    return [*KNOWN_BY_PEOPLE, *(f"routers.{name}" for name, host in hosts.items() if host.appliance)]
+
+
 complete_host = _offering(_hosts)
 complete_group = _offering(_groups)
 complete_person = _offering(_people)
@@ -93,3 +114,5 @@ complete_reseller = _offering(_resellers)
 complete_variant = _offering(_variants)
 complete_check = _offering(_checks)
 complete_run = _offering(_runs)
+complete_secret = _offering(_secrets)
+complete_settable = _offering(_settable)

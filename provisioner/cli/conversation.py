@@ -2,20 +2,22 @@
 corrected before anything is written.
 """
 
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
-from provisioner.cli.common import Console, ask, shown, terminal
+from provisioner.cli.common import Console, ask, objection, shown, terminal
 from provisioner.errors import BadInput
-from provisioner.language.terminal import told
+from provisioner.language.terminal import agreed, told
 
 Answers = dict[str, Any]
 _RIGHT = "Right? (Enter: yes; a number: correct it; q: leave all)"
-_YES = ("", "y", "yes", "o", "oui")
 
 
 def _always(_: Answers) -> bool:
@@ -40,12 +42,13 @@ class Question:
 
     word: str
     text: str
-    rule: str = ""
+    rule: str | Callable[[Answers], str] = ""
     check: Callable[[str, Answers], object] = lambda *_: None
     default: Callable[[Answers], str | None] = _nothing
     when: Callable[[Answers], bool] = _always
     many: bool = False
     option: str = ""
+    again: Callable[[Answers], list[str]] | None = None  # the options that give its answer, where it is not the one above
 
     @property
     def named(self) -> str:
@@ -94,17 +97,37 @@ def converse(
         problem = _judged(judge, relevant, answers)
         _summary(console, relevant, answers)
         if problem:
-            console.say(f"✗ {problem}")
-            if problem.hint:
-                console.say(f"  try: {problem.hint}")
+            objection(str(problem), problem.hint)
         end = "Which is to be corrected? (its number; q: leave all)" if problem else _RIGHT
         said = ask(end, "--yes", default="", check=functools.partial(_choice, len(relevant), bool(problem)))
         if said == "q":
             raise click.exceptions.Abort
-        if said.lower() in _YES and not problem:
+        if (not said or agreed(said)) and not problem:
             return
         if said:
             _ask(console, relevant[int(said) - 1], answers)
+
+
+@contextlib.contextmanager
+def repeatable(console: Console, questions: Sequence[Question], answers: Answers) -> Iterator[None]:
+    """Whoever leaves in the middle (Ctrl-C) is told the call that gives the same answers again: none of them is kept."""
+    before = {word for word, said in answers.items() if said is not None}
+    try:
+        yield
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        asked = [one for one in questions if one.word not in before and answers.get(one.word) is not None]
+        if options := [option for one in asked for option in _options(one, answers)]:
+            console.err.print()
+            console.say("nothing was written; with the same answers again:")
+            click.echo(f"  {shown(shlex.join(['provisioner', *sys.argv[1:], *options]))}", err=True)
+        raise
+
+
+def _options(one: Question, answers: Answers) -> list[str]:
+    if one.again:
+        return one.again(answers)
+    said = answers[one.word]
+    return [part for text in (said if isinstance(said, list) else [said]) for part in (one.named, text)]
 
 
 def _judged(judge: Callable[[Answers], object], questions: Sequence[Question], answers: Answers) -> BadInput | None:
@@ -125,13 +148,14 @@ def _check_all(judge: Callable[[Answers], object], questions: Sequence[Question]
 
 
 def _choice(last: int, must: bool, typed: str) -> None:
-    if typed == "q" or (typed.isascii() and typed.isdigit() and 1 <= int(typed) <= last) or (typed.lower() in _YES and not must):
+    if typed == "q" or (typed.isascii() and typed.isdigit() and 1 <= int(typed) <= last) or (agreed(typed) and not must):
         return
     raise BadInput(f"{typed!r} is none of them", hint=f"a number from 1 to {last}")
 
 
 def _ask(console: Console, one: Question, answers: Answers) -> None:
-    console.say(f"  {one.rule}") if one.rule else None
+    if rule := one.rule if isinstance(one.rule, str) else one.rule(answers):
+        console.say(f"  {rule}")
     before = answers.get(one.word)
     if not one.many:
         default = before if isinstance(before, str) and before else one.default(answers)

@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from provisioner.language.terminal import chosen, told, whole
+from provisioner.language import translator
+from provisioner.language.terminal import chosen, spoken, told, whole, word
 
 
 def lang_option(function: Any) -> Any:
@@ -28,7 +29,9 @@ class Formatter(click.HelpFormatter):
 
     def write_heading(self, heading: str) -> None:
         """A section's heading."""
-        super().write_heading(told(heading))
+        # the language's own space before a colon
+        said = translator(spoken())("{name}: {value}", name=told(heading), value="")
+        self.write(f"{'':>{self.current_indent}}{said.rstrip()}\n")
 
     def write_text(self, text: str) -> None:
         """A verb's own words, paragraph by paragraph; a marked one (`\\b`) that is no sentence of ours keeps its lines."""
@@ -47,4 +50,5 @@ def _paragraph(part: str) -> str:
 
 def _help(line: str) -> str:
     words, bracket, extra = line.partition("  [")
-    return whole(words) + bracket + extra
+    more = "; ".join(map(word, extra.removesuffix("]").split("; ")))
+    return whole(words) + (f"{bracket}{more}]" if bracket else "")

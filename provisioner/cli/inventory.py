@@ -41,7 +41,7 @@ def init(
     On a terminal all answers are shown before anything is written.
     """
     from provisioner.cli import init as talk
-    from provisioner.cli.conversation import converse
+    from provisioner.cli.conversation import converse, repeatable
     from provisioner.inventory import open_inventory
     from provisioner.laptop import git
     from provisioner.office import network
@@ -61,10 +61,11 @@ def init(
         else:
             network.judge(answers["reseller"], talk.data(answers), talk.technician(answers))
 
-    converse(console, talk.questions(folder, joining), answers, judge, yes=yes)
-    said = None if (folder / "network.key").exists() else talk.passphrase(console, passphrase_stdin, generate_passphrase, yes)
-    if said is not None:
-        passphrase.validate(said)  # before anything is made
+    asked = talk.questions(folder, joining)
+    with repeatable(console, asked, answers):
+        converse(console, asked, answers, judge, yes=yes)
+        said = None if (folder / "network.key").exists() else talk.passphrase(console, passphrase_stdin, generate_passphrase, yes)
+    passphrase.validate(said) if said is not None else None  # before anything is made
     key = talk.key(console, answers, ask_passphrase=not (yes or make_key))
     if joining:
         network.join(folder, answers["technician"], answers["reseller"])

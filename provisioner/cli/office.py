@@ -61,7 +61,7 @@ def new(
     server and a desktop per person; a host without @MAC gets an invented one, to be replaced by the machine's own before `adopt`.
     """
     from provisioner.cli import office_new
-    from provisioner.cli.conversation import converse
+    from provisioner.cli.conversation import converse, repeatable
     from provisioner.inventory import fields, open_inventory
     from provisioner.laptop import git
     from provisioner.office import new as fresh
@@ -87,7 +87,9 @@ def new(
     def judge(answers: dict[str, Any]) -> None:
         fresh.judge(inventory, name, *office_new.data(inventory, answers, pack, domain))
 
-    converse(console, office_new.questions(inventory), answers, judge, yes=yes)
+    asked = office_new.questions(inventory)
+    with repeatable(console, asked, answers):
+        converse(console, asked, answers, judge, yes=yes)
     about, comments = office_new.data(inventory, answers, pack, domain)
     born = fresh.create_office(inventory, name, about, comments)
     folder = inventory.root / "offices" / name
@@ -125,6 +127,8 @@ def list_(console: Console, reseller: str | None) -> None:
             row = form.format(line.name, line.organisation[:32], line.city[:20], line.hosts, line.people, end)
             rows.append(row if row.isprintable() else shown(row))
         click.echo("\n".join(rows))  # what stands in a column is never translated
+        if not lines and not reseller:
+            echo("no office yet: provisioner office new NAME")
 
     console.result({"offices": [line._asdict() for line in lines]} if console.as_json else {}, human)
 

@@ -11,6 +11,7 @@ from provisioner.errors import BadInput, Missing
 from provisioner.inventory import fields
 from provisioner.inventory.dossier import Platform
 from provisioner.inventory.fields import mac_form
+from provisioner.language.terminal import agreed, word
 from provisioner.office import new as fresh
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def questions(inventory: "Inventory") -> list[Question]:
             many=True,
             option="--person",
         ),
-        Question("router", "A router to install", "yes, no, or its MAC from the label", _machine, lambda _: "yes", _unnamed),
+        Question("router", "A router to install", "yes, no, or its MAC from the label", _machine, _yes, _unnamed, again=_none),
         Question(
             "platform",
             "What it runs",
@@ -52,9 +53,9 @@ def questions(inventory: "Inventory") -> list[Question]:
             f"on the LAN, as in {NETWORK.replace('0/24', '254')}",
             functools.partial(is_a, fields.Address4),
             required,
-            lambda given: _unnamed(given) and given.get("router") == "no",
+            lambda given: _unnamed(given) and agreed(given.get("router") or "") is False,
         ),
-        Question("server", "A server to install", "yes, no, or its MAC from the label", _machine, lambda _: "yes", _unnamed),
+        Question("server", "A server to install", "yes, no, or its MAC from the label", _machine, _yes, _unnamed, again=_none),
         Question(
             "desktops",
             "How many desktops",
@@ -62,6 +63,7 @@ def questions(inventory: "Inventory") -> list[Question]:
             _number,
             lambda given: str(0 if given.get("hosts") else max(len(given.get("people") or ()), 1)),
             option="--desktop",
+            again=_hosts_again,
         ),
         Question(
             "macs",
@@ -70,12 +72,13 @@ def questions(inventory: "Inventory") -> list[Question]:
             _macs,
             when=lambda given: _unnamed(given) and given.get("desktops") not in (None, "", "0"),
             option="--host NAME=KIND@MAC",
+            again=_none,
         ),
         Question("network", "Its LAN", f"a private network, as in {NETWORK} or 10.1.2.0/26", _network, lambda _: NETWORK),
         Question(
             "printers",
             "Its printers? name=address",
-            "those that speak IPP Everywhere, at an address outside the DHCP pool",
+            _outside_pool,
             printer,
             many=True,
             option="--printer",
@@ -155,6 +158,29 @@ def refuse_twice(name: str, before: Any) -> None:
             raise BadInput(f"{name!r} is said twice: {other}", hint="another one")
 
 
+def _yes(_: Answers) -> str:
+    return word("yes")
+
+
+def _outside_pool(given: Answers) -> str:
+    lan = fresh.new_lan(given.get("network") or NETWORK, "")
+    return f"those that speak IPP Everywhere, at an address outside the DHCP pool ({lan['dhcp_first']} to {lan['dhcp_last']})"
+
+
+def _none(_: Answers) -> list[str]:
+    return []
+
+
+def _hosts_again(given: Answers) -> list[str]:
+    """The machines of several answers, as `--host` gives them, once all of them are there."""
+    if given.get("hosts"):
+        return ["--desktop", given["desktops"]]
+    if given["desktops"] != "0" and given.get("macs") is None:
+        return []
+    named = [f"{name}={kind}{mac and f'@{mac}'}" for name, kind, mac in _machines(given)]
+    return [part for text in named for part in ("--host", text)] + ["--desktop", "0"]
+
+
 def _has_contact(given: Answers) -> bool:
     return bool(given.get("contact"))
 
@@ -165,7 +191,7 @@ def _unnamed(given: Answers) -> bool:
 
 
 def _machine(text: str, _: Answers) -> None:
-    if text not in ("yes", "no"):
+    if agreed(text) is None:
         fields.validate(fields.Mac, text)
 
 
@@ -197,9 +223,9 @@ def _machines(given: Answers) -> list[tuple[str, str, str]]:
     named = [_named(text) for text in given["hosts"]]
     if not named:
         named = [
-            (kind, kind, "" if said == "yes" else mac_form(said))
+            (kind, kind, "" if agreed(said) else mac_form(said))
             for kind in ("router", "server")
-            if (said := given[kind]) != "no"
+            if agreed(said := given[kind]) is not False
         ]
     count = int(given["desktops"])
     macs = [mac_form(one.strip()) for one in (given.get("macs") or "").split(",") if one.strip()]

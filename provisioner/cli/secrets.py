@@ -5,6 +5,7 @@ import sys
 import click
 
 from provisioner.cli.common import Console, ask, echo, lab_option, office_argument, shown, verb
+from provisioner.cli.completion import complete_secret, complete_settable
 from provisioner.errors import BadInput, Missing
 from provisioner.language.terminal import told
 
@@ -43,7 +44,7 @@ def secrets() -> None:
 
 @verb(secrets, "show")
 @office_argument
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_secret)
 @lab_option
 @click.option("--all", "everything", is_flag=True, help="Print every secret, not only those named.")
 @click.option("--complete", is_flag=True, help="First make what the dossier's people and hosts lack.")
@@ -90,7 +91,7 @@ def show(
 
 @verb(secrets, "set", writes=True)
 @office_argument
-@click.argument("name", metavar="SECTION.NAME")
+@click.argument("name", metavar="SECTION.NAME", shell_complete=complete_settable)
 @lab_option
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read it from standard input, one line.")
 @click.option("--no-commit", is_flag=True, help="Leave the commit to you.")

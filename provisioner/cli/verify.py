@@ -56,7 +56,7 @@ def verify(console: Console, office: str, host: str, reboot: bool, only: tuple[s
 
     known = [part.name for part in EVERY]
     if unknown := [check for check in only if check not in known]:
-        raise BadInput(f"nothing is called {unknown[0][:40]!r}", hint=f"one of {', '.join(known)}")
+        raise BadInput(f"no check is called {unknown[0][:40]!r}", hint=f"one of {', '.join(known)}")
     target = console.target(office, lab)
     plug(target)
     selection = prepare(target)

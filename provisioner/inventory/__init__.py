@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     N = TypeVar("N", bound=BaseModel)
 
 _NAME = re.compile(r"[a-z][a-z0-9.-]{0,38}[a-z0-9]")  # what a file may be called; the models know better
+_FIRST = {  # what to do where there is none of a kind yet
+    "office": "provisioner office new NAME",
+    "pack": "a file in packs/",
+    "reseller": "a file in resellers/",
+}
 
 
 def open_inventory(root: Path) -> "Inventory":
@@ -320,6 +325,6 @@ class Inventory:
     def _missing(self, what: str, name: str, known: list[str]) -> Missing:
         near = difflib.get_close_matches(name[:50], known[:10_000], 1)
         others = ", ".join(known[:8]) + (", …" if len(known) > 8 else "")
-        hint = near[0] if near else f"one of {others}" if known else f"adding the first {what}"
+        hint = near[0] if near else f"one of {others}" if known else _FIRST[what]
         where = f"the inventory {self.root}" if what == "office" else "this inventory"
         return Missing(f"no {what} '{name[:50]}' in {where}", hint=hint)

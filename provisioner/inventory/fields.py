@@ -281,6 +281,13 @@ def mac_form(value: str) -> str:
     return ":".join(digits[at : at + 2] for at in range(0, 12, 2))
 
 
+def _of_one_card(value: str) -> str:
+    """The lowest bit of the first byte says whether an address is of one card or of a group (IEEE 802, 8.2.2)."""
+    if int(value[:2], 16) & 1:
+        raise _wrong(f"{quoted(value)} is the address of a group of machines", "the one on the machine's own label")
+    return value
+
+
 def _timezone(value: str) -> str:
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -371,7 +378,7 @@ Login = Annotated[Text, LOGIN]
 Account = Annotated[Text, ACCOUNT]  # at somebody else's, whatever it is called here
 PackName = Annotated[Text, PACK]
 Role = Annotated[Text, ROLE]
-Mac = Annotated[Text, AfterValidator(mac_form), MAC]
+Mac = Annotated[Text, AfterValidator(mac_form), MAC, AfterValidator(_of_one_card)]
 Country = Annotated[Text, COUNTRY]
 Domain = Annotated[Text, DOMAIN]
 Locale = Annotated[Text, LOCALE]

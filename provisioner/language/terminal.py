@@ -47,6 +47,15 @@ def word(text: str) -> str:
     return translator(spoken()).sentence(f"word: {text}") or told(text)
 
 
+def agreed(text: str) -> bool | None:
+    """Whether an answer is a yes or a no, the word or its first letter, in any language of ours; None where it is neither."""
+    for say in map(translator, LANGUAGES):
+        for meant, said in ((True, say("yes")), (False, say("no"))):
+            if text.strip().lower() in (said, said[0]):
+                return meant
+    return None
+
+
 def whole(line: str) -> str:
     """A verb's one line of help, which click cuts at its width: the sentence it was cut from, where the catalog has it."""
     language = spoken()

@@ -14,7 +14,7 @@ PACKAGE = Path(provisioner.__file__).parent
 SPEAKERS = {
     "say", "echo", "confirm", "ask", "print", "Text", "assemble", "table", "add_column", "add_row", "Watch", "_wrong", "_text_of",
     "_bare_key", "add_problem", "spoil", "Conflict", "Shape", "Problem", "Lack", "Program", "Secret", "Question", "validate",
-    "ClickException", "UsageError", "BadParameter", "Table",
+    "ClickException", "UsageError", "objection", "BadParameter", "Table",
 }  # fmt: skip
 WORDS_OF = {"hint", "help", "title", "advice", "text", "rule", "why"}
 # Where a text lies before it is said: variables, and tables of texts.
@@ -22,7 +22,7 @@ VARIABLES = {
     "what", "hint", "why", "how", "about", "said", "tell", "there", "mail", "here", "text", "problem", "words", "end", "called",
     "where", "title",
 }  # fmt: skip
-TABLES = {"_WANTED", "_NEVER", "_POSTCODES", "_REGISTERS", "kept", "PASSED", "ROTATED", "RIGHT", "_RIGHT", "ANEW", "_SMALL"}
+TABLES = {"_FIRST", "_WANTED", "_NEVER", "_POSTCODES", "_REGISTERS", "kept", "PASSED", "ROTATED", "RIGHT", "_RIGHT", "ANEW", "_SMALL"}
 # Written to be pasted, or the same in both languages.
 COMMAND = re.compile(
     r"(next: )?(provisioner|git|ssh-keygen|ssh-keyscan|df|ss|ps|fuser|findmnt|rclone|apt|timedatectl|sudo|rm)\b[^;,]*$|"
@@ -33,7 +33,7 @@ COMMAND = re.compile(
 OTHERS = {
     "error:", "try:", "Usage:", "Options", "Verbs", "Commands", "Offices.", "Show this message and exit.",
     "Show the version and exit.", "No such command {name}.", "No such command {name}. Did you mean {other}?",
-    "No such option: {name}", "Missing argument {name}.", "Missing option {name}.", "Got unexpected extra argument ({name})",
+    "Missing argument {name}.", "Missing option {name}.", "Got unexpected extra argument ({name})",
     "warning", "next: provisioner {rest}", "Repair:", "a SIREN", "spaces",
     "installation per host", "training per hour", "maintenance per host month",
     "a public key", "a host's key", "the LAN {network}", "the guests' network {network}",
@@ -41,6 +41,11 @@ OTHERS = {
     "the line's network {network}", "the tunnel's network {network}", "{number} characters", "{number} of them", "{number} lines",
     "{number} days", "{number} hours",
     *(f"{{amount}} {unit} {way}" for unit in ("days", "hours", "minutes") for way in ("behind", "ahead of")),
+    "default: {value}", "word: required", "Missing command.", "{value} is not one of {choices}.",
+    "{value} is not in the range {range}.", "{value} is not a valid {kind}.", "Option {name} does not take a value.",
+    "File {name} does not exist.", "Directory {name} does not exist.", "File {name} is a directory.",
+    "Directory {name} is a file.", "Got unexpected extra arguments ({names})", "No such option {name}.",
+    "No such option {name}. Did you mean {other}?", "No such option {name}. (Did you mean one of: {others}?)",
     "Option {name} requires an argument.", "Invalid value for {name}: {problem}",
 }  # fmt: skip
 # What lies in such a variable and goes elsewhere: into git, over a wire, into a sentence, or is a count, found by its number.
