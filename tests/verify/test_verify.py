@@ -123,7 +123,6 @@ KNOWN = (
     "thunderbird-settings.thunderbird.net",  # the same, for the mail program
     "content-signature-2.cdn.mozilla.net",  # what proves these lists
     "firefox-settings-attachments.cdn.mozilla.net",  # what they point to
-    "normandy.cdn.mozilla.net",  # asked for though the policy has studies off; since the office's names lead out, it shows
     "deb.debian.org",  # updates
     "debian.pool.ntp.org",  # time
 )
