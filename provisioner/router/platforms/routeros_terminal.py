@@ -25,6 +25,7 @@ class Terminal:
         self._prompt = rf"{re.escape(self.connection.session.base_prompt.rstrip('> '))} *>[ \t]*$"
         # netmiko presses Return until it knows the prompt: what still comes of that is over once this word is back
         self.connection.ask(":put settled", timeout_s=ANSWER_S, expect=rf"\nsettled\s+{self._prompt}")
+        self.connection.prompt = self._prompt
         self._sftp: Any = None  # paramiko's SFTPClient
         self._folder: str | None = None
 
@@ -45,7 +46,7 @@ class Terminal:
             Unreadable: the router does not take the line.
         """
         try:
-            said = self.connection.ask(line, timeout_s=ANSWER_S, expect=self._prompt, hidden=hidden(line)[:80])
+            said = self.connection.ask(line, timeout_s=ANSWER_S, hidden=hidden(line)[:80])
         except Refused as refused:
             raise Unreadable(str(refused), hint="look at the router itself") from refused
         return said.replace("\r", "").strip("\n")
