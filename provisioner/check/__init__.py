@@ -17,10 +17,11 @@ from provisioner.check import condition, ignored, store
 from provisioner.check.subjects import Machine, Samples
 from provisioner.check.subjects.certificates import FILES
 from provisioner.check.subjects.units import needed
-from provisioner.check.table import REACHED, SUBJECTS
+from provisioner.check.table import REACHED, SUBJECTS, TITLES
 from provisioner.errors import HostKeyChanged, Missing, ProvisionerError, Unreachable, Unreadable
 from provisioner.findings import Finding, Level, verdict
 from provisioner.hosts import programs
+from provisioner.inventory import open_inventory
 from provisioner.inventory.target import Target
 from provisioner.language import N_
 from provisioner.operation.reaching import addresses, remember
@@ -218,21 +219,13 @@ def measured(machine: Machine) -> dict[str, float]:
     return {f"free:{disk.where}": float(disk.free) for disk in disks}
 
 
-def known_checks() -> list[str]:
-    """The names that a finding can be ignored by."""
-    from provisioner.check.table import TITLES
-
-    return list(TITLES)
-
-
-def bear(target: Target, check_name: str, host: str, because: str, until: date, by: str, today: date) -> None:
-    """Write down that a finding is borne until a day.
+def refuse_unknown(target: Target, name: str, host: str) -> None:
+    """Let what there is through.
 
     Raises:
-        Missing: nothing is called so, or the office has no such host.
+        Missing: no check is called so, or the office has no such host.
     """
-    if check_name not in known_checks():
-        raise Missing(f"no check is called {check_name[:40]!r}", hint="provisioner check --list")
-    if host and host not in prepare(target).office.hosts:
+    if name not in TITLES:
+        raise Missing(f"no check is called {name[:40]!r}", hint="provisioner check --list")
+    if host and host not in open_inventory(target.inventory).office(target.office).hosts:
         raise Missing(f"{target.office} has no host {host[:40]!r}", hint=f"provisioner office show {target.office}")
-    ignored.add(target, ignored.Ignored(check_name, host, because, until, by), today)

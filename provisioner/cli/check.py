@@ -125,6 +125,7 @@ def _bear(
     console: Console, offices: tuple[str, ...], name: str, host: str, because: str, until: str, *, lab: bool, commit: bool
 ) -> None:  # fmt: skip
     from provisioner import check as workflow
+    from provisioner.check import ignored
     from provisioner.laptop import git
     from provisioner.operation.selection import technician
 
@@ -143,7 +144,8 @@ def _bear(
     target = console.target(offices[0], lab)
     if not lab:
         console.check_writable(commit=commit)
-    workflow.bear(target, name, host, because, day, technician(target)[0], today)
+    workflow.refuse_unknown(target, name, host)
+    ignored.add(target, ignored.Ignored(name, host, because, day, technician(target)[0]), today)
     kept = None
     if commit and not lab:
         kept = git.commit(target.inventory, [target.kept / "ignored.yml"], f"{target.office}: check --ignore {name}")

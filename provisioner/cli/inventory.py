@@ -73,8 +73,7 @@ def init(
     else:
         network.create(folder, answers["reseller"], talk.data(answers), talk.technician(answers, key[1] if key else ""))
         added = bool(key)
-    if key:
-        network.note_key(folder, key[0])
+    network.note_key(folder, key[0]) if key else None
     if said is not None:
         passphrase.create(folder, said)
         passphrase.unlock(folder, said)
@@ -82,11 +81,11 @@ def init(
         "a new inventory" if not joining else "a passphrase for this inventory" if said else f"a key of {answers['technician']}"
     )
     network.commit(folder, f"init: {what}")
+    made = said if generate_passphrase and said else ""
     result = {
         "inventory": str(folder), "technician": answers["technician"], "reseller": answers["reseller"],
-        "key": str(key[0]) if key else None, "key_added": added,
+        "key": str(key[0]) if key else None, "key_added": added, **({"passphrase": made} if made else {}),
     }  # fmt: skip
-    made = said if generate_passphrase and said else ""
 
     def human() -> None:
         echo(f"{shown(str(folder))}: {shown(answers['technician'])} of {shown(answers['reseller'])}")
@@ -99,7 +98,7 @@ def init(
         echo(f"next: provisioner unlock --inventory {shown(str(folder))}")
         echo(f"      provisioner office new OFFICE --inventory {shown(str(folder))}")
 
-    console.result(result | ({"passphrase": made} if made else {}), human)
+    console.result(result, human)
 
 
 @click.group("inventory")

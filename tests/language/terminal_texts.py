@@ -22,7 +22,20 @@ VARIABLES = {
     "what", "hint", "why", "how", "about", "said", "tell", "there", "mail", "here", "text", "problem", "words", "end", "called",
     "where", "title",
 }  # fmt: skip
-TABLES = {"_FIRST", "_WANTED", "_NEVER", "_POSTCODES", "_REGISTERS", "kept", "PASSED", "ROTATED", "RIGHT", "_RIGHT", "ANEW", "_SMALL"}
+TABLES = {
+    "_FIRST",
+    "_WANTED",
+    "_NEVER",
+    "_POSTCODES",
+    "_REGISTERS",
+    "kept",
+    "PASSED",
+    "ROTATED",
+    "RIGHT",
+    "_RIGHT",
+    "ANEW",
+    "_SMALL",
+}
 # Written to be pasted, or the same in both languages.
 COMMAND = re.compile(
     r"(next: )?(provisioner|git|ssh-keygen|ssh-keyscan|df|ss|ps|fuser|findmnt|rclone|apt|timedatectl|sudo|rm)\b[^;,]*$|"
