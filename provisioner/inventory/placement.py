@@ -66,6 +66,12 @@ def ports(pack: Pack, office: Office, host: Host) -> list[dict[str, Any]]:
     ]
 
 
+def answered(pack: Pack, office: Office, host: Host) -> list[tuple[str, int, int]]:
+    """What a host answers the LAN: protocol, first and last port; those of its roles, and of a router of ours the time too."""
+    declared = [(str(one["protocol"]), int(one["port"]), int(one["last"])) for one in ports(pack, office, host)]
+    return [*declared, *([("udp", 123, 123)] if "router" in roles(pack, office, host) else [])]
+
+
 def services(pack: Pack, office: Office) -> dict[str, dict[str, str]]:
     """Where each role of the office's server is met: role -> host `name`, `address` and `fqdn`; none without a server."""
     return {

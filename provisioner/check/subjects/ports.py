@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from provisioner.check.subjects import Machine, Subject
 from provisioner.findings import Finding, Level
-from provisioner.inventory.placement import ports
+from provisioner.inventory.placement import answered
 from provisioner.language import N_
 
 ASKING = {"udp 67", "udp 546"}  # as verify's: who asks for an address, and what a line's provider answers a router
@@ -13,8 +13,8 @@ ASKING = {"udp 67", "udp 546"}  # as verify's: who asks for an address, and what
 def declared(machine: Machine) -> set[str]:
     """As the kernel's list of rules has it: `tcp 22`, `tcp 49152-49171`."""
     return {
-        f"{one['protocol']} {one['port']}" if one["port"] == one["last"] else f"{one['protocol']} {one['port']}-{one['last']}"
-        for one in ports(machine.pack, machine.office, machine.host)
+        f"{protocol} {first}" if first == last else f"{protocol} {first}-{last}"
+        for protocol, first, last in answered(machine.pack, machine.office, machine.host)
     }
 
 

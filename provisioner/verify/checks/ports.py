@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from provisioner.findings import Finding
 from provisioner.hosts import programs
-from provisioner.inventory.placement import forwards, ports
+from provisioner.inventory.placement import answered, forwards
 from provisioner.language import N_
 from provisioner.verify.checks import Check, VerifySession, judged, not_applicable
 
@@ -19,9 +19,8 @@ Declared = Sequence[tuple[str, int, int]]  # protocol, first, last
 
 
 def declared(session: VerifySession, host: str) -> list[tuple[str, int, int]]:
-    """What the pack opens to the LAN on a host."""
-    opened = ports(session.pack, session.office, session.office.hosts[host])
-    return [(port["protocol"], port["port"], port["last"]) for port in opened]
+    """What a host answers the LAN."""
+    return answered(session.pack, session.office, session.office.hosts[host])
 
 
 def differing(open_ports: Iterable[int], wanted: Declared) -> tuple[list[int], list[str]]:
