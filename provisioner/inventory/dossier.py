@@ -28,7 +28,7 @@ from provisioner.inventory.fields import (
     Timezone,
     Ula,
 )
-from provisioner.inventory.models import Address, AnyKind, Noun, Organisation
+from provisioner.inventory.models import Address, AnyKind, Kind, Noun, Organisation
 from provisioner.inventory.network import Forward, Guests, Reserved, Syslog, Time, Tunnel, Wan, Wifi
 from provisioner.inventory.website import Website
 
@@ -181,9 +181,10 @@ class Office(Noun):
 def outside(office: Office) -> list[str]:
     """The names of the providers the office's machines speak to; in a lab one machine answers to all of them."""
     acme = [ACME_HOST] if serves_websites(office) else []
-    return sorted({*(provider.host for provider in (office.mail, office.backup) if provider), *acme})
+    return [*sorted({provider.host for provider in (office.mail, office.backup) if provider}), *acme]
 
 
 def serves_websites(office: Office) -> bool:
     """Whether the office's own server has a website to serve, its own or another office's."""
-    return bool(office.websites_of or (office.website and (office.website.served_by or office.name) == office.name))
+    own = office.website and (office.website.served_by or office.name) == office.name
+    return bool(office.websites_of or own) and any(host.kind is Kind.SERVER for host in office.hosts.values())
