@@ -25,44 +25,13 @@ from provisioner.runs import Event, Run, fold
 from provisioner.website import build, probe
 from provisioner.website.edits import Meeting, OfficeFolder, Version, meet
 from provisioner.website.merge import Keep
+from provisioner.website.replies import CertificateReply, Reply
 
 CARRIED = "website: The release is on the server"
 CERTIFIED = "website: The certificate is the authority's"
 SERVED = "website: The release is served"
 TIMEOUT_S = 300
 CERTIFICATE_S = 400  # certbot's own patience with an authority that is slow
-
-
-class Kept(answers.Answer):
-    """A release that the server keeps, and when it went live, in seconds since 1970."""
-
-    release: answers.Short
-    at: float
-
-
-class Reply(answers.Answer):
-    """What `website_release.py` answers; each question fills its part."""
-
-    refused: answers.Short = ""
-    about: answers.Line = ""
-    served: answers.Short = ""
-    index: answers.Short = ""
-    kept: tuple[Kept, ...] = ()
-    missing: tuple[answers.Short, ...] = ()
-    new: bool = False
-    linked: int = 0
-    received: int = 0
-    former: answers.Short = ""
-    gone: tuple[answers.Short, ...] = ()
-
-
-class CertificateReply(answers.Answer):
-    """What `office-website certificate` says of one site."""
-
-    self_signed: bool
-    asked: bool
-    ends: answers.Short
-    problem: answers.Line
 
 
 @dataclass(frozen=True, slots=True)
