@@ -158,8 +158,9 @@ def sleeping(who: Technician, host: str, *seconds: str) -> list[str]:
 def test_a_killed_laptop_locks_nobody_out_and_forgets_nothing(network: Network) -> None:
     """SIGKILL while one host is done, the other at work: a colleague gets in, both are on the list, one command ends it."""
     stays, leaves = network.stays, network.leaves
-    holding = stays.start("ssh", "demo", "server", "--", "sudo flock /run/provisioner-refuse.lock sleep 6")
-    assert soon(lambda: sleeping(stays, "server", "6"))
+    held = "touch /run/held; until [ -e /run/let-go ]; do sleep 0.2; done"
+    holding = stays.start("ssh", "demo", "server", "--", f"sudo flock /run/provisioner-refuse.lock sh -c '{held}'")
+    assert soon(lambda: stays.on("server", "ls /run/held 2>/dev/null || true").strip())
     running = stays.start("access", "revoke", LEAVES, "--yes")
     assert soon(lambda: not network.gets_in("router", LEAVES, leaves.key))
     assert network.gets_in("server", LEAVES, leaves.key)
@@ -170,6 +171,7 @@ def test_a_killed_laptop_locks_nobody_out_and_forgets_nothing(network: Network) 
     assert listed["pending"] == {"demo": {LEAVES: list(HOSTS)}}
     for host in HOSTS:
         assert network.gets_in(host, STAYS, stays.key)
+    as_root(stays, "server", "touch /run/let-go")
     holding.communicate(timeout=30)
     for host in HOSTS:
         assert as_root(stays, host, "visudo -cq && id -u").strip() == "0"

@@ -57,6 +57,7 @@ def wrong_logins(stage: Stage, host: str) -> int:
 # ---------------------------------------------------------------------------------------- first contact
 
 
+@pytest.mark.deep
 @pytest.mark.case("F8")
 def test_a_wrong_password_is_named_tried_once_and_holds_up_nobody(two: Stage) -> None:
     """One machine with another password: it is named, its password tried once, the other is adopted; exit 5."""
@@ -152,6 +153,7 @@ def test_a_machine_that_is_off_holds_up_nobody(two: Stage) -> None:
     assert "server" in said.data["problems"]["server"]["problem"]
 
 
+@pytest.mark.deep
 @pytest.mark.case("F9")
 def test_a_machine_that_accepts_and_stays_silent_holds_up_nobody(two: Stage) -> None:
     """An address that takes the connection and never says a word: named after seconds, the other is finished."""

@@ -105,7 +105,7 @@ def test_secrets_are_roots_alone_and_in_no_argument(shop: Stage) -> None:
     assert restore(shop, "--path", "/etc/office-backup", "--to", "/root/secrets").code == 2
 
 
-@pytest.mark.parametrize("place", ["disk", "remote"])
+@pytest.mark.parametrize("place", ["disk", pytest.param("remote", marks=pytest.mark.deep)])
 def test_a_file_comes_back_identical_to_the_bit(shop: Stage, place: str) -> None:
     """Its name full of signs, its content, owner and mode; what stood there is replaced, nothing else."""
     root(shop, f"printf 'verdorben' > {Q}; chmod 777 {Q}; touch {Q}.new")
@@ -162,6 +162,7 @@ def test_a_snapshot_is_looked_into_before_anything_comes_back(shop: Stage) -> No
     assert said.data["hint"] == "provisioner backup list demo --lab --files /srv/share"
 
 
+@pytest.mark.deep
 def test_a_folder_comes_back_on_another_machine(shop: Stage) -> None:
     """Any machine of the office can take it; what it has already is never written over, a machine too small is said."""
     assert run(shop, "--place", "disk").code == 0
@@ -185,6 +186,7 @@ def test_a_folder_comes_back_on_another_machine(shop: Stage) -> None:
     assert "free on router" in small.data["error"]
 
 
+@pytest.mark.deep
 def test_a_smaller_disk_is_said_before_anything_is_written(shop: Stage) -> None:
     """Where the restored data cannot fit, nothing is touched: one message with both sizes."""
     root(shop, "mkdir -p /mnt/small && mount -t tmpfs -o size=1M small /mnt/small && touch /mnt/small/kept")

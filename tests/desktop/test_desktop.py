@@ -84,6 +84,7 @@ def test_updates_wait_until_nobody_works(office: Stage) -> None:
     assert 'InstallOnShutdown "true"' in office.on("desktop", "apt-config dump Unattended-Upgrade")
 
 
+@pytest.mark.deep
 def test_a_full_home_still_opens(own_office: Stage) -> None:
     """Where a home has no byte left its owner still gets to the desktop, to make room."""
     password = passwords(own_office)["zoe"]
@@ -124,6 +125,7 @@ def test_a_desktop_that_was_off_catches_up(changed: Stage) -> None:
     assert later["server"]["changed"] == later["router"]["changed"] == 0
 
 
+@pytest.mark.deep
 def test_two_people_at_one_desktop(changed: Stage) -> None:
     """Somebody is at work when another logs in: both have their desktop and the common folder, neither notices."""
     known = passwords(changed)
@@ -137,6 +139,7 @@ def test_two_people_at_one_desktop(changed: Stage) -> None:
         assert all(answer["ok"] for answer in done.result().values()), (login, done.result())
 
 
+@pytest.mark.deep
 def test_somebody_without_groups_works_too(changed: Stage) -> None:
     """In no group, a person has a desktop, the common folder and their own."""
     said = sit_down(changed, "seul", passwords(changed)["seul"], "files")

@@ -49,6 +49,7 @@ def test_people_log_in_at_the_desk_with_their_first_password(office: Stage) -> N
         assert office.on("desktop", f"stat -c '%U %a' /home/{login}").split() == [login, "700"]
 
 
+@pytest.mark.deep
 def test_a_wrong_password_opens_nothing(office: Stage) -> None:
     """Neither somebody else's password nor a wrong one lets anybody in."""
     known = passwords(office)
@@ -57,6 +58,7 @@ def test_a_wrong_password_opens_nothing(office: Stage) -> None:
     assert refused(office, "zoe", "Zoe-2026-zoe")
 
 
+@pytest.mark.deep
 def test_a_password_too_short_or_the_same_again_is_not_taken(office: Stage) -> None:
     """The office's rule holds for whoever changes theirs; what they had stays."""
     known = passwords(office)["zoe"]

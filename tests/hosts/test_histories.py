@@ -46,6 +46,7 @@ def as_before(stage: Stage, host: str) -> None:
     assert stage.on(host, "ls /etc/systemd/system/office-way-in.service 2>/dev/null || echo none").strip() == "none"
 
 
+@pytest.mark.deep
 def test_a_way_in_that_would_shut_everybody_out_is_put_back(office: Stage) -> None:
     """A group may write to /etc/ssh there, so sshd would take no key from below it: the host fails, the old way in stays open."""
     inside(office, "server", "chmod 775 /etc/ssh")

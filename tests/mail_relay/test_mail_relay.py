@@ -142,6 +142,7 @@ def test_nothing_comes_in_from_beyond_the_gateway(served: Stage) -> None:
         subprocess.run(as_root(["ip", "-netns", space, "route", "del", *route]), check=True)
 
 
+@pytest.mark.deep
 def test_without_the_password_the_plan_says_what_to_do(served: Stage) -> None:
     """Only the office knows its provider's password: without it nothing is tried, and the sentence is the verb to type."""
     vault = state(served) / "vault.yml"
@@ -166,6 +167,7 @@ def test_the_providers_password_lies_on_the_server_alone(served: Stage) -> None:
     assert served.on("desktop", "sudo cat /etc/postfix/provider").strip() == ""
 
 
+@pytest.mark.deep
 def test_an_office_without_a_provider_keeps_its_mail(served: Stage) -> None:
     """Without `mail:` in the dossier nothing leaves: mail outside comes back, root's stays on the machine."""
     text = served.dossier.read_text()

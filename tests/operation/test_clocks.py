@@ -79,6 +79,7 @@ def test_a_wrong_clock_is_told_at_adoption_and_lets_one_in(two: Stage, name: str
     assert (inside.code, inside.data["stdout"]) == (0, "c.lefevre\n"), inside
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("name", EACH)
 def test_a_host_with_a_wrong_clock_is_said_and_holds_up_nothing(two: Stage, name: str) -> None:
     """The run is done on every host; the one is named with how far it is off; the journal has it too."""
@@ -133,6 +134,7 @@ def test_nobody_reached_by_a_wrong_clock_leaves_the_audit_whole(two: Stage, name
     assert two.run("runs", "check", "demo", "--lab").code == 0
 
 
+@pytest.mark.deep
 def test_package_lists_from_the_future_are_fetched_anew(two: Stage) -> None:
     """A host whose clock was once ten years ahead does not wait ten years for fresh lists."""
     two.on("server", "sudo touch -d '+3652 days' /var/lib/apt/lists")

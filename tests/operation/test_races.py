@@ -121,6 +121,7 @@ def aged(one: Technician, seconds: float) -> None:
         one.on(host, f"sudo python3 -c {shlex.quote(change)}")
 
 
+@pytest.mark.deep
 def test_the_lease_of_the_dead_yields_after_fifteen_minutes(both: tuple[Technician, Technician]) -> None:
     """A quarter of an hour after its last sign of life a dead laptop's lease is nobody's; a minute before, it still holds."""
     one, two = both

@@ -140,6 +140,7 @@ def test_a_killed_laptop_yields(both: tuple[Technician, Technician]) -> None:
     assert soon(lambda: two.run("apply", "demo", "--yes").code == 0, 30)
 
 
+@pytest.mark.deep
 @pytest.mark.case("F10")
 def test_a_holder_whose_lease_was_taken_stops_before_the_next_task(both: tuple[Technician, Technician]) -> None:
     """Who can no longer renew the lease ends after the current task, exits 6, and says who holds it now."""

@@ -172,6 +172,7 @@ FILES = {
 }
 
 
+@pytest.mark.deep
 @spread(FILES, {("altered", "cache")})
 def test_packages_that_do_not_come_are_said_with_the_cause(line: Line, way: str, through: str) -> None:
     """The lists are there, the package is not to be had, or is not what Debian signed: nothing of it is unpacked."""

@@ -93,6 +93,7 @@ def test_what_a_killed_dpkg_left_is_finished(two: Stage, state: str) -> None:
     assert root(two, "dpkg-query -W -f '${Status}' tzdata") == "install ok installed"
 
 
+@pytest.mark.deep
 def test_what_is_finished_brings_only_what_it_needs(two: Stage) -> None:
     """A package unpacked before what it depends on gets that, and nothing that Debian merely recommends beside it."""
     found = lab.find(two.target)
@@ -196,6 +197,7 @@ def test_a_lock_that_is_never_given_back_is_named(two: Stage, lock: str) -> None
     sound(two)
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(
     "itself",
     [

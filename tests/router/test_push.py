@@ -138,6 +138,7 @@ SNTP = (
 LISTEN = "import socket; at = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); at.bind(('', 514)); print(at.recv(999).decode())"
 
 
+@pytest.mark.deep
 def test_the_router_gives_the_time_and_tells_what_it_does(gateway: Gateway) -> None:
     """A machine of the LAN gets the time from it, and what the router notes, once the dossier says that it takes it."""
     stratum, offset = inside(gateway.stage, "server", f"python3 -c {shlex.quote(SNTP)}; true").split() or ("", "")
@@ -341,6 +342,7 @@ def test_a_router_that_somebody_set_by_hand_is_read(gateway: Gateway) -> None:
     assert gateway.push().code == 0
 
 
+@pytest.mark.deep
 def test_a_full_disk(gateway: Gateway, tmp_path: Path) -> None:
     """No room is left on the router once the push has begun: it goes back all the same, to the last byte."""
     gateway.change()
@@ -357,6 +359,7 @@ def test_a_full_disk(gateway: Gateway, tmp_path: Path) -> None:
         inside(gateway.stage, "router", f"umount {GUARD} /run/full; rm -rf {GUARD}/pending.json /run/full; true")
 
 
+@pytest.mark.deep
 def test_a_full_etc(gateway: Gateway, tmp_path: Path) -> None:
     """The disk that the configuration itself lies on has no room left once the new one is there: the former one finds its own."""
     other = "mkdir /run/etc; mount -t tmpfs -o size=32m etc /run/etc; cp -a /etc/. /run/etc/; mount --bind /run/etc /etc"

@@ -98,6 +98,7 @@ def test_what_a_screen_showed_is_kept_and_an_altered_picture_is_found(
     assert f"{one.name}: altered" in said.data["problems"]
 
 
+@pytest.mark.deep
 def test_an_office_without_a_desktop_has_its_record(shop: Stage, verified: tuple[CommandResult, set[str]]) -> None:
     """Tried from the server: share, printing, calendar and names pass, what needs a desktop says that there is none."""
     del verified  # whose pictures name the desktop
@@ -247,6 +248,7 @@ def test_a_machine_that_is_off_is_no_success(shop: Stage) -> None:
     assert len(json.loads(shop.json("runs", "list", "demo", "--lab").out)["runs"]) == before
 
 
+@pytest.mark.deep
 def test_a_witness_left_by_a_killed_verification_is_taken_away(shop: Stage) -> None:
     """The next one removes it first and passes."""
     shop.on(
@@ -259,6 +261,7 @@ def test_a_witness_left_by_a_killed_verification_is_taken_away(shop: Stage) -> N
     assert shop.on("server", "sudo samba-tool user list | grep -c witness || true").strip() == "0"
 
 
+@pytest.mark.deep
 def test_after_a_repair_one_thing_is_tried_and_nothing_rests_on_it(shop: Stage) -> None:
     """What was asked for is tried alone, in seconds; no record calls the office whole because of it."""
     said = verify(shop, "--only", "printing")

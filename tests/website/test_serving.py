@@ -150,6 +150,7 @@ def test_a_site_that_does_not_show_the_release_gets_the_former_back(site: Site) 
     assert site.website("list").data["served"] == before
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("where", ["upload", "release"])
 def test_a_full_disk_is_one_sentence_and_the_old_site_stays(site: Site, where: str) -> None:
     """No room for what is carried there, or none for the release."""
