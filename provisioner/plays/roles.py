@@ -1,5 +1,6 @@
 """What a role is given on a host, as Ansible will have it when it plays it: for what is decided for all roles at once."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ def folder_of(role: str) -> Path:
     return playbooks() / "roles" / role
 
 
+@cache
 def specification(role: str) -> dict[str, Any]:
     """Its arguments by name, as its specification has them; and the sentence that this begins with."""
     found: dict[str, Any] = yaml.safe_load((folder_of(role) / "meta/argument_specs.yml").read_text(encoding="utf-8"))

@@ -35,7 +35,11 @@ def test_specs_and_defaults_name_the_same_variables(role: Path) -> None:
     options = {name for entry in specs.values() for name in entry["options"]}
     defaults = set(load(role / "defaults/main.yml"))
     # composed of the others, for the tasks alone: what a role writes, walked in one loop
-    composed = {name for name in defaults - options if name.endswith(("_files", "_load", "_in_force", f"{role.name}_accounts"))}
+    composed = {
+        name
+        for name in defaults - options
+        if name.endswith(("_files", "_load", "_in_force", f"{role.name}_accounts", f"{role.name}_units"))
+    }
 
     assert options == defaults - composed
     assert all(name.startswith(f"{role.name}_") for name in defaults)
@@ -74,6 +78,17 @@ def test_handlers_are_due_until_they_ran(role: Path) -> None:
             notified = [task["notify"]] if isinstance(task["notify"], str) else task["notify"]
             assert notified[-1] == handlers[-1], f"{task['name']}: the last handler says that none is due"
             assert f"due-{role.name}" in (role / "handlers/main.yml").read_text()
+
+
+@pytest.mark.parametrize("role", ROLES, ids=NAMES)
+def test_units_are_named_once_for_all_roles(role: Path) -> None:
+    """apply.yml puts them in order in one call; a role does it itself only where a later task of its own stands on them."""
+    given = load(role / "defaults/main.yml").get(f"{role.name}_units", {})
+    called = [number for number, task in enumerate(load(role / "tasks/main.yml")) if "units" in task]
+
+    assert set(given) <= {"wanted", "unwanted", "packaged", "in_force"}, given
+    assert called == [] or called[-1] < len(load(role / "tasks/main.yml")) - 1
+    assert not (called and given)
 
 
 @pytest.mark.parametrize("script", sorted((ROOT / "playbooks").rglob("*.sh")), ids=lambda p: p.name)

@@ -1,7 +1,7 @@
 """Installs the packages of all roles of a host in one call of apt.
 
-Each role that stands on packages names them in `<role>_packages`, and installs them itself where it is played alone. A call of
-apt costs a host a second even when nothing is to do, and as many runs of dpkg's triggers as there are calls when there is.
+Each role that stands on packages names them in `<role>_packages`. A call of apt costs a host a second even when nothing is to do,
+and as many runs of dpkg's triggers as there are calls when there is.
 """
 
 from __future__ import annotations

@@ -81,8 +81,16 @@ def idle(state: dict[str, str]) -> bool:
 
 
 def differing(params: dict[str, list[str]], now: dict[str, dict[str, str]]) -> list[tuple[str, str, str]]:
-    """What is to do: (systemctl's word, unit, what that makes it)."""
+    """What is to do: (systemctl's word, unit, what that makes it); what gives way comes first, for it may hold a port."""
     found = []
+    for unit in params["unwanted"]:
+        state = now.get(unit, {})
+        if state.get("LoadState") in (None, "not-found", "masked"):
+            continue
+        if state.get("UnitFileState") == "enabled":
+            found.append(("disable", unit, "disabled"))
+        if state.get("ActiveState") in ("active", "activating", "reloading"):
+            found.append(("stop", unit, "stopped"))
     for unit in params["wanted"]:
         state = now.get(unit, {})
         if unit in params["packaged"] and state.get("LoadState") == "not-found":  # in check mode alone
@@ -93,14 +101,6 @@ def differing(params: dict[str, list[str]], now: dict[str, dict[str, str]]) -> l
             found.append(("enable", unit, "enabled"))
         if idle(state) and unit not in params["restart"]:
             found.append(("start", unit, "started"))
-    for unit in params["unwanted"]:
-        state = now.get(unit, {})
-        if state.get("LoadState") in (None, "not-found", "masked"):
-            continue
-        if state.get("UnitFileState") == "enabled":
-            found.append(("disable", unit, "disabled"))
-        if state.get("ActiveState") in ("active", "activating", "reloading"):
-            found.append(("stop", unit, "stopped"))
     found += [("restart", unit, "restarted") for unit in params["restart"]]
     return found + [("try-reload-or-restart", unit, "reloaded") for unit in params["reload"]]
 

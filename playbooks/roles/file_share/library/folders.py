@@ -22,7 +22,7 @@ short_description: the folders of shares
 description: Makes folders with one owner of all that lies in them, and moves what people left behind.
 options:
   root: {type: path, required: true, description: the folder of all; it and those between belong to root}
-  owner: {type: str, required: true, description: the account that owns the folders and what is in them}
+  owner: {type: str, required: true, description: the account of all that is in the folders; made where it lacks}
   folders: {type: list, elements: str, required: true, description: the folders, below root}
   moves:
     description: Folders below root that go into another one, under their own name or one that is free, when all has come over.
@@ -102,6 +102,20 @@ def carry(source: str, target: str) -> None:
         os.unlink(source)
 
 
+def account(module: AnsibleModule, done: list[tuple[str, str, str]]) -> tuple[int, int]:
+    """The numbers of the owner and of the group of its name; made where they lack, and -1 in check mode."""
+    owner = module.params["owner"]
+    try:
+        return pwd.getpwnam(owner).pw_uid, grp.getgrnam(owner).gr_gid
+    except KeyError:
+        done.append((owner, "made, an account of the system", ""))
+    if module.check_mode:
+        return -1, -1
+    words = ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", module.params["root"]]
+    module.run_command([*words, "--shell", "/usr/sbin/nologin", "--", owner], check_rc=True)
+    return pwd.getpwnam(owner).pw_uid, grp.getgrnam(owner).gr_gid
+
+
 def main() -> None:
     """Make, give, move."""
     move = {"source": {"type": "str", "required": True}, "into": {"type": "str", "required": True}}
@@ -115,13 +129,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     root, check = module.params["root"], module.check_mode
-    try:
-        uid, gid = pwd.getpwnam(module.params["owner"]).pw_uid, grp.getgrnam(module.params["owner"]).gr_gid
-    except KeyError as error:
-        if not check:
-            module.fail_json(msg=str(error))
-        uid = gid = -1  # the play has yet to make it
     done: list[tuple[str, str, str]] = []
+    uid, gid = account(module, done)
     between = {root, *(os.path.dirname(os.path.join(root, name)) for name in module.params["folders"])}
     for path in sorted(between):
         ensure(path, (0, 0, BETWEEN), done, check)
