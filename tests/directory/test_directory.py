@@ -49,6 +49,20 @@ def test_people_log_in_at_the_desk_with_their_first_password(office: Stage) -> N
         assert office.on("desktop", f"stat -c '%U %a' /home/{login}").split() == [login, "700"]
 
 
+def test_the_directory_comes_up_while_an_address_is_still_tried_out(office: Stage) -> None:
+    """Samba ends where it cannot bind an address of the machine's: it is tried again until it can, and answers again."""
+    kernel = "/proc/sys/net/ipv6/conf/eth0/dad_transmits"
+    tried_out = f"echo 8 > {kernel}; ip address add fd00:5::a/64 dev eth0; echo 1 > {kernel}; ip address show tentative"
+    assert "fd00:5::a" in office.on("server", f"sudo sh -c '{tried_out}'")
+    try:
+        office.on("server", "sudo systemctl restart samba-ad-dc || true")
+        asks = "sudo kinit -k 'DESKTOP$' -c /run/seen && echo seen || true"
+        assert soon(lambda: "seen" in office.on("desktop", asks), 60)
+        assert int(office.on("server", "systemctl show samba-ad-dc --property NRestarts --value")) >= 1
+    finally:
+        office.on("server", "sudo ip address del fd00:5::a/64 dev eth0")
+
+
 @pytest.mark.deep
 def test_a_wrong_password_opens_nothing(office: Stage) -> None:
     """Neither somebody else's password nor a wrong one lets anybody in."""

@@ -42,6 +42,15 @@ def red(said: CommandResult) -> set[str]:
     return {finding["check"] for finding in said.data["findings"] if finding["level"] in RED}
 
 
+def told(said: CommandResult) -> str:
+    """Each proof that failed, with what was seen: what is written for a person who cannot go there and look."""
+    return "\n".join(
+        f"{one['check']} at {one['about']}: {one['sentence']}\n{one.get('evidence', '')}"
+        for one in said.data["findings"]
+        if one["level"] in RED
+    )
+
+
 @pytest.fixture(scope="module")
 def verified(shop: Stage) -> tuple[CommandResult, set[str]]:
     """What a whole verification said, a restart included, and every name that the desktop asked a name server for meanwhile."""
@@ -61,7 +70,7 @@ def test_a_whole_office_passes_before_and_after_a_restart(shop: Stage, verified:
     """Nothing is red, what does not apply says why, and nothing of the witness stays behind: account, home, files, mail."""
     said, _ = verified
 
-    assert said.code == 0, [f for f in said.data["findings"] if f["level"] in RED]
+    assert said.code == 0, told(said)
     levels = {finding["check"]: finding["level"] for finding in said.data["findings"]}
     assert levels["restarted"] == "ok"
     away = [finding for finding in said.data["findings"] if finding["level"] == "not_applicable"]
@@ -111,7 +120,7 @@ def test_an_office_without_a_desktop_has_its_record(shop: Stage, verified: tuple
         shop.dossier.write_text(whole)
 
     levels = {finding["check"]: finding["level"] for finding in said.data["findings"]}
-    assert said.code == 0, [f for f in said.data["findings"] if f["level"] in RED]
+    assert said.code == 0, told(said)
     assert {check for check in levels if levels[check] == "ok"} >= {"share", "others", "printing", "calendar", "names", "backup"}
     assert {check for check in levels if levels[check] == "not_applicable"} >= {"session", "password", *SCREEN}
     assert made.code == 0, made
@@ -228,7 +237,7 @@ def test_a_broken_service_turns_exactly_its_lines_red(shop: Stage, service: str)
     assert said.code == 7, said
     # who looks from outside has made a way back for the LAN meanwhile: the Internet may be reached without the router's table
     late = {"internet"} if service == "gateway" else set()
-    assert red(said) - late == broken.red - late, [f for f in said.data["findings"] if f["level"] in RED]
+    assert red(said) - late == broken.red - late, told(said)
     assert all(finding["evidence"] for finding in said.data["findings"] if finding["level"] in RED)
     if service == "printer":  # what did not come out must not come out later, nor stand before what others print
         assert shop.on("server", "lpstat -W not-completed -o") == ""
