@@ -13,19 +13,18 @@ from pathlib import Path
 from provisioner.lab import network as net
 from provisioner.lab.blank import Origin
 from provisioner.lab.devices import stand_ins
+from provisioner.lab.devices.program import Program
 from provisioner.lab.state import State
-from provisioner.laptop.processes import Process, recorded, start
+from provisioner.laptop.processes import start
 
 
 @dataclass(frozen=True, slots=True)
-class Appliance:
+class Appliance(Program):
     """One router's stand-in: its plan, the lab's network, and the folder that is its box."""
 
     plan: net.Appliance
     network: net.Network
     folder: Path
-    packages: tuple[str, ...] = ()
-    machine: None = None
 
     @property
     def name(self) -> str:
@@ -41,16 +40,6 @@ class Appliance:
     def argv(self) -> list[str]:
         """The program, as /proc shows it."""
         return [sys.executable, "-m", stand_ins.__name__, str(self.folder)]
-
-    @property
-    def running(self) -> bool:
-        """Whether it is switched on."""
-        return self._process is not None
-
-    @property
-    def _process(self) -> Process | None:
-        process = recorded(self.folder / "process", self.argv)
-        return process if process and process.alive else None
 
     def create(self, origin: Origin) -> None:
         """What is soldered in: its key, its login with the password of the lab's vault, who answers around it."""
@@ -77,9 +66,7 @@ class Appliance:
 
     def stop(self) -> None:
         """Cut its power."""
-        if running := self._process:
-            running.end()
-            running.gone(3)
+        self.end()
 
 
 def of(state: State) -> list[Appliance]:

@@ -10,20 +10,18 @@ from pathlib import Path
 
 from provisioner.inventory.dossier import ACME_HOST
 from provisioner.lab import network as net
-from provisioner.lab.blank import Origin
+from provisioner.lab.devices.program import Program
 from provisioner.lab.requirements import path_of
 from provisioner.lab.state import State
-from provisioner.laptop.processes import Process, recorded, start
+from provisioner.laptop.processes import start
 
 
 @dataclass(frozen=True, slots=True)
-class InternetLine:
+class InternetLine(Program):
     """The line of one lab, and the folder with what is its own."""
 
     network: net.Network
     folder: Path
-    packages: tuple[str, ...] = ()
-    machine: None = None
 
     @property
     def name(self) -> str:
@@ -54,11 +52,6 @@ class InternetLine:
         ]  # fmt: skip
 
     @property
-    def running(self) -> bool:
-        """Whether the provider answers."""
-        return self._process is not None
-
-    @property
     def names(self) -> Path:
         """The folder with a file of hosts(5) for what the world knows of the office."""
         return self.folder / "names"
@@ -70,14 +63,6 @@ class InternetLine:
     @property
     def _provider(self) -> net.Provider | None:
         return self.network.provider
-
-    @property
-    def _process(self) -> Process | None:
-        process = recorded(self.folder / "process", self.argv)
-        return process if process and process.alive else None
-
-    def create(self, _origin: Origin) -> None:
-        """Nothing: its program makes what it needs."""
 
     def start(self) -> None:
         """Plug the line in and start the provider's program.
@@ -96,11 +81,7 @@ class InternetLine:
 
     def stop(self) -> None:
         """End the program and take the line down, as a digger does."""
-        running = self._process
-        if running:
-            running.end()
-            running.gone(3)
-        if running and (net.NAMESPACES / self.network.internet).exists():
+        if self.end() and (net.NAMESPACES / self.network.internet).exists():
             net.ip(self.network.internet, f"link set {net.INTERNET_LINK} down")
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from provisioner.errors import HostFailed
 from provisioner.lab import network as net
-from provisioner.lab.blank import Origin
+from provisioner.lab.devices.program import Program, end
 from provisioner.lab.requirements import path_of
 from provisioner.lab.state import State
-from provisioner.laptop.processes import Process, last_lines, recorded, start
+from provisioner.laptop.processes import last_lines, recorded, start
 
 # What every office printer takes; PDF first, so that what lies in the folder can be looked at.
 _FORMATS = "application/pdf,image/jpeg,image/pwg-raster,image/urf"
@@ -36,14 +36,13 @@ _ENTER = 'echo "$0" > /proc/sys/kernel/hostname; echo 0 > /proc/sys/net/ipv4/ip_
 
 
 @dataclass(frozen=True, slots=True)
-class Printer:
+class Printer(Program):
     """One printer of a lab: its plan, the network it stands in, and the folder with all that is its own."""
 
     plan: net.Printer
     network: net.Network
     folder: Path
-    packages: tuple[str, ...] = ()
-    machine: None = None
+    RECORD = ".process"
 
     @property
     def name(self) -> str:
@@ -71,19 +70,6 @@ class Printer:
         """The bus it asks for, as /proc shows it."""
         return [path_of("dbus-daemon"), f"--config-file={self.folder}/.bus.conf", "--nofork", "--nosyslog", "--print-address"]
 
-    @property
-    def running(self) -> bool:
-        """Whether its program runs."""
-        return self._process is not None
-
-    @property
-    def _process(self) -> Process | None:
-        process = recorded(self.folder / ".process", self.argv)
-        return process if process and process.alive else None
-
-    def create(self, _origin: Origin) -> None:
-        """Nothing: its program makes what it needs."""
-
     def start(self) -> None:
         """Start its program.
 
@@ -102,7 +88,7 @@ class Printer:
         enter = ["nsenter", space, "--", "unshare", "--uts", "--", "sh", "-c", _ENTER, f"{self.name}.lab"]
         # As whoever started the lab: what it prints is theirs.
         enter += ["setpriv", f"--reuid={os.getuid()}", f"--regid={os.getgid()}", "--clear-groups", "--"]
-        _end(recorded(folder / ".bus", self.bus))
+        end(recorded(folder / ".bus", self.bus))
         start(self.bus, folder / ".bus", folder / ".bus.log", through=enter)
         until = time.monotonic() + 5
         while not last_lines(folder / ".bus.log", 1):
@@ -114,10 +100,9 @@ class Printer:
 
     def stop(self) -> None:
         """End its program and take its port down."""
-        running = self._process
-        _end(running)
-        _end(recorded(self.folder / ".bus", self.bus))
-        if running and (net.NAMESPACES / self.network.lan).exists():  # one that never ran may have no cable yet
+        ran = self.end()
+        end(recorded(self.folder / ".bus", self.bus))
+        if ran and (net.NAMESPACES / self.network.lan).exists():  # one that never ran may have no cable yet
             net.unplug(self.network, self.name, plugged=False)
 
     @property
@@ -130,12 +115,6 @@ class Printer:
         for job in self.printed:
             if len(job.name.split("-")[0]) < _TIME_DIGITS:
                 job.rename(job.with_name(f"{job.stat().st_mtime_ns}-{job.name}"))
-
-
-def _end(process: Process | None) -> None:
-    if process:
-        process.end()
-        process.gone(3)
 
 
 def of(state: State) -> list[Printer]:
