@@ -1,14 +1,28 @@
-"""Findings as Prometheus' text: the only importer of prometheus_client."""
+"""Findings and inventory as Prometheus' text: the only importer of prometheus_client.
+
+The text of an office is made once, when its report or its line of the inventory changes; a scrape only joins what is there, and
+asks no office. prometheus_client's own objects for the same series cost ten times the CPU (docs/numbers.md).
+"""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
-
 from provisioner.findings import Finding, Level
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+LEVEL, WHEN = "provisioner_check_level", "provisioner_check_timestamp_seconds"
+INFO, HOSTS, PEOPLE = "provisioner_office_info", "provisioner_office_hosts", "provisioner_office_people"
+HELP: Mapping[str, str] = {
+    INFO: "An office of the inventory; pushes: whether its pack gives it an agent",
+    HOSTS: "Machines and routers in the dossier of an office",
+    PEOPLE: "People in the dossier of an office",
+    LEVEL: "0 ok, 1 warning, 2 unknown, 3 critical: the worst of a check",
+    WHEN: "When an office was looked at",
+}
 
 
 class Judged(Protocol):
@@ -27,27 +41,76 @@ class Judged(Protocol):
         """Each finding, and whether it is counted."""
 
 
-def text(reports: Iterable[Judged]) -> bytes:
-    """The worst level of each check of each machine (0 ok, 1 warning, 2 unknown, 3 critical), and when each office was looked at.
+@dataclass(frozen=True, slots=True)
+class Described:
+    """An office as the inventory has it; `pushes`: its pack gives it an agent."""
+
+    name: str
+    organisation: str
+    city: str
+    reseller: str
+    pack: str
+    hosts: int
+    people: int
+    pushes: bool
+
+
+Samples = Mapping[str, bytes]  # family -> its lines of one office
+
+
+def found(report: Judged) -> Samples:
+    """The lines of a report: the worst level of each check of each machine, and when the office was looked at.
 
     What does not apply has no sample; what somebody bears has `ignored="yes"`.
     """
-    registry = CollectorRegistry()
-    labels = ("office", "host", "check", "ignored")
-    level = Gauge(
-        "provisioner_check_level", "0 ok, 1 warning, 2 unknown, 3 critical: the worst of a check", labels, registry=registry
+    worst: dict[tuple[str, str, str], int] = {}
+    for finding, counts in report.counted:
+        if finding.level > Level.NOT_APPLICABLE:
+            key = (finding.about, finding.check, "no" if counts else "yes")
+            worst[key] = max(int(finding.level), worst.get(key, 0))
+    levels = (
+        _line(LEVEL, value, office=report.office, host=host, check=check, ignored=ignored)
+        for (host, check, ignored), value in worst.items()
     )
-    when = Gauge("provisioner_check_timestamp_seconds", "When an office was looked at", ("office",), registry=registry)
-    for report in reports:
-        when.labels(report.office).set(round(report.at, 1))
-        worst: dict[tuple[str, str, str], int] = {}
-        for finding, counts in report.counted:
-            if finding.level > Level.NOT_APPLICABLE:
-                key = (finding.about, finding.check, "no" if counts else "yes")
-                worst[key] = max(int(finding.level), worst.get(key, 0))
-        for key, value in worst.items():
-            level.labels(report.office, *key).set(value)
+    return {LEVEL: "".join(levels).encode(), WHEN: _line(WHEN, round(report.at, 1), office=report.office).encode()}
+
+
+def described(office: Described) -> Samples:
+    """The lines of an office of the inventory."""
+    info = _line(
+        INFO, 1, office=office.name, organisation=office.organisation, city=office.city, reseller=office.reseller,
+        pack=office.pack, pushes="yes" if office.pushes else "no",
+    )  # fmt: skip
+    return {
+        INFO: info.encode(),
+        HOSTS: _line(HOSTS, office.hosts, office=office.name).encode(),
+        PEOPLE: _line(PEOPLE, office.people, office=office.name).encode(),
+    }
+
+
+def joined(offices: Iterable[Samples]) -> Iterator[bytes]:
+    """The whole text, family after family, because a family's lines have to stand together (Prometheus, exposition formats)."""
+    kept = list(offices)
+    for family, said in HELP.items():
+        lines = [lines for office in kept if (lines := office.get(family))]
+        if lines:
+            yield f"# HELP {family} {said}\n# TYPE {family} gauge\n".encode()
+            yield from lines
+
+
+def process() -> bytes:
+    """What this process is and costs, as every exporter tells it."""
+    from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
+
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
     return generate_latest(registry)
+
+
+def text(reports: Iterable[Judged]) -> bytes:
+    """Reports as one text, for a file."""
+    return b"".join(joined(map(found, reports)))
 
 
 def write(path: Path, reports: Iterable[Judged]) -> None:
@@ -67,3 +130,14 @@ def write(path: Path, reports: Iterable[Judged]) -> None:
         except BaseException:
             Path(file.name).unlink(missing_ok=True)
             raise
+
+
+def _line(family: str, value: float, **labels: str) -> str:
+    said = ",".join(f'{name}="{_escaped(label)}"' for name, label in labels.items())
+    return f"{family}{{{said}}} {value!r}\n"
+
+
+def _escaped(label: str) -> str:
+    """What a client wrote, as the text format has it: a quote or a newline in it ends no label."""
+    text = label.encode("utf-8", "replace").decode()  # a lone surrogate has no UTF-8, and would cost all others their samples
+    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"") if not text.isalnum() else text

@@ -1,0 +1,1 @@
+"""Monitoring: rules, what is rendered, the exporter, the status page."""
