@@ -127,9 +127,8 @@ def _reachable(address: IPv4Address) -> IPv4Address:
         "for many machines at once": address.is_multicast,
         "for no machine": address.is_reserved or address in _THIS_NETWORK,
     }
-    for what, so in kept.items():
-        if so:
-            raise _wrong(f"'{address}' is {what} (RFC 6890)", "the machine's own address, as in 192.168.1.10")
+    if what := next((what for what, so in kept.items() if so), ""):
+        raise _wrong(f"'{address}' is {what} (RFC 6890)", "the machine's own address, as in 192.168.1.10")
     return address
 
 
