@@ -17,6 +17,7 @@ from provisioner.inventory.target import Target, state_home
 
 KEPT_DAYS = 60  # of samples; a trend looks at all of them
 WAIT_S = 20.0
+WORST = "worst"  # of an office at each round: a sample of no host
 _TABLES = """
 CREATE TABLE IF NOT EXISTS report (target TEXT PRIMARY KEY, inventory TEXT, office TEXT, lab INTEGER, at REAL, took_s REAL,
   worst INTEGER, findings TEXT);
@@ -70,6 +71,7 @@ def keep(
     row = (target.id, str(target.inventory), target.office, target.lab, now, took_s, worst, said)
     file.execute("INSERT OR REPLACE INTO report VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
     rows = [(target.id, host, what, now, value) for (host, what), value in samples.items()]
+    rows.append((target.id, "", WORST, now, float(worst)))
     file.executemany("INSERT INTO sample VALUES (?, ?, ?, ?, ?)", rows)
     file.execute("DELETE FROM sample WHERE target = ? AND at < ?", (target.id, now - KEPT_DAYS * 86400))
     file.commit()
@@ -91,3 +93,18 @@ def newest(file: sqlite3.Connection, inventory: Path) -> list[Kept]:
         Kept(office, at, took_s, tuple(Finding.of(one) for one in json.loads(said)))
         for office, at, took_s, said in file.execute(asked, (str(inventory),))
     ]
+
+
+def moments(file: sqlite3.Connection, inventory: Path) -> dict[str, float]:
+    """When each real office of an inventory was looked at last (s since 1970)."""
+    return dict(file.execute("SELECT office, at FROM report WHERE inventory = ? AND NOT lab", (str(inventory),)))
+
+
+def kept(file: sqlite3.Connection, target: Target) -> Kept | None:
+    """An office's newest report, where there is one.
+
+    Raises:
+        KeyError, ValueError, TypeError: it was written by no tool of ours.
+    """
+    row = file.execute("SELECT office, at, took_s, findings FROM report WHERE target = ?", (target.id,)).fetchone()
+    return Kept(row[0], row[1], row[2], tuple(Finding.of(one) for one in json.loads(row[3]))) if row else None

@@ -6,7 +6,7 @@ import click
 
 from provisioner.cli.common import Console, many, shown, verb
 
-monitor = click.Group("monitor", help="Watch the offices between two rounds: render.")
+monitor = click.Group("monitor", help="Watch the offices between two rounds: render, serve.")
 
 
 @verb(monitor, "render")
@@ -41,3 +41,36 @@ def render(
         {"folder": str(folder), "files": sorted(files), "changed": changed},
         lambda: console.out.print(f"{many(len(files), 'file')} in {shown(str(folder))}, {many(len(changed), 'file')} changed"),
     )
+
+
+@verb(monitor, "serve")
+@click.option("--listen", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Of this machine; others need TLS.")
+@click.option("--port", type=click.IntRange(1, 65535), default=9810, show_default=True, help="Its port.")
+@click.option(
+    "--certificate", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="For TLS, with its chain (PEM)."
+)
+@click.option(
+    "--key", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="The certificate's private key (PEM)."
+)
+@click.option(
+    "--password-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Its one line is asked for; any name.",
+)
+def serve(
+    console: Console, listen: str, port: int, certificate: Path | None, key: Path | None, password_file: Path | None
+) -> None:  # fmt: skip
+    """Serve what the rounds found: the status page at /, /metrics and /probe?target=OFFICE for Prometheus, /-/healthy.
+
+    Nobody is contacted. Ctrl-C ends it.
+    """
+    from provisioner.inventory import open_inventory
+    from provisioner.monitor import serving
+
+    open_inventory(console.inventory)
+    where = serving.endpoint(listen, port, certificate, key, password_file)
+    scheme = "https" if where.certificate else "http"
+    shown_at = f"[{listen}]" if ":" in listen else listen
+    console.say(f"the status page: {scheme}://{shown_at}:{port}/")
+    serving.serve(console.inventory, where)
