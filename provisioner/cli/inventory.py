@@ -112,10 +112,11 @@ def check(console: Console) -> int:
 
     What can be used as it is and should not stay so is a warning, and alone no reason for exit 7.
     """
-    from provisioner.inventory import open_inventory
+    from provisioner.cli.training import known
+    from provisioner.inventory import courses, open_inventory
 
     inventory = open_inventory(console.inventory)
-    found = inventory.check()
+    found = sorted([*inventory.check(), *(courses.check(inventory, known()) if courses.names(inventory.root) else ())])
     problems = [one for one in found if not one.warning]
     offices = len(inventory.office_names())
 

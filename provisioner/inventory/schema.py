@@ -8,13 +8,14 @@ from provisioner.laptop import disk
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """The schema of each kind of file: `dossier`, `pack`, `reseller`. `name` is not in them: it is the file's own."""
+    """The schema of each kind of file: `dossier`, `pack`, `reseller`, `course`. `name` is not in them: it is the file's own."""
+    from provisioner.inventory.courses import Course
     from provisioner.inventory.dossier import Office
     from provisioner.inventory.packs import Pack
     from provisioner.inventory.resellers import Reseller
 
     found = {}
-    for word, model in (("dossier", Office), ("pack", Pack), ("reseller", Reseller)):
+    for word, model in (("dossier", Office), ("pack", Pack), ("reseller", Reseller), ("course", Course)):
         schema = model.model_json_schema()
         schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
         schema["title"] = word

@@ -235,13 +235,14 @@ def save(target: Target, name: str, *, say: Callable[[str], None] = base.quiet) 
     Raises:
         Missing: it is not up.
         HostFailed: a host did not shut down.
-        BadInput: it started from a snapshot itself.
+        BadInput: it cannot be called so, or that is the snapshot it started from itself.
     """
     lab_id = id_of(target)
     with locked(lab_id):
         state = ready(target)
         systems = devices.systems(state)
-        snapshot.check(name, state, systems)
+        if str(snapshot.folder_of(name)) == state.snapshot:  # before anything is switched off for it
+            raise BadInput(f"the snapshot {name} is what this lab stands on", hint="another name")
         say("Shutting the hosts down.")
         machines.shut_down(systems.values())
         for machine in systems.values():

@@ -2,14 +2,14 @@
 
 A snapshot is the upper layer of each host's disk over the base, the lab's second disks, and its files in the state folder
 (pins, keys, secrets, summaries). It is made once and never written again: labs that start from it lay a layer of their own
-over it. What it holds is a lab's, so nothing in it is a client's.
+over it, and what is kept of those lies over it too. What it holds is a lab's, so nothing in it is a client's.
 """
 
 import json
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,15 +44,17 @@ class Snapshot:
     suite: str
     base: str
     login: tuple[str, str]
+    below: "Snapshot | None" = None  # the one that its own lab started from
 
     def layers(self, host: str, system: Path) -> list[Path]:
         """The layers of a host's disk, the topmost first; a host that it lacks is blank."""
         mine = self.folder / "hosts" / host
-        return [mine, system] if mine.is_dir() else [system]
+        below = self.below.layers(host, system) if self.below else [system]
+        return [mine, *below] if mine.is_dir() else below
 
     def has(self, host: str) -> bool:
         """Whether the host is in it."""
-        return (self.folder / "hosts" / host).is_dir()
+        return (self.folder / "hosts" / host).is_dir() or bool(self.below and self.below.has(host))
 
     def disk(self, host: str) -> Path:
         """The image of a host's second disk; not there when it had none."""
@@ -80,11 +82,15 @@ def find(name: str, suite: str) -> Snapshot | None:
     folder = folder_of(name)
     try:
         data = json.loads((folder / "snapshot.json").read_text(encoding="utf-8"))
-        found = Snapshot(folder, data["office"], data["suite"], data["base"], (data["login"][0], data["login"][1]))
+        below = find(data["below"], suite) if data.get("below") else None
+        login = (data["login"][0], data["login"][1])
+        found = Snapshot(folder, data["office"], data["suite"], data["base"], login, below)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, IndexError):
         raise BadInput(f"{folder} is no snapshot of this version", hint=f"rm -r --one-file-system {folder}") from None
+    if data.get("below") and not below:
+        return None  # what it lies on is gone
     return found if found.suite == suite and found.base == base.path_of(suite).name else None
 
 
@@ -100,17 +106,6 @@ def get(name: str, suite: str) -> Snapshot:
     return found
 
 
-def check(name: str, state: State, hosts: Iterable[str]) -> None:
-    """Say that it cannot be kept, before anything is switched off for it.
-
-    Raises:
-        BadInput: the lab started from a snapshot itself, or the name is none.
-    """
-    folder_of(name)
-    if state.snapshot and any(find_layer(state, host) for host in hosts):
-        raise BadInput("a snapshot of a lab that started from one is not kept", hint="from blank machines: lab down, lab up")
-
-
 def keep(name: str, state: State, systems: Mapping[str, Machine], target: Target) -> Snapshot:
     """Make a snapshot of a lab whose `systems` are off and unmounted; their upper layers move into it."""
     folder = folder_of(name)
@@ -124,26 +119,34 @@ def keep(name: str, state: State, systems: Mapping[str, Machine], target: Target
     for file in STATE:
         _copy(target.state / file, beside / "state" / file)
     system = base.path_of(state.suite).name
-    found = {"office": state.office, "suite": state.suite, "base": system, "login": list(state.login)}
+    below = Path(state.snapshot).name if state.snapshot else ""
+    found = {"office": state.office, "suite": state.suite, "base": system, "login": list(state.login), "below": below}
     (beside / "snapshot.json").write_text(json.dumps(found), encoding="utf-8")
     if folder.exists():
         remove_tree(folder)
     beside.rename(folder)
-    return Snapshot(folder, state.office, state.suite, system, state.login)
-
-
-def find_layer(state: State, host: str) -> bool:
-    """Whether the host's disk has the layer of a snapshot below it."""
-    return (Path(state.snapshot) / "hosts" / host).is_dir()
+    return get(name, state.suite)
 
 
 def prune(wanted: Sequence[str], in_use: Sequence[str], say: Callable[[str], None]) -> None:
     """Remove snapshots that are neither wanted nor under a lab that is up, and what a killed `keep` left."""
     home = base.lab_home() / "snapshots"
+    below = {name for kept in (*wanted, *(Path(one).name for one in in_use)) for name in _below(home / kept)}
     for folder in home.iterdir() if home.is_dir() else ():
-        if folder.name not in wanted and str(folder) not in in_use:
+        if folder.name not in (*wanted, *below) and str(folder) not in in_use:
             say(f"removing the snapshot {folder.name}")
             remove_tree(folder)
+
+
+def _below(folder: Path) -> Iterator[str]:
+    """The names of those a snapshot lies on."""
+    try:
+        name = json.loads((folder / "snapshot.json").read_text(encoding="utf-8")).get("below")
+    except (OSError, ValueError):
+        return
+    if name:
+        yield name
+        yield from _below(folder.parent / name)
 
 
 def _copy(source: Path, to: Path) -> None:

@@ -1,0 +1,257 @@
+"""The grader: what of a course holds on a trainee's office now, and what was broken beyond its faults.
+
+It knows nothing that a technician could not see: every answer comes from a verb of the product. What was not well from the
+beginning and is not mended is counted once, at its step; what was well and is not any more counts against the trainee.
+"""
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from provisioner.errors import ProvisionerError
+from provisioner.inventory import open_inventory
+from provisioner.inventory.courses import Check, Course
+from provisioner.inventory.strict_yaml import load
+from provisioner.language import N_
+from provisioner.training import checkpoint, lost, verbs
+from provisioner.training.trainee import Trainee
+
+BROKEN_POINTS = 5  # for each thing that was well and is not any more
+WELL = ("ok", "warning", "not_applicable")
+
+Seen = tuple[str, dict[str, Any]]  # an English sentence and its values, to be translated
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One step: whether it holds, what was seen where it does not, what it is worth after its hints."""
+
+    step: str
+    holds: bool
+    waits: str = ""  # the step it comes after, which does not hold
+    seen: tuple[Seen, ...] = ()
+    points: int = 0
+    of: int = 0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A whole course, at its end."""
+
+    steps: tuple[Judged, ...]
+    broken: tuple[Seen, ...]
+    mended: tuple[str, ...]
+    planted: tuple[str, ...]
+
+    @property
+    def points(self) -> int:
+        """What was earned, never below nothing."""
+        return max(0, sum(one.points for one in self.steps) - BROKEN_POINTS * len(self.broken))
+
+    @property
+    def of(self) -> int:
+        """What there was to earn."""
+        return sum(one.of for one in self.steps)
+
+    @property
+    def passed(self) -> bool:
+        """Every step holds and nothing was broken."""
+        return all(one.holds for one in self.steps) and not self.broken
+
+
+@dataclass
+class Grader:
+    """Asks each verb once, whatever asks for it."""
+
+    trainee: Trainee
+    course: Course
+    checks: Sequence[Check] = field(default_factory=list)
+
+    def step(self, name: str, before: Mapping[str, Judged]) -> Judged:
+        """Judge one step, those before it are judged."""
+        step = self.course.steps[name]
+        waits = next((other for other in step.after if not before[other].holds), "")
+        if waits:
+            return Judged(name, False, waits=waits, of=step.points)
+        seen = tuple(one for check in step.checks if (one := self.problem(check)))
+        points = 0 if seen else max(0, step.points - lost(self.trainee, self.course, name))
+        return Judged(name, not seen, seen=seen, points=points, of=step.points)
+
+    def problem(self, check: Check) -> Seen | None:
+        """What is seen where a check does not hold; None where it does."""
+        judge: Callable[[Check], Seen | None] = getattr(self, f"_{check.word}")
+        return judge(check)
+
+    # ------------------------------------------------------------------------------- the words of a check
+
+    def _adopted(self, check: Check) -> Seen | None:
+        from provisioner.hosts.pins import pinned
+
+        known = pinned(self.trainee.target)
+        missing = [host for host in self._hosts(check.adopted) if host not in known]
+        return (N_("not adopted yet: {hosts}"), {"hosts": ", ".join(missing)}) if missing else None
+
+    def _plan(self, check: Check) -> Seen | None:
+        counts, hosts = self.planned.data.get("hosts", {}), self._hosts(check.plan)
+        if any(host not in counts or counts[host]["failed"] or counts[host]["unreachable"] for host in hosts) or not hosts:
+            return N_("a plan does not reach every machine"), {}
+        due = [host for host in hosts if counts[host]["changed"]]
+        return (N_("an apply would still change: {hosts}"), {"hosts": ", ".join(due)}) if due else None
+
+    def _check(self, check: Check) -> Seen | None:
+        findings = [one for office in self.checked.data.get("offices", ()) for one in office["findings"]]
+        return self._found(findings, check.check)
+
+    def _verify(self, check: Check) -> Seen | None:
+        return self._found(self.verified.data.get("findings", []), check.verify)
+
+    def _found(self, findings: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Seen | None:
+        for name in names:
+            mine = [one for one in findings if one["check"] == name]
+            bad = next((one for one in mine if one["level"] not in WELL), None)
+            if bad:
+                return str(bad["sentence"]), dict(bad["values"])
+            if not any(one["level"] in ("ok", "warning") for one in mine):
+                return N_("nobody can tell yet: {check}"), {"check": name}
+        return None
+
+    def _record(self, check: Check) -> Seen | None:
+        checked = self._call("record", "check")
+        if checked.code or not checked.data.get("records"):
+            return N_("there is no record, or it was altered"), {}
+        said = self._call("record", "show").data
+        if check.record == "without_reserves" and said.get("reserves"):
+            return N_("the record has reserves"), {}
+        if said.get("made", "") < self.trainee.began:
+            return N_("the record is older than the course"), {}
+        return None
+
+    def _dossier(self, check: Check) -> Seen | None:
+        target = self.trainee.target
+        path = target.folder / "dossier.yml"
+        if not path.is_file():
+            return N_("the office {office} has no dossier yet"), {"office": target.office}
+        try:
+            open_inventory(target.inventory).office(target.office)
+        except ProvisionerError as problem:
+            return N_("the dossier is not right yet: {problem}"), {"problem": str(problem).splitlines()[0]}
+        value = load(path, f"offices/{target.office}/dossier.yml").value
+        for place, wanted in check.dossier.items():
+            if _at(value, place) != (None if wanted is None else str(wanted)):
+                return N_("the dossier does not say it yet: {place}"), {"place": place}
+        return None
+
+    def _shut_out(self, check: Check) -> Seen | None:
+        told = self._call("access", "list", look=True)
+        hosts = told.data.get("hosts", {})
+        login = str(check.shut_out)
+        answers = all(host in hosts and not hosts[host].get("problem") for host in self._hosts(["all"]))
+        inside = [host for host, one in hosts.items() if one["who"].get(login, {}).get("open")]
+        strangers = [host for host, one in hosts.items() if one["strangers"]]
+        if not answers:
+            return N_("not every machine says who may log in"), {}
+        if inside or strangers:
+            return N_("somebody who should not still gets in: {hosts}"), {"hosts": ", ".join(inside or strangers)}
+        return None
+
+    def _command(self, check: Check) -> Seen | None:
+        assert check.command
+        line = f"sudo sh -c {shlex.quote(check.command.run)}"
+        told = verbs.call(self.trainee.inventory, "ssh", self.trainee.office, check.command.host, "--lab", "--", line)
+        if told.code or str(told.data.get("stdout", "")).strip() != check.command.says.strip():
+            return N_("on {host} it is not yet as it should be"), {"host": check.command.host}
+        return None
+
+    # ----------------------------------------------------------------------------------- each verb once
+
+    def _call(self, *words: str, look: bool = False) -> verbs.Told:
+        return verbs.call(self.trainee.inventory, *words, self.trainee.office, "--lab", *(["--look"] if look else []))
+
+    @cached_property
+    def planned(self) -> verbs.Told:
+        """The plan of the office."""
+        return self._call("plan")
+
+    @cached_property
+    def checked(self) -> verbs.Told:
+        """The check of the office."""
+        return self._call("check")
+
+    @cached_property
+    def verified(self) -> verbs.Told:
+        """A verify of every check that the course asks for; no record rests on it."""
+        asked = sorted({name for check in self.checks for name in check.verify})
+        return verbs.call(
+            self.trainee.inventory, "verify", self.trainee.office, "--lab", *(word for name in asked for word in ("--only", name))
+        )
+
+    def _hosts(self, names: Sequence[str]) -> list[str]:
+        if "all" not in names:
+            return list(names)
+        try:
+            return list(open_inventory(self.trainee.inventory).office(self.trainee.office).hosts)
+        except ProvisionerError:
+            return []
+
+
+def judge(trainee: Trainee, course: Course, only: str = "") -> list[Judged]:
+    """Every step in an order in which each comes after those it waits for; `only` leaves one, and those."""
+    wanted = _before(course, only) if only else list(course.steps)
+    grader = Grader(trainee, course, [check for name in wanted for check in course.steps[name].checks])
+    found: dict[str, Judged] = {}
+    while len(found) < len(wanted):
+        for name in wanted:
+            if name not in found and all(other in found for other in course.steps[name].after):
+                found[name] = grader.step(name, found)
+    return [found[name] for name in wanted]
+
+
+def grade(trainee: Trainee, course: Course) -> Verdict:
+    """The course at its end: all steps, the faults that are mended, and what was broken beyond them."""
+    steps = judge(trainee, course)
+    holds = {one.step for one in steps if one.holds}
+    mended = {fault for name in holds for fault in course.steps[name].mends}
+    keeps = Grader(trainee, course, course.keeps)
+    broken = [one for check in course.keeps if (one := keeps.problem(check))]
+    if trainee.checkpoint:
+        began, now = checkpoint.began(trainee.checkpoint), checkpoint.state(trainee.inventory, trainee.office)
+        broken += [
+            (N_("was well and is not any more: {what}"), {"what": what})
+            for word in ("check", "plan")
+            for what in now[word]
+            if what not in began[word] and not (word == "plan" and _asked(course, what, holds))
+        ]
+    return Verdict(tuple(steps), tuple(broken), tuple(sorted(mended)), tuple(trainee.planted))
+
+
+def _asked(course: Course, what: str, holds: set[str]) -> bool:
+    """Whether a step that does not hold yet asks for a plan of this host: then it is counted there."""
+    host = what.partition(":")[0]
+    return any(
+        host in check.plan or "all" in check.plan
+        for name, step in course.steps.items()
+        if name not in holds
+        for check in step.checks
+    )
+
+
+def _before(course: Course, name: str) -> list[str]:
+    found: list[str] = []
+    todo = [name]
+    while todo:
+        here = todo.pop()
+        if here not in found:
+            found.append(here)
+            todo += course.steps[here].after
+    return [step for step in course.steps if step in found]
+
+
+def _at(value: Any, place: str) -> str | None:
+    """What a dossier says at a dotted place, as text; None where nothing is. A section is `there`."""
+    for part in place.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    if value is None or isinstance(value, str):
+        return value
+    return "there" if isinstance(value, dict | list) else str(value)

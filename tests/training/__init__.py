@@ -1,0 +1,1 @@
+"""Training: courses as data, a trainee's way, the grader, the certificates."""
