@@ -56,7 +56,7 @@ def _course(console: Console, name: str) -> "tuple[Path, Course]":
     from provisioner.inventory import courses
 
     roots = _roots(console)
-    root = next((root for root in roots if name in courses.names(root)), roots[0])
+    root = next((root for root in roots if name in courses.names(root)), roots[-1])
     return root, courses.course(root, name, known())
 
 
@@ -242,7 +242,7 @@ def finish(console: Console, course: str, trainee: str) -> int:
     who, found = _trainee(course, trainee)
     workflow.refuse_gone(who, found)
     verdict = grader.grade(who, found)
-    kept = certificates.keep(who, found, verdict, by=_whose(Path(who.root)))
+    kept = certificates.keep(who, found, verdict, by=_whose(Path(who.root), found.office))
     workflow.remove(who)
 
     def human() -> None:
@@ -294,14 +294,16 @@ def material(console: Console, course: str, folder: Path) -> None:
     from provisioner.training import material as pages
 
     root, found = _course(console, course)
-    made = [str(path) for path in pages.write(root, found, folder, by=_whose(root), now=datetime.now(UTC))]
+    made = [str(path) for path in pages.write(root, found, folder, by=_whose(root, found.office), now=datetime.now(UTC))]
     console.result({"course": course, "files": made}, lambda: echo(shown_text("\n".join(made))))
 
 
-def _whose(root: Path) -> str:
-    """Whose courses they are: the member of whoever works with this copy, else the first."""
+def _whose(root: Path, office: str) -> str:
+    """Whose course it is: the member of whoever works with this copy, else who serves its office, else the first."""
     from provisioner.inventory import open_inventory
 
     inventory = open_inventory(root)
-    members, me = inventory.resellers(), inventory.whoami()
-    return next((one.organisation.name for one in members if me and one.name == me[1]), members[0].organisation.name)
+    me = inventory.whoami()
+    if me or office in inventory.office_names():
+        return inventory.reseller(me[1] if me else inventory.office(office).reseller).organisation.name
+    return inventory.resellers()[0].organisation.name

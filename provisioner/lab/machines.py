@@ -277,6 +277,8 @@ def wait(
 ) -> None:
     """Wait until the sshd of each of these hosts answers over the LAN; `before` of the lab's hosts do already.
 
+    Who stands beyond the router is asked from there: a router that starts from a snapshot may let nobody out.
+
     Raises:
         HostFailed: a host ended; the message shows the last lines of its console.
         Unreachable: a host did not answer within `timeout_s`; the same.
@@ -284,10 +286,13 @@ def wait(
     if not machines:
         return
     asked = {
-        "lan": str(net.NAMESPACES / network.lan),
         "timeout_s": timeout_s,
         "hosts": {
-            name: {"namespace": str(net.NAMESPACES / machine.namespace), "link": machine.link}
+            name: {
+                "namespace": str(net.NAMESPACES / machine.namespace),
+                "link": machine.link,
+                "asked_from": str(net.NAMESPACES / (network.internet if machine.namespace == network.internet else network.lan)),
+            }
             for name, machine in machines.items()
         },
     }

@@ -1,6 +1,6 @@
 """Waits, plugged into the LAN, until each host has its address and its sshd answers; run as a script, as root.
 
-Reads one JSON object on stdin (`lan` path, `hosts` {name: {namespace path, link}}, `timeout_s`) and prints
+Reads one JSON object on stdin (`hosts` {name: {namespace path, link, asked_from path}}, `timeout_s`) and prints
 `<host> <address>` for each host when it answers with an SSH banner. Standard library only: it starts in 50 ms.
 """
 
@@ -35,11 +35,11 @@ def address(inside: socket.socket, link: str) -> str:
     return socket.inet_ntoa(answer[20:24])
 
 
-def wait(name: str, namespace: str, link: str, lan: str, until: float) -> None:
-    """Print the host's address when its sshd answers over the LAN."""
+def wait(name: str, namespace: str, link: str, asked_from: str, until: float) -> None:
+    """Print the host's address when its sshd answers."""
     enter(namespace)
     inside = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)  # stays there while this thread moves on
-    enter(lan)
+    enter(asked_from)
     while time.monotonic() < until:
         with contextlib.suppress(OSError):
             found = address(inside, link)
@@ -56,7 +56,7 @@ def main() -> None:
     asked = json.load(sys.stdin)
     until = time.monotonic() + asked["timeout_s"]
     threads = [
-        threading.Thread(target=wait, args=(name, host["namespace"], host["link"], asked["lan"], until))
+        threading.Thread(target=wait, args=(name, host["namespace"], host["link"], host["asked_from"], until))
         for name, host in asked["hosts"].items()
     ]
     for thread in threads:

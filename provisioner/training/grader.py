@@ -149,11 +149,10 @@ class Grader:
         login = str(check.shut_out)
         answers = all(host in hosts and not hosts[host].get("problem") for host in self._hosts(["all"]))
         inside = [host for host, one in hosts.items() if one["who"].get(login, {}).get("open")]
-        strangers = [host for host, one in hosts.items() if one["strangers"]]
         if not answers:
             return N_("not every machine says who may log in"), {}
-        if inside or strangers:
-            return N_("somebody who should not still gets in: {hosts}"), {"hosts": ", ".join(inside or strangers)}
+        if inside:
+            return N_("somebody who should not still gets in: {hosts}"), {"hosts": ", ".join(inside)}
         return None
 
     def _command(self, check: Check) -> Seen | None:
@@ -197,26 +196,30 @@ class Grader:
 
 
 def judge(trainee: Trainee, course: Course, only: str = "") -> list[Judged]:
-    """Every step in an order in which each comes after those it waits for; `only` leaves one, and those."""
+    """Every step, in an order in which each comes after those it waits for; `only` leaves one, and those."""
     wanted = _before(course, only) if only else list(course.steps)
-    grader = Grader(trainee, course, [check for name in wanted for check in course.steps[name].checks])
+    return _steps(Grader(trainee, course, [check for name in wanted for check in course.steps[name].checks]), wanted)
+
+
+def _steps(grader: Grader, wanted: Sequence[str]) -> list[Judged]:
     found: dict[str, Judged] = {}
     while len(found) < len(wanted):
         for name in wanted:
-            if name not in found and all(other in found for other in course.steps[name].after):
+            if name not in found and all(other in found for other in grader.course.steps[name].after):
                 found[name] = grader.step(name, found)
     return [found[name] for name in wanted]
 
 
 def grade(trainee: Trainee, course: Course) -> Verdict:
     """The course at its end: all steps, the faults that are mended, and what was broken beyond them."""
-    steps = judge(trainee, course)
+    grader = Grader(trainee, course, [*(check for step in course.steps.values() for check in step.checks), *course.keeps])
+    steps = _steps(grader, list(course.steps))
     holds = {one.step for one in steps if one.holds}
     mended = {fault for name in holds for fault in course.steps[name].mends}
-    keeps = Grader(trainee, course, course.keeps)
-    broken = [one for check in course.keeps if (one := keeps.problem(check))]
+    broken = [one for check in course.keeps if (one := grader.problem(check))]
     if trainee.checkpoint:
-        began, now = checkpoint.began(trainee.checkpoint), checkpoint.state(trainee.inventory, trainee.office)
+        began = checkpoint.began(trainee.checkpoint)
+        now = {"check": checkpoint.bad(grader.checked.data), "plan": checkpoint.due(grader.planned.data)}
         broken += [
             (N_("was well and is not any more: {what}"), {"what": what})
             for word in ("check", "plan")

@@ -21,17 +21,21 @@ class Desk:
         self.home = stage.home / f"provisioner/training/{course}/anna"
 
     def training(self, word: str, *rest: str) -> CommandResult:
+        """A verb of the course."""
         return self.stage.json("training", word, self.course, *rest, "--trainee", "anna", timeout_s=1800)
 
     def do(self, *words: str) -> CommandResult:
-        said = self.stage.json(*words, "--inventory", str(self.home / "inventory"), timeout_s=1800)
+        """A verb on their own inventory, which must end well."""
+        said = self.stage.json("--inventory", str(self.home / "inventory"), *words, timeout_s=1800)
         assert said.code == 0, said
         return said
 
     def on(self, host: str, line: str) -> str:
+        """What a line printed on a host of theirs."""
         return str(self.do("ssh", "demo", host, "--lab", "--", line).data["stdout"])
 
     def steps(self) -> dict[str, bool]:
+        """Which steps hold."""
         said = self.training("check")
         assert said.code in (0, 7), said
         return {one["step"]: one["holds"] for one in said.data["steps"]}
