@@ -4,6 +4,7 @@ import functools
 import json
 import math
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -17,9 +18,10 @@ import click
 
 from provisioner.cli.help import lang_option
 from provisioner.errors import BadInput, Missing, ProvisionerError
+from provisioner.language import N_, translator
 from provisioner.language.terminal import agreed, spoken, told, word
 from provisioner.laptop.streams import unicode
-from provisioner.laptop.text import visible
+from provisioner.laptop.text import folded, visible
 
 if TYPE_CHECKING:
     from rich import console as rich_console
@@ -86,7 +88,7 @@ class Console:
 
     def say(self, line: str) -> None:
         """Tell the person waiting what is happening now."""
-        self.err.print(shown(line), soft_wrap=True)
+        print_words(self.err, told(shown(line)))
 
     def result(self, data: Mapping[str, Any], human: Callable[[], None]) -> None:
         """End with one result: `data` as one JSON object, or `human()` printing it for a person."""
@@ -237,7 +239,10 @@ def ask(
 
 def _typed(text: str, secret: bool = False) -> str:
     # click's prompt without its own loop and default, whose words are English whatever is spoken here
-    typed: str = click.prompt(text, hide_input=secret, default="", show_default=False, value_proc=str, err=True)
+    colon = translator(spoken())(N_("{name}: {value}"), name="", value="")  # French has a space before it
+    typed: str = click.prompt(
+        text, hide_input=secret, default="", show_default=False, value_proc=str, err=True, prompt_suffix=colon
+    )
     return typed
 
 
@@ -245,7 +250,14 @@ def objection(what: str, hint: str = "") -> None:
     """Say what is wrong with an answer, before it is asked for again."""
     err = speaker(stderr=True)
     for line in (f"✗ {told(shown(what))}", *([f"  {told('try:')} {told(shown(hint))}"] if hint else ())):
-        err.print(line, soft_wrap=True)
+        print_words(err, line)
+
+
+def print_words(console: "rich_console.Console", line: str, **how: Any) -> None:
+    """Print a line already told, broken between words on a terminal; one that shows a command is left whole, to be copied."""
+    command = re.search(r"(^|\s)(provisioner |--?\w)", line)
+    narrow = console.is_terminal and not command
+    console.print(folded(line, console.width) if narrow else line, soft_wrap=True, **how)
 
 
 def confirm(question: str, option: str = "--yes") -> bool:

@@ -4,6 +4,7 @@ corrected before anything is written.
 
 import contextlib
 import functools
+import itertools
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ import click
 from provisioner.cli.common import Console, ask, objection, shown, terminal
 from provisioner.errors import BadInput
 from provisioner.language.terminal import agreed, told
+from provisioner.laptop.text import folded
 
 Answers = dict[str, Any]
 _RIGHT = "Right? (Enter: yes; a number: correct it; q: leave all)"
@@ -171,8 +173,11 @@ def _ask(console: Console, one: Question, answers: Answers) -> None:
 def _summary(console: Console, questions: Sequence[Question], answers: Answers) -> None:
     console.say("")
     texts = [told(one.text) for one in questions]
-    width = max(map(len, texts))
+    width = min(max(map(len, texts)), max(console.err.width // 2, 24))
     for n, (one, text) in enumerate(zip(questions, texts, strict=True), 1):
         said = answers.get(one.word)
-        line = ", ".join(said) if isinstance(said, list) else said
-        click.echo(f"{n:>3}  {text:<{width}}  {shown(line or '–')}", err=True)  # an answer is never translated
+        line = shown((", ".join(said) if isinstance(said, list) else said) or "–")  # an answer is never translated
+        left = folded(text, width).split("\n")
+        right = folded(line, max(console.err.width - width - 7, 20)).split("\n")
+        for row, (asked, answer) in enumerate(itertools.zip_longest(left, right, fillvalue="")):
+            click.echo(f"{'' if row else n:>3}  {asked:<{width}}  {answer}".rstrip(), err=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from provisioner.language import translator
+from provisioner.language import LANGUAGES, translator
 from provisioner.language.terminal import chosen, spoken, told, whole, word
 
 
@@ -12,7 +12,7 @@ def lang_option(function: Any) -> Any:
     """`--lang`, for this call alone."""
     return click.option(
         "--lang",
-        type=click.Choice(["fr", "en"]),
+        type=click.Choice(list(LANGUAGES)),
         expose_value=False,
         is_eager=True,
         callback=lambda ctx, param, value: chosen.set(value) if value else None,  # noqa: ARG005 - click's signature

@@ -12,6 +12,7 @@ from provisioner.cli.organisation import is_a
 from provisioner.errors import BadInput
 from provisioner.hosts import keys
 from provisioner.inventory import fields
+from provisioner.language import N_
 from provisioner.office import network
 
 MAKE, NONE = "make", "none"
@@ -86,7 +87,7 @@ def key(console: Console, given: Answers, *, ask_passphrase: bool) -> tuple[Path
 
 def told(file: Path, line: str, added: bool) -> list[str]:
     """What is said of the key in the end: which, and what hinders ssh to use it."""
-    said = [f"your key: {file} {keys.fingerprint(line)}" + (", now in your co-op's file" if added else "")]
+    said = [f"your key: {file}" + (", now in your co-op's file" if added else ""), f"  {keys.fingerprint(line)}"]
     if problem := keys.trouble(file):
         said += [f"! {problem[0]}", f"  try: {problem[1]}"]
     return said
@@ -110,7 +111,7 @@ def passphrase(console: Console, from_stdin: bool, generate: bool, yes: bool) ->
         return said
     option = "--generate-passphrase or --passphrase-stdin"
     while True:
-        said = ask("Passphrase", option, secret=True, check=passphrase.validate)
+        said = ask(N_("Passphrase"), option, secret=True, check=passphrase.validate)
         if ask("Once more", option, secret=True) == said:
             return said
         console.say("✗ the two were not the same; from the start")

@@ -82,7 +82,7 @@ def down(console: Console, office: str | None, all_labs: bool, forget: bool) -> 
 
     if all_labs == bool(office):
         raise BadInput("say which lab: an office, or --all", hint="provisioner lab list")
-    targets = [one.target for one in labs.every()] if all_labs else [console.target(office or "", lab=True)]
+    targets = [one.target for one in labs.every(console.say)] if all_labs else [console.target(office or "", lab=True)]
     removed = [target.office for target in targets if labs.down(target)]
     kept = [target.state for target in targets]
     if forget:
@@ -108,7 +108,7 @@ def listing(console: Console) -> None:
     """List the labs of this user."""
     from provisioner import lab as labs
 
-    found = labs.every()
+    found = labs.every(console.say)
 
     def human() -> None:
         if not found:

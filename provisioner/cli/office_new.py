@@ -11,6 +11,7 @@ from provisioner.errors import BadInput, Missing
 from provisioner.inventory import fields
 from provisioner.inventory.dossier import Platform
 from provisioner.inventory.fields import mac_form
+from provisioner.language import N_
 from provisioner.language.terminal import agreed, word
 from provisioner.office import new as fresh
 
@@ -96,11 +97,11 @@ def data(inventory: "Inventory", given: Answers, pack: str | None, domain: str) 
         raise BadInput("a phone or e-mail without whose it is", hint="give --contact NAME")
     about = organisation.data(given)
     contact = {word: given[asked] for word, asked in _CONTACT if given[asked]}
-    people = dict(pair(text, "login=Name") for text in given["people"])
+    people = dict(pair(text, N_("login=Name")) for text in given["people"])
     machines = _machines(given)
     lan = fresh.new_lan(given["network"], domain)
     addresses = fresh.new_addresses(lan["network"], [kind for _, kind, _ in machines])
-    printers = {name: {"address": address} for name, address in (pair(text, "name=address") for text in given["printers"])}
+    printers = {name: {"address": address} for name, address in (pair(text, N_("name=address")) for text in given["printers"])}
     said = {
         "organisation": {**about, "contacts": [contact] if contact else []},
         "reseller": given["reseller"],
@@ -128,20 +129,20 @@ def pair(text: str, form: str) -> tuple[str, str]:
     """
     left, equals, right = (part.strip() for part in text.partition("="))
     if not equals or not left or not right:
-        raise BadInput(f"{text!r} is not of the form {form}", hint=form)
+        raise BadInput(f"{text!r} is not of the form asked for", hint=form)
     return left, right
 
 
 def person(text: str, given: Answers) -> None:
     """Let `login=Name` through, once for each login."""
-    login, _ = pair(text, "login=Name")
+    login, _ = pair(text, N_("login=Name"))
     fields.validate(fields.Login, login)
     refuse_twice(login, given.get("people") or ())
 
 
 def printer(text: str, given: Answers) -> None:
     """Let `name=address` through, once for each name."""
-    name, address = pair(text, "name=address")
+    name, address = pair(text, N_("name=address"))
     fields.validate(fields.Name, name)
     fields.validate(fields.Address4, address)
     refuse_twice(name, given.get("printers") or ())
@@ -203,7 +204,7 @@ def _platform(text: str, _: Answers) -> None:
 
 def _number(text: str, _: Answers) -> None:
     if not (text.isascii() and text.isdigit() and int(text) <= 60):
-        raise BadInput(f"{text!r} is no number of desktops", hint="0 to 60")
+        raise BadInput(f"{text!r} is no number of desktops", hint="a number from 0 to 60")
 
 
 def _macs(text: str, given: Answers) -> None:

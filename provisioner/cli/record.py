@@ -8,6 +8,7 @@ import click
 from provisioner.cli.common import Console, lab_option, many, office_argument, shown, verb
 from provisioner.cli.completion import complete_person
 from provisioner.errors import BadInput
+from provisioner.language import LANGUAGES
 
 if TYPE_CHECKING:
     from provisioner.record import Record
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 record = click.Group("record", help="The hand-over record, and each person's first-steps sheet.")
 
 lang_option = click.option(
-    "--lang", type=click.Choice(["fr", "en"]), default=None, help="The office's own language unless given."
+    "--lang", type=click.Choice(list(LANGUAGES)), default=None, help="The office's own language unless given."
 )
 
 

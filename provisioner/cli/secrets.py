@@ -7,6 +7,7 @@ import click
 from provisioner.cli.common import Console, ask, echo, lab_option, office_argument, shown, verb
 from provisioner.cli.completion import complete_secret, complete_settable
 from provisioner.errors import BadInput, Missing
+from provisioner.language import N_
 from provisioner.language.terminal import told
 
 
@@ -22,7 +23,7 @@ def unlock(console: Console, minutes: int, passphrase_stdin: bool) -> None:
     """Ask the inventory's passphrase once and keep it in memory (kernel keyring), for as long as a sitting lasts."""
     from provisioner.secrets import passphrase
 
-    given = passphrase_line() if passphrase_stdin else ask("Passphrase", "--passphrase-stdin", secret=True)
+    given = passphrase_line() if passphrase_stdin else ask(N_("Passphrase"), "--passphrase-stdin", secret=True)
     kept_in = passphrase.unlock(console.inventory, given, minutes)
     result = {"unlocked": True, "minutes": minutes, "kept_in": kept_in}
     console.result(result, lambda: echo(f"unlocked for {minutes} minutes ({kept_in})"))

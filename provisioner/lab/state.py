@@ -102,10 +102,11 @@ def read(lab_id: str) -> State | None:
     """The lab's state; None when there is none. A torn or older file is an error, never "no lab"."""
     path = folder_of(lab_id) / "lab.json"
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        written = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
     try:
+        data = json.loads(written)
         forward = data.pop("forward")
         return State(
             **data
@@ -115,14 +116,15 @@ def read(lab_id: str) -> State | None:
                 "forward": package_cache.Forward(Path(forward["record"]), tuple(forward["argv"])) if forward else None,
             }
         )
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         raise BadInput(f"{path} is of another version of this tool", hint="provisioner lab down, with that one") from None
 
 
 def line_of(lab_id: str) -> Line | None:
     """The lab's line to an Internet that it shares; None when it has none."""
     try:
-        return Line(**json.loads((folder_of(lab_id) / LINE).read_text(encoding="utf-8")))
+        data = json.loads((folder_of(lab_id) / LINE).read_text(encoding="utf-8"))
+        return Line(data["internet"], data["number"])  # another version may note more
     except FileNotFoundError:
         return None
 

@@ -18,8 +18,9 @@ from provisioner.errors import BadInput
 if TYPE_CHECKING:
     pass
 
-LANGUAGES = {"fr": "fr_FR", "en": "en_GB"}  # the CLDR locale of each: an office in Europe reads 23 November, not November 23
 CATALOGS = Path(__file__).parent
+# Each with its CLDR locale: one for each catalog, and English, as Europe writes it (23 November, not November 23).
+LANGUAGES = {**{path.stem: path.stem for path in sorted(CATALOGS.glob("*.po"))}, "en": "en_GB"}
 
 PLACE = re.compile(r"\{([a-z_][a-z0-9_]*)\}")  # not str.format: it would follow attributes and indexes
 _FRENCH = (
