@@ -5,24 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
+from provisioner.hosts import facts
 from provisioner.hosts.answers import Answer, Line, Short, plain
+from provisioner.hosts.facts import System
 
 Count = Annotated[int, Field(ge=0, le=1 << 62)]
 Moment = Annotated[float, Field(ge=0, le=1e11)]  # s since 1970; a clock may be wrong, not endless
 Shape = TypeVar("Shape")
-
-
-class System(Answer):
-    """What it is."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=False)
-    id: Short
-    version: Short
-    pretty: Short
-    container: bool
-    up_s: float
 
 
 class Disk(Answer):
@@ -45,12 +36,9 @@ class Memory(Answer):
     killed: Count
 
 
-class Updates(Answer):
-    """What apt would upgrade; `lists_s` is the age of its lists in seconds, `restart` what waits for one."""
+class Updates(facts.Updates):
+    """With the age of apt's lists in seconds, and what waits for a restart."""
 
-    security: list[Short] = Field(max_length=5000)
-    held: list[Short] = Field(max_length=5000)
-    audit: Line
     lists_s: float | None
     restart: bool | Line
 

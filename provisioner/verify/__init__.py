@@ -20,7 +20,8 @@ from provisioner import plays, runs
 from provisioner.documents.ledger import sha256
 from provisioner.errors import BadInput, HostFailed, HostKeyChanged, Missing, Unreachable, one_of
 from provisioner.findings import Finding, Level, verdict
-from provisioner.hosts.answers import Answer, Line, Short
+from provisioner.hosts.answers import Answer, Short
+from provisioner.hosts.facts import System, Updates
 from provisioner.inventory.models import Kind
 from provisioner.inventory.placement import services
 from provisioner.language import N_
@@ -35,31 +36,8 @@ from provisioner.verify.table import CHECKS, FIRST, LAST, PACKAGES, REACHED, RES
 AT_ONCE = 4
 
 
-class System(Answer):
-    """What a machine is."""
-
-    id: Short
-    version: Short
-    pretty: Short
-    kernel: Short
-    container: bool
-    serial: Short
-    model: Short
-
-
-class Updates(Answer):
-    """What apt would upgrade, and whether it does by itself."""
-
-    security: list[Short] = Field(max_length=5000)
-    others: list[Short] = Field(max_length=5000)
-    held: list[Short] = Field(max_length=5000)
-    audit: Line
-    automatic: Line
-    timer: Short
-
-
 class Facts(Answer):
-    """What every host says of itself (`hosts/programs/facts.py`); times in seconds."""
+    """What a host says of itself; times in seconds."""
 
     system: System
     packages: dict[Short, Short] = Field(max_length=5000)

@@ -3,6 +3,7 @@
 A program's text goes by standard input, and what it is asked after it: sudo and `ps` show arguments.
 """
 
+import functools
 import json
 import re
 import subprocess
@@ -21,6 +22,7 @@ _ANOTHER = re.compile(r"^from provisioner\.hosts\.programs\.(\w+) import\b", re.
 _AS_MODULE = "room = types.ModuleType({name!r}); sys.modules[room.__name__] = room; exec({text!r}, room.__dict__)\n"
 
 
+@functools.cache
 def source(program: str) -> str:
     """One of the programs of this folder, whole: what it imports from others of them comes before it, each once.
 

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 TIMERS = ("apt-daily", "apt-daily-upgrade")  # the one fetches the lists, the other installs
@@ -50,7 +51,7 @@ def packages(names: list[str]) -> dict[str, str]:
     return {line.split()[0].split(":")[0]: line.split()[2] for line in lines if line.split()[1:2] == ["installed"]}
 
 
-def updates() -> dict[str, Any]:
+def updates(call: Callable[..., str] = call) -> dict[str, Any]:
     """What apt would upgrade, by its archive; packages held back on purpose; what a killed dpkg left."""
     pending = re.findall(r"^Inst (\S+) .*?\(\S+ (.*?)\[", call("apt-get", "-s", "-q", "dist-upgrade"), re.M)
     return {
