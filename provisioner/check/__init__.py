@@ -36,7 +36,10 @@ Say = Callable[[str], None]
 
 @dataclass
 class Report:
-    """What was found in an office, the worst first; `borne`: by its place in `findings`, why it is not counted."""
+    """What was found in an office, the worst first.
+
+    `borne`: by its place in `findings`, why it is not counted; `well`: how many more were found that are not named there.
+    """
 
     target: Target
     findings: list[Finding] = field(default_factory=list)
@@ -44,6 +47,7 @@ class Report:
     took_s: float = 0.0
     problem: str = ""
     at: float = field(default_factory=time.time)
+    well: int = 0
 
     @property
     def office(self) -> str:
@@ -60,7 +64,8 @@ class Report:
         """The verdict, what is borne left out; an office that could not be looked at is unknown."""
         if self.problem:
             return Level.UNKNOWN
-        return verdict(one for at, one in enumerate(self.findings) if at not in self.borne)
+        counted = verdict(one for at, one in enumerate(self.findings) if at not in self.borne)
+        return Level.OK if self.well and not self.findings else counted
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """`check`: offices judged from afar."""
 
+from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,14 @@ from provisioner.errors import BadInput
 from provisioner.language.terminal import spoken
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from provisioner.check import Report
     from provisioner.findings import Finding
     from provisioner.inventory.target import Target
 
 WELL = ("ok", "not_applicable")
+MANY = 40  # offices; among more than that, those where all is well are counted
 
 
 @verb("check", short_help="Judge offices from afar, the worst first.")
@@ -159,17 +163,18 @@ def _again(console: Console, prom: Path | None) -> int:
     """What the last rounds found."""
     from provisioner.check import Report, ignored, store
     from provisioner.findings import Level
+    from provisioner.inventory.target import Target
 
+    whole = bool(prom) or console.as_json
     with store.store() as file:
-        kept = store.newest(file, console.inventory)
+        kept = store.newest(file, console.inventory, whole=whole)
     today = date.today()
     reports = []
     for one in kept:
-        target = console.target(one.office, lab=False)
+        target = Target(console.inventory, one.office)
         findings = list(one.findings)
-        reports.append(
-            Report(target, findings, dict(ignored.borne(findings, ignored.read(target), today)), one.took_s, at=one.at)
-        )
+        borne = dict(ignored.borne(findings, ignored.read(target), today)) if findings else {}
+        reports.append(Report(target, findings, borne, one.took_s, at=one.at, well=one.well))
     if not reports:
         raise BadInput("no round was made here yet", hint="provisioner check --all")
     if prom:
@@ -201,7 +206,8 @@ def _borne(report: "Report", at: int) -> dict[str, Any]:
 
 
 def _show(console: Console, reports: "list[Report]") -> None:
-    """Each office: what is not well in full, the rest as a count."""
+    """Each office: what is not well in full, the rest as a count; printed at once, for a print costs more than its lines."""
+    from rich.console import Group
     from rich.text import Text
 
     from provisioner.cli.progress import took
@@ -209,36 +215,38 @@ def _show(console: Console, reports: "list[Report]") -> None:
     from provisioner.language import translator
 
     say = translator(spoken())
-    for report in reports:
+    named = [one for one in reports if len(reports) <= MANY or one.problem or any(f.level.word not in WELL for f in one.findings)]
+    lines: list[Text] = []
+    for report in named:
         mark, style = MARKS[report.worst.word]
         place = f"{report.target.office}{' (lab)' if report.target.lab else ''}"
-        console.out.print(Text.assemble((f"{mark} {place}", f"bold {style}"), f"  {_at(report.at)}", took(report.took_s)))
+        lines.append(Text.assemble((f"{mark} {place}", f"bold {style}"), f"  {_at(report.at)}", took(report.took_s)))
         if report.problem:
-            console.out.print(Text(f"  {shown(report.problem)}", "red"), soft_wrap=True)
+            lines.append(Text(f"  {shown(report.problem)}", "red"))
         for at, finding in enumerate(report.findings):
             if finding.level.word not in WELL:
-                _finding(console, say, finding, report.borne.get(at))
-        well = sum(one.level.word == "ok" for one in report.findings)
+                lines += _finding(say, finding, report.borne.get(at))
+        well = report.well + sum(one.level.word == "ok" for one in report.findings)
         if well:
-            console.out.print(Text(f"  ✓ {many(well, 'thing')} well", "green"))
+            lines.append(Text(f"  ✓ {many(well, 'thing')} well", "green"))
+    if others := len(reports) - len(named):
+        lines.append(Text(f"✓ {many(others, 'office')} more, where all is well", "green"))
+    console.out.print(Group(*lines), soft_wrap=True)
 
 
 def _at(moment: float) -> str:
     return datetime.fromtimestamp(moment).strftime("%Y-%m-%d %H:%M")
 
 
-def _finding(console: Console, say: Any, finding: "Finding", borne: Any) -> None:
+def _finding(say: Any, finding: "Finding", borne: Any) -> "Iterator[Text]":
     from rich.text import Text
 
     from provisioner.cli.verify import MARKS
 
     mark, style = MARKS[finding.level.word]
     sentence = shown(say(finding.sentence, **finding.values))
-    console.out.print(Text(f"  {mark} {sentence}", "dim" if borne else style), soft_wrap=True)
+    yield Text(f"  {mark} {sentence}", "dim" if borne else style)
     if borne:
-        console.out.print(
-            Text(f"      borne until {borne.until.isoformat()} by {shown(borne.by)}: {shown(borne.because)}", "dim"),
-            soft_wrap=True,
-        )
+        yield Text(f"      borne until {borne.until.isoformat()} by {shown(borne.by)}: {shown(borne.because)}", "dim")
     elif finding.evidence:
-        console.out.print(Text(f"      {shown(finding.evidence)}", "dim"), soft_wrap=True)
+        yield Text(f"      {shown(finding.evidence)}", "dim")

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # called by path, 
 from provisioner.inventory.target import state_home
 from provisioner.lab.remove import remove_tree
 from tests import network
-from tests.deep import bench_lab, bench_monitor, bench_pages, bench_router, bench_website
+from tests.deep import bench_check, bench_lab, bench_monitor, bench_pages, bench_router, bench_website
 from tests.deep.bench_tools import BIN, ROOT, Number, at_most_one_in, at_most_times, cost, environment, in_turn, say, table
 
 OFFICES = 10_000
@@ -100,6 +100,7 @@ def inventory(place: bench_lab.Place) -> list[Number]:
 NUMBERS: dict[str, Callable[[bench_lab.Place], list[Number]]] = {
     "start": start,
     "inventory": inventory,
+    "check": bench_check.check,
     "lab": bench_lab.lab,
     "share": bench_lab.share,
     "apply": bench_lab.apply,

@@ -98,5 +98,5 @@ def test_a_report_of_nobodys_is_not_known_and_the_others_go_on(example: Path) ->
     keep(example, "demo", finding("disks", Level.OK))
     keep(example, "mairie-saint-aubin", finding("disks", Level.OK))
     with store.store() as file:
-        file.execute("UPDATE report SET findings = '[{\"check\": 1}]' WHERE office = 'demo'")
+        file.execute("UPDATE newest SET findings = '[{\"check\": 1}]' WHERE office = 'demo'")
     assert levels(Watch(example)) == {("demo", "reached", "no"): 2, ("mairie-saint-aubin", "disks", "no"): 0}

@@ -59,4 +59,8 @@ class Subject:
         section = machine.condition[self.section]
         if section.lacks:
             return [machine.judged(self.name, Level.UNKNOWN, N_("This was not measured on {host}."), section.lacks)]
-        return list(self.judge(machine, section.value))
+        try:
+            return list(self.judge(machine, section.value))
+        except (ValueError, ArithmeticError, LookupError, TypeError) as problem:  # of the right shape and still no answer
+            told = N_("What {host} says of this cannot be judged.")
+            return [machine.judged(self.name, Level.UNKNOWN, told, f"{type(problem).__name__}: {problem}")]

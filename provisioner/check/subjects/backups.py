@@ -9,13 +9,14 @@ from provisioner.findings import Finding, Level
 from provisioner.language import N_
 
 OLD_H, LOST_H, READ_DAYS = 30, 72, 10
+AHEAD_S = 3600.0  # what is dated later than that tells nothing of its age
 CHECK = "backups"
 
 
 def _at(moment: str) -> float | None:
     try:
         return datetime.fromisoformat(moment).astimezone(UTC).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
@@ -35,13 +36,16 @@ def judge(machine: Machine, places: dict[str, Place] | None) -> Iterable[Finding
         elif failure and failure >= success:
             told = N_("The last backup of {host} to {place} failed.")
             yield machine.judged(CHECK, Level.CRITICAL, told, seen, **values)
+        elif success > machine.condition.at + AHEAD_S:
+            told = N_("The last backup of {host} to {place} is dated in the future: how old it is nobody knows.")
+            yield machine.judged(CHECK, Level.UNKNOWN, told, seen, **values)
         elif hours >= OLD_H:
             level = Level.CRITICAL if hours >= LOST_H else Level.WARNING
             yield machine.judged(CHECK, level, N_("The last backup of {host} to {place} is {hours} hours old."), seen, **values)
         elif place.odd:
             told = N_("The backups of {host} in {place} look odd: somebody has to look.")
             yield machine.judged(CHECK, Level.WARNING, told, place.odd, **values)
-        elif read is None or machine.condition.at - read > READ_DAYS * DAY_S:
+        elif read is None or not -AHEAD_S <= machine.condition.at - read <= READ_DAYS * DAY_S:
             told = N_("The backups of {host} in {place} were not read back lately.")
             yield machine.judged(CHECK, Level.WARNING, told, f"{seen}; read {place.checked_at or 'never'}", **values)
         else:

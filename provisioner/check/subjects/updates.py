@@ -7,6 +7,7 @@ from provisioner.check.subjects import DAY_S, Machine, Subject
 from provisioner.findings import Finding, Level
 from provisioner.language import N_
 
+AHEAD_S = 3600.0
 OLD_DAYS = 3  # apt fetches its lists each day; a desktop may be off for a weekend
 
 
@@ -18,6 +19,9 @@ def judge(machine: Machine, updates: Updates) -> Iterable[Finding]:
         yield machine.judged("updates", Level.CRITICAL, N_("{host} has half installed packages."), updates.audit)
     elif updates.lists_s is None:
         yield machine.judged("updates", Level.UNKNOWN, N_("{host} never asked which updates there are."), seen)
+    elif updates.lists_s < -AHEAD_S:
+        told = N_("The lists of updates of {host} are dated in the future: how old they are nobody knows.")
+        yield machine.judged("updates", Level.UNKNOWN, told, seen)
     elif updates.lists_s > OLD_DAYS * DAY_S:
         told = N_("{host} has not asked for updates for {days} days.")
         yield machine.judged("updates", Level.WARNING, told, seen, days=round(updates.lists_s / DAY_S))
