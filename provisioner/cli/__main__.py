@@ -33,7 +33,7 @@ VERBS = {
     "access": ("access", "Who may log in where; a technician leaves: list, revoke, rotate."),
     "verify": ("verify", "Try the office from its user's seat, as a witness."),
     "check": ("check", "Judge offices from afar, the worst first."),
-    "monitor": ("monitor", "Watch the offices between two rounds: render, serve."),
+    "monitor": ("monitor", "Watch the offices between two rounds: render, serve, silence, test."),
     "record": ("record", "The hand-over record and the first-steps sheets: new, show, check, sheet."),
     "backup": ("backup", "The office's backups: list, run, restore."),
     "website": ("website", "The office's website: new, build, preview, check, deploy, rollback, list, versions, undo."),

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import click
 
-from provisioner.cli.common import Console, many, shown, verb
+from provisioner.cli.common import Console, many, office_argument, shown, verb
+from provisioner.errors import BadInput
 
-monitor = click.Group("monitor", help="Watch the offices between two rounds: render, serve.")
+monitor = click.Group("monitor", help="Watch the offices between two rounds: render, serve, silence, test.")
 
 
 @verb(monitor, "render")
@@ -24,13 +25,12 @@ def render(
 
     To look at, or to feed a Prometheus of one's own. Equal input gives equal bytes; nobody is contacted.
     """
-    from provisioner.errors import BadInput
     from provisioner.inventory import open_inventory
     from provisioner.monitor import render as workflow
 
     for option, url in (("--webhook", webhook), ("--watchdog", watchdog), ("--page", page)):
-        if url and not url.startswith(("http://", "https://")):
-            raise BadInput(f"{option}: {shown(url[:80])} is no address of a page", hint="as https://alerts.example/hook")
+        if url:
+            _judged(url, option)
     inventory = open_inventory(console.inventory)
     if reseller:
         inventory.reseller(reseller)
@@ -74,3 +74,66 @@ def serve(
     shown_at = f"[{listen}]" if ":" in listen else listen
     console.say(f"the status page: {scheme}://{shown_at}:{port}/")
     serving.serve(console.inventory, where)
+
+
+_alertmanager = click.option(
+    "--alertmanager", metavar="URL", default="http://127.0.0.1:9093", show_default=True, help="Where Alertmanager answers."
+)
+
+
+def _judged(url: str, option: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise BadInput(f"{option}: {shown(url[:80])} is no address of a page", hint="as https://alerts.example/hook")
+    return url.rstrip("/")
+
+
+@verb(monitor, "silence")
+@office_argument
+@click.option("--for", "lasting", metavar="TIME", required=True, help="How long: 30m, 2h, 3d.")
+@click.option("--because", metavar="WHY", required=True, help="Why; Alertmanager keeps it.")
+@_alertmanager
+def silence(console: Console, office: str, lasting: str, because: str, alertmanager: str) -> None:
+    """Let the alerts of OFFICE reach nobody for a while: maintenance. They are still raised, and come when it ends."""
+    from provisioner.inventory import open_inventory
+    from provisioner.monitor import alertmanager as asked
+    from provisioner.operation.selection import technician
+
+    open_inventory(console.inventory).office(office)
+    time, url = asked.duration(lasting), _judged(alertmanager, "--alertmanager")
+    if not because.strip():
+        raise BadInput("a silence has a reason", hint='--because "…"')
+    made = asked.silence(url, office, time, because, technician(console.target(office, lab=False))[0])
+    console.result(
+        {"office": office, "silence": made, "seconds": int(time.total_seconds())},
+        lambda: console.out.print(f"the alerts of {office} reach nobody for {lasting}; sooner: amtool silence expire {made}"),
+    )
+
+
+@verb(monitor, "test")
+@click.option("--reseller", metavar="RESELLER", default="", help="Only the offices that this member serves.")
+@_alertmanager
+def test(console: Console, reseller: str, alertmanager: str) -> int:
+    """Send made-up alerts the whole way: of an office of each member, critical and not, and of the hub.
+
+    Exits 0 when every mail relay and webhook took them, 7 when one refused or nothing came in 90 seconds.
+    """
+    from provisioner.inventory import open_inventory
+    from provisioner.monitor import alertmanager as asked
+    from provisioner.monitor.render import offices
+
+    url = _judged(alertmanager, "--alertmanager")
+    one_of_each = {one.reseller: one.name for one in offices(open_inventory(console.inventory), reseller)}
+    if not one_of_each:
+        raise BadInput("there is no office to watch", hint="provisioner office list")
+    way = asked.try_way(url, sorted(one_of_each.values()), console.say)
+
+    def human() -> None:
+        console.out.print(f"receivers: {', '.join(way.receivers)}")
+        for kind, due in way.due.items():
+            console.out.print(f"{kind}: {way.taken[kind]} of {due} taken, {way.refused[kind]} refused")
+        if not way.arrived:
+            console.out.print("alerts do not arrive: journalctl -u prometheus-alertmanager", style="red")
+
+    data = {"receivers": way.receivers, "due": way.due, "taken": way.taken, "refused": way.refused, "arrived": way.arrived}
+    console.result(data, human)
+    return 0 if way.arrived else 7

@@ -1,7 +1,7 @@
 """The status page: offices, one office, an office's page for its client, runbooks. Nothing runs in a browser."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -42,8 +42,19 @@ class Curve:
     told: str
 
 
-def status(rows: Sequence[Row], *, language: str, search: str, still: bool, now: float) -> str:
-    """Every office in a line, the worst first; `search` leaves those whose name, organisation or town has it."""
+def status(
+    rows: Sequence[Row],
+    worst: Callable[[Sequence[str]], Mapping[str, Finding]],
+    *,
+    language: str,
+    search: str,
+    still: bool,
+    now: float,
+) -> str:
+    """Every office in a line, the worst first, with what `worst` finds in those shown.
+
+    `search` leaves those whose name, organisation or town has it.
+    """
     found = [
         row for row in rows if search.casefold() in f"{row.office.name} {row.office.organisation} {row.office.city}".casefold()
     ]
@@ -51,8 +62,9 @@ def status(rows: Sequence[Row], *, language: str, search: str, still: bool, now:
         level: sum(row.level == level for row in rows) for level in (Level.CRITICAL, Level.UNKNOWN, Level.WARNING, Level.OK, None)
     }
     return _page(
-        "status.html", language, rows=found[:LINES], more=len(found) - LINES, counts=counts, all=len(rows), search=search,
-        still=still, now=now, refresh=not still,
+        "status.html", language, rows=found[:LINES],
+        worst=worst([row.office.name for row in found[:LINES]]), more=len(found) - LINES, counts=counts, all=len(rows),
+        search=search, still=still, now=now, refresh=not still,
     )  # fmt: skip
 
 

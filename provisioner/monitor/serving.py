@@ -165,7 +165,12 @@ def application(inventory: Path, where: Endpoint) -> "Starlette":
         asked = request.query_params
         return html(
             pages.status(
-                watch.rows(), language=_language(request), search=asked.get("q", "")[:80], still="still" in asked, now=time.time()
+                watch.rows(),
+                watch.worst,
+                language=_language(request),
+                search=asked.get("q", "")[:80],
+                still="still" in asked,
+                now=time.time(),
             )
         )
 

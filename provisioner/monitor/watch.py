@@ -6,7 +6,7 @@ The file of findings is read again when it changed, and of it only the reports t
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from threading import Lock
@@ -47,11 +47,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What is shown of an office in a line; `level` is None where no round looked at it yet."""
+    """What is known of an office in a line; `level` is None where no round looked at it yet."""
 
     office: exporter.Described
     level: Level | None
-    worst: Finding | None
     at: float
 
 
@@ -59,8 +58,7 @@ class Row:
 class _Known:
     at: float
     level: Level
-    worst: Finding | None
-    samples: exporter.Samples = field(default_factory=dict)
+    samples: exporter.Packed
 
 
 class Watch:
@@ -70,7 +68,7 @@ class Watch:
         self.inventory = inventory
         self._lock = Lock()
         self._offices: dict[str, exporter.Described] = {}
-        self._described: dict[str, exporter.Samples] = {}
+        self._described: dict[str, dict[str, bytes]] = {}
         self._known: dict[str, _Known] = {}
         self._read_at = float("-inf")
         self._state: object = None
@@ -103,11 +101,17 @@ class Watch:
         with store.store() as file:
             return self._judged(file, office, date.today())
 
+    def worst(self, names: Sequence[str]) -> dict[str, Finding]:
+        """The worst that counts in each of these offices, where it is not well; read from the file."""
+        with store.store() as file:
+            reports = [self._judged(file, name, date.today()) for name in names]
+        return {one.office: one.worst for one in reports if one and one.worst and one.worst.level > Level.OK}
+
     def rows(self) -> list[Row]:
         """Every office of the inventory, the worst first."""
         with self._lock:
             rows = [
-                Row(one, known.level if known else None, known.worst if known else None, known.at if known else 0.0)
+                Row(one, known.level if known else None, known.at if known else 0.0)
                 for name, one in self._offices.items()
                 for known in (self._known.get(name),)
             ]
@@ -122,7 +126,7 @@ class Watch:
         """Prometheus' text of all offices, or of one, in pieces."""
         with self._lock:
             names = [office] if office else list(self._offices)
-            kept = [self._described[name] for name in names if name in self._described]
+            kept: list[exporter.Samples] = [self._described[name] for name in names if name in self._described]
             kept += [self._known[name].samples for name in names if name in self._known]
         piece: list[bytes] = []
         for lines in exporter.joined(kept):
@@ -143,17 +147,12 @@ class Watch:
                 if name in self._offices and (known is None or known.at != at or (anew and self._bears(name, known))):
                     report = self._judged(file, name, today)
                     if report:
-                        worst = report.worst
-                        level = worst.level if worst else Level.UNKNOWN
-                        shown = _short(worst) if worst and level > Level.OK else None
-                        self._known[name] = _Known(at, level, shown, exporter.found(report))
+                        level = report.worst.level if report.worst else Level.UNKNOWN
+                        self._known[name] = _Known(at, level, exporter.Packed(exporter.found(report)))
 
     def _bears(self, name: str, known: _Known) -> bool:
         """Whether something is or was borne in an office; most offices bear nothing, and are not read again."""
-        return (
-            b'ignored="yes"' in known.samples.get(exporter.LEVEL, b"")
-            or Target(self.inventory, name).kept.joinpath("ignored.yml").exists()
-        )
+        return known.samples.bears or (Target(self.inventory, name).kept / "ignored.yml").exists()
 
     def _judged(self, file: sqlite3.Connection, name: str, today: date) -> Report | None:
         target = Target(self.inventory, name)
@@ -168,11 +167,6 @@ class Watch:
         except BadInput:  # nothing is borne then: red rather than silent
             borne = frozenset()
         return Report(name, kept.at, kept.findings, borne)
-
-
-def _short(one: Finding) -> Finding:
-    """What a line shows of it: ten thousand of them lie in memory."""
-    return Finding(one.check, one.level, one.sentence, one.values, one.about)
 
 
 def _state() -> tuple[tuple[int, int], ...]:

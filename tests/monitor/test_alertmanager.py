@@ -1,0 +1,167 @@
+"""`monitor silence` and `monitor test` against Debian's Alertmanager, a mail server and a webhook that are really there."""
+
+import http.server
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from email import message_from_bytes
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+
+from tests.monitor.conftest import ROOT
+from tests.monitor.test_serving import free_port
+from tests.verbs import Run
+
+TEMPLATES = Path("/usr/share/prometheus/alertmanager/default.tmpl")  # where Debian's Alertmanager looks, wherever it lies itself
+
+
+class Mails:
+    """What the mail server was given; with `refuses` it takes nothing."""
+
+    def __init__(self) -> None:
+        self.to: list[str] = []
+        self.subjects: list[str] = []
+        self.refuses = False
+
+    async def handle_RCPT(self, _: Any, __: Any, envelope: Any, address: str, ___: Any) -> str:
+        """aiosmtpd's call. What is refused later, after the text, Alertmanager 0.25 takes for sent."""
+        if self.refuses:
+            return "550 no"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, _: Any, __: Any, envelope: Any) -> str:
+        """The same."""
+        self.to += envelope.rcpt_tos
+        self.subjects.append(str(message_from_bytes(envelope.content)["subject"]))
+        return "250 OK"
+
+
+class Hub:
+    """An Alertmanager with what `monitor render` made, and who hears of it."""
+
+    def __init__(self, url: str, mails: Mails, hooked: list[dict[str, Any]]) -> None:
+        self.url, self.mails, self.hooked = url, mails, hooked
+
+
+@pytest.fixture
+def hub(run: Run, example: Path, tmp_path: Path) -> Iterator[Hub]:
+    where = f"{ROOT / '.venv/prometheus/usr/bin'}:{os.environ['PATH']}"
+    program = shutil.which("prometheus-alertmanager", path=where)
+    if not program or not TEMPLATES.exists():
+        pytest.skip("prometheus-alertmanager is not here")
+    mails = Mails()
+    hooked: list[dict[str, Any]] = []
+
+    class Hook(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            hooked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    hook = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hook)
+    threading.Thread(target=hook.serve_forever, daemon=True).start()
+    smtp = Controller(mails, hostname="127.0.0.1", port=free_port())
+    smtp.start()
+    folder = tmp_path / "rendered"
+    words = ("--smarthost", f"127.0.0.1:{smtp.port}", "--webhook", f"http://127.0.0.1:{hook.server_port}/")
+    assert run("monitor", "render", folder, "--inventory", example, *words).code == 0
+    config = folder / "alertmanager.yml"
+    config.write_text(config.read_text().replace("group_wait: 30s", "group_wait: 1s"))
+    port = free_port()
+    listen = (f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address=")
+    process = subprocess.Popen(
+        [program, f"--config.file={config}", f"--storage.path={tmp_path / 'data'}", *listen], stderr=subprocess.DEVNULL
+    )
+    try:
+        for _ in range(100):
+            with socket.socket() as probe:
+                if not probe.connect_ex(("127.0.0.1", port)):
+                    break
+            time.sleep(0.1)
+        yield Hub(f"http://127.0.0.1:{port}", mails, hooked)
+    finally:
+        process.terminate()
+        process.wait(20)
+        smtp.stop()
+        hook.shutdown()
+        hook.server_close()
+
+
+def test_a_made_up_alert_reaches_every_receiver(run: Run, example: Path, hub: Hub) -> None:
+    """Each member's contacts and technicians by mail, the webhook too; nobody else, and the alert is over afterwards."""
+    done = run("monitor", "test", "--inventory", example, "--alertmanager", hub.url, "--json")
+    assert done.code == 0, done
+    assert {"hub", "scop-lumiere", "scop-lumiere-critical", "garrigue-numerique-critical"} <= set(done.data["receivers"])
+    assert {"contact@lumiere.example", "c.lefevre@lumiere.example", "h.roux@garrigue.example"} <= set(hub.mails.to)
+    assert {one["receiver"] for one in hub.hooked} == set(done.data["receivers"])
+    assert done.data["taken"]["email"] == len(hub.mails.to)
+    assert any("ProvisionerTest" in one for one in hub.mails.subjects)
+    with urllib.request.urlopen(f"{hub.url}/api/v2/alerts") as said:
+        assert json.load(said) == []
+
+
+def test_a_relay_that_refuses_is_said(run: Run, example: Path, hub: Hub) -> None:
+    """Exit 7, with how many."""
+    hub.mails.refuses = True
+    done = run("monitor", "test", "--inventory", example, "--alertmanager", hub.url)
+    assert done.code == 7
+    assert "alerts do not arrive" in done.out
+    assert "email: 0 of" in done.out
+
+
+def test_a_silenced_offices_alerts_reach_nobody(run: Run, example: Path, hub: Hub) -> None:
+    """The others' do; who silenced it and why is Alertmanager's to tell."""
+    subprocess.run(["git", "init", "-q", example], check=True)
+    subprocess.run(["git", "-C", example, "config", "provisioner.technician", "c.lefevre"], check=True)
+    subprocess.run(["git", "-C", example, "config", "provisioner.reseller", "scop-lumiere"], check=True)
+    words = ("--for", "2h", "--because", "Travaux « jeudi »", "--inventory", example, "--alertmanager", hub.url, "--json")
+    done = run("monitor", "silence", "demo", *words)
+    assert done.code == 0, done
+    with urllib.request.urlopen(f"{hub.url}/api/v2/silence/{done.data['silence']}") as said:
+        kept = json.load(said)
+    assert (kept["comment"], kept["createdBy"], kept["status"]["state"]) == ("Travaux « jeudi »", "c.lefevre", "active")
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    labels = [{"alertname": "X", "severity": "warning", "office": one} for one in ("demo", "mairie-saint-aubin")]
+    alerts = [{"labels": one, "startsAt": now} for one in labels]
+    request = urllib.request.Request(
+        f"{hub.url}/api/v2/alerts", json.dumps(alerts).encode(), {"Content-Type": "application/json"}
+    )
+    urllib.request.urlopen(request).close()
+    for _ in range(100):
+        if hub.hooked:
+            break
+        time.sleep(0.1)
+    time.sleep(3)
+    assert {one["labels"]["office"] for hook in hub.hooked for one in hook["alerts"]} == {"mairie-saint-aubin"}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("silence", "demo", "--for", "soon", "--because", "x"), 2, "'soon' is no time of at most 30 days"),
+        (("silence", "demo", "--for", "31d", "--because", "x"), 2, "is no time of at most 30 days"),
+        (("silence", "demo", "--for", "2h", "--because", " "), 2, "a silence has a reason"),
+        (("silence", "nowhere", "--for", "2h", "--because", "x"), 2, "no office 'nowhere'"),
+        (("silence", "demo", "--for", "2h", "--because", "x", "--alertmanager", "file:///etc"), 2, "is no address of a page"),
+        (("test", "--alertmanager", "http://127.0.0.1:9"), 5, "does not answer"),
+        (("test", "--reseller", "nobody"), 2, "there is no office to watch"),
+    ],
+)
+def test_bad_input_is_one_sentence(run: Run, example: Path, words: tuple[str, ...], code: int, said: str) -> None:
+    """And an Alertmanager that is not there is said as that."""
+    done = run("monitor", *words, "--inventory", example)
+    assert done.code == code, done
+    assert said in done.err
