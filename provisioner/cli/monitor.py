@@ -101,7 +101,7 @@ def silence(console: Console, office: str, lasting: str, because: str, alertmana
     open_inventory(console.inventory).office(office)
     time, url = asked.duration(lasting), _judged(alertmanager, "--alertmanager")
     if not because.strip():
-        raise BadInput("a silence has a reason", hint='--because "…"')
+        raise BadInput("a silence has a reason", hint="--because WHY")
     made = asked.silence(url, office, time, because, technician(console.target(office, lab=False))[0])
     console.result(
         {"office": office, "silence": made, "seconds": int(time.total_seconds())},
