@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.lab import base, snapshot
+from provisioner.lab.remove import remove_tree
 
 
 def keep(home: Path, name: str, below: str, *hosts: str) -> None:
@@ -45,5 +46,5 @@ def test_what_another_lies_on_is_not_pruned(home: Path) -> None:
     snapshot.prune([], [str(home / "snapshots/own")], lambda _: None)
     assert sorted(path.name for path in (home / "snapshots").iterdir()) == ["office", "own"]
 
-    snapshot.remove_tree(home / "snapshots/office")
+    remove_tree(home / "snapshots/office")
     assert snapshot.find("own", "trixie") is None
