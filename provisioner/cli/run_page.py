@@ -92,6 +92,9 @@ def _notes(console: Console, run: "Run") -> None:
             console.out.print(Text(f"! {name}: {shown(note)}", "yellow"), soft_wrap=True)
 
 
+_AGAIN = ("router push", "router restore", "website deploy")  # each again by its own name; what an apply does, by apply
+
+
 def show_run(console: Console, run: "Run", selection: "Selection | None" = None) -> None:
     """The end of a run for a person: counts, then what failed, where the journal lies, and what to type next."""
     table = Table(box=None, pad_edge=False, header_style="dim")
@@ -127,6 +130,6 @@ def show_run(console: Console, run: "Run", selection: "Selection | None" = None)
         if good and run.verb == "apply" and not selection.not_adopted:
             console.out.print(Text(f"next: provisioner verify {selection.target.words}", "cyan"), soft_wrap=True)
         if not good:
-            lab = " --lab" if selection.target.lab else ""
+            again = run.verb if run.verb in _AGAIN else "apply"
             console.out.print(Text(f"journal: {selection.target.journals / (run.id + '.jsonl')}", "dim"), soft_wrap=True)
-            console.out.print(Text(f"try:     provisioner apply {run.office}{lab}", "cyan"), soft_wrap=True)
+            console.out.print(Text(f"try:     provisioner {again} {selection.target.words}", "cyan"), soft_wrap=True)

@@ -184,6 +184,8 @@ def _catalog(language: str) -> tuple[dict[str, str], Plurals, Callable[[int], in
         for e in entries
         if isinstance(e.id, list | tuple) and isinstance(e.string, list | tuple) and all(e.string)
     }
+    # read_po keeps one message a name: such a pair may have hidden a plain sentence
+    sentences = {text: form for ids, forms in plurals.items() for text, form in zip(ids, forms, strict=False)} | sentences
     locale = Locale.parse(language)
     return sentences, plurals, lambda number: int(locale.plural_form(number) != "one")
 

@@ -35,6 +35,8 @@ def test_the_environment_says_which_language(environment: dict[str, str], langua
         ("réserve: Bureau l'Épicerie", "réserve: Bureau l'Épicerie"),
         ("[3/9] Restart the directory", "[3/9] Restart the directory"),
         ("server", "server"),
+        ("1 office, 0 problems", "1 bureau, 0 problèmes"),
+        ("2 offices, 1 problem", "2 bureaux, 1 problème"),
     ],
 )
 def test_a_sentence_is_found_and_names_are_kept(english: str, french: str | None) -> None:
