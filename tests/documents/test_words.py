@@ -84,3 +84,14 @@ def test_on_a_pc_of_ones_own_the_addresses_are_told(real: Target) -> None:
 
     assert "smb://server.epicerie.internal/commun" in source and "https://calendar.epicerie.internal" in source
     assert "Changer mon mot de passe" not in source
+
+
+BREAKING = re.compile(r"(?:\S (?:[;?!%€:»](?!\w))|« ).{0,30}")
+
+
+def test_french_signs_stand_by_their_words(real: Target) -> None:
+    """No line begins with a colon or ends with an opening quote: their spaces do not break, in the catalog and on paper."""
+    assert [text for text in translator("fr").sentences() if BREAKING.search(translator("fr").sentence(text) or "")] == []
+    for name, source in every(real).items():
+        text = Page(re.sub(r"<pre>.*?</pre>|<style>.*?</style>", "", source, flags=re.DOTALL)).text
+        assert BREAKING.findall(text) == [], name
