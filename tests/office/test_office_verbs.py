@@ -248,7 +248,7 @@ def test_init_asks_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for _ in range(2):  # ssh-keygen's own question
         child.expect("passphrase.*: ")
         child.sendline("")
-    child.expect("your key: .*id_ed25519 SHA256:.*next:")
+    child.expect(r"(?s)your key: .*id_ed25519.*\n  SHA256:.*next:")
     child.expect(pexpect.EOF)
     child.wait()
     from provisioner.inventory import open_inventory
@@ -359,9 +359,9 @@ def test_show_makes_hidden_characters_visible(run: Run, tmp_path: Path) -> None:
 
 
 def test_schema_is_printed_and_written(run: Run, tmp_path: Path) -> None:
-    """`inventory schema` prints the three schemas; --write keeps an inventory's own current."""
+    """`inventory schema` prints the four schemas; --write keeps an inventory's own current."""
     root = network.empty(tmp_path / "net")
 
-    assert list(run("inventory", "schema", "--json", "--inventory", root).data) == ["dossier", "pack", "reseller"]
-    assert len(run("inventory", "schema", "--write", "--json", "--inventory", root).data["changed"]) == 3
+    assert list(run("inventory", "schema", "--json", "--inventory", root).data) == ["dossier", "pack", "reseller", "course"]
+    assert len(run("inventory", "schema", "--write", "--json", "--inventory", root).data["changed"]) == 4
     assert run("inventory", "schema", "--write", "--json", "--inventory", root).data["changed"] == []
