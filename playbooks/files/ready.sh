@@ -1,7 +1,8 @@
 #!/bin/sh
-# ready.sh install|look WAIT_S LISTS_S: makes apt and dpkg fit to work with: refuses a disk without room, waits for whoever
+# ready.sh install|look|ask WAIT_S LISTS_S: makes apt and dpkg fit to work with: refuses a disk without room, waits for whoever
 # holds a lock (WAIT_S at most), finishes what was cut short, refreshes the lists when they are older than an hour or from a
-# future that a wrong clock saw (within LISTS_S), and installs the security updates that wait, or only looks for them.
+# future that a wrong clock saw (within LISTS_S), and installs the security updates that wait, or only looks for them; `ask`
+# makes the lists fresh and nothing else.
 # Says first which Debian this is, as in `debian-13`; then `repaired`, and `upgraded` with the packages' names, when there was
 # something to do; and a line `note: …` for each source that is not Debian's and gives nothing: Debian's own are enough.
 # What it cannot do is said on stderr, the cause first, in words that provisioner/explain.py knows. Needs sources.sh before it.
@@ -47,7 +48,7 @@ packages() {
 }
 
 interrupted=
-if [ -n "$(dpkg --audit)" ] || [ -n "$(ls /var/lib/dpkg/updates 2>/dev/null)" ]; then
+if [ "$1" != ask ] && { [ -n "$(dpkg --audit)" ] || [ -n "$(ls /var/lib/dpkg/updates 2>/dev/null)" ]; }; then
   interrupted=yes
   patiently dpkg --force-confdef --force-confold --configure -a || true  # apt-get mends what dpkg could not
 fi
@@ -109,6 +110,7 @@ if [ -n "$interrupted" ]; then
   echo repaired
 fi
 
+[ "$1" != ask ] || exit 0
 # unattended-upgrades does this every night; a machine that is handed over must not wait for its first one
 pending=$(apt-get -s -q dist-upgrade | awk '/^Inst / && /[Ss]ecurity/ { print $2 }' | sort)
 [ -n "$pending" ] || exit 0

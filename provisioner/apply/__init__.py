@@ -5,194 +5,23 @@ they were last met, or wherever their MAC answers on the LAN) and refuse an olde
 only it leaves something: the mark on the hosts, the summary in the office's `runs/`, one commit.
 """
 
-import contextlib
-import os
-import signal
-import socket
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from provisioner import package_cache, plays, router, runs
+from provisioner import plays, router, runs
 from provisioner.apply import plans, recent
 from provisioner.apply.plans import Plan
-from provisioner.errors import Missing, Stopped, Unverified, described
-from provisioner.hosts.keys import public_key
+from provisioner.errors import Unverified
 from provisioner.hosts.pins import pinned
 from provisioner.inventory import installed
 from provisioner.inventory.placement import roles
-from provisioner.inventory.target import runtime_home
-from provisioner.operation import Interrupted, Listener, Operation, leave_marks, operation
+from provisioner.operation import Listener, Operation, leave_marks, operation
+from provisioner.operation.playing import play
 from provisioner.operation.selection import Selection, refuse_lockout, refuse_returned, refuse_unfollowable
-from provisioner.plays import orphans
-from provisioner.plays.handover import Handover
 from provisioner.runs import Event, Run, fold, journal
 from provisioner.secrets import vault
 
 PLAYBOOK = "apply.yml"
-
-
-# ------------------------------------------------------------------------------------------- playing
-
-
-def _facing(address: str) -> str:
-    """This laptop's own address on the way to `address`; no packet is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((address, 9))
-        return str(probe.getsockname()[0])
-
-
-def _free_port(address: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
-
-
-@contextlib.contextmanager
-def _package_cache(selection: Selection, say: Callable[[str], None]) -> Iterator[dict[str, str]]:
-    """The environment that sends the hosts' apt through the laptop's package cache, for this play only."""
-    if selection.target.lab:
-        from provisioner import lab
-
-        up = lab.find(selection.target)
-        yield {"http_proxy": up.proxy} if up else {}
-        return
-    try:
-        using = package_cache.in_use()
-        cache = using.__enter__()
-    except Missing:
-        say("no package cache on this laptop: each host fetches its own packages (provisioner doctor)")
-        yield {}
-        return
-    with contextlib.ExitStack() as held:
-        held.push(using)
-        here = _facing(next(iter(selection.met.values())))
-        port = _free_port(here)
-        record = runtime_home() / f"forward-{selection.target.id}-{selection.run_id}.pid"
-        forward = package_cache.forward(
-            None, here, port, cache.port, record=record, network=str(selection.office.lan.network),
-            while_exists=Path(f"/proc/{os.getpid()}"),  # it must not outlive us, however we end
-        )  # fmt: skip
-        held.callback(package_cache.stop_forward, forward)
-        yield {"http_proxy": f"http://{here}:{port}"}
-
-
-def _stopping(op: Operation, *, again: bool) -> str:
-    """What Ctrl-C does, the first time and the second."""
-    if not again:
-        return "stopping after this task; once more to stop at once"
-    target = op.selection.target
-    return (
-        "stopping at once; the task at hand is cut off"
-        f"\n  journal: {target.journals / (op.selection.run_id + '.jsonl')}"
-        f"\n  then:    provisioner {op.verb} {target.office}{' --lab' if target.lab else ''}"
-        "\n           (it mends what was cut off, and goes on)"
-    )
-
-
-def _play(op: Operation, on: Listener, *, check: bool) -> None:
-    """Run `apply.yml` on the hosts that were met; every event goes to `on`.
-
-    Raises:
-        Interrupted: Ctrl-C was pressed; the current task ended before the play did.
-        LeaseLost: the same, because the lease was lost.
-    """
-    selection, say = op.selection, op.say
-    if not selection.met:
-        return
-    me = selection.ssh.user
-    with _package_cache(selection, say) as environment:
-        handover = Handover(
-            inventory=str(selection.target.inventory),
-            office=selection.target.office,
-            lab=selection.target.lab,
-            user=me,
-            addresses=selection.met,
-            options={host: selection.ssh.options(host) for host in selection.met},
-            environment={
-                **environment,
-                orphans.RUN_VARIABLE: selection.run_id,
-            },  # by which a task left alone is known on the host
-            technicians={me: [public_key(selection.ssh.key)]} if selection.target.lab else {},
-            **({} if selection.dropped is None else {"pack": selection.office.pack, "variant": selection.office.variant}),
-        )
-        play = plays.Play(
-            selection.target,
-            PLAYBOOK,
-            handover,
-            run_id=selection.run_id,
-            check=check,
-            limit=sorted(selection.met),
-            control=selection.ssh.control,
-            secrets=selection.secrets,
-        )
-        if op.lease:
-            play.let_begin(op.lease.good_until)
-            op.lease.renewed = play.let_begin
-        asked: list[str] = []
-
-        def stop(reason: str) -> None:
-            if asked and reason == "interrupted":
-                play.abort()
-            else:
-                play.stop()
-            asked.append(reason)
-
-        def interrupted() -> None:
-            say(_stopping(op, again="interrupted" in asked))
-            stop("interrupted")
-
-        torn: list[OSError] = []
-
-        def keep(event: Event) -> None:
-            try:
-                on(event)
-            except OSError as problem:  # what happens from now on would not be known afterwards
-                torn.append(problem)
-                play.stop()
-
-        counted = False
-        with op.stopping(stop), _interrupts(interrupted):
-            for event in play:
-                counted = counted or event.what == "play_counted"
-                if event.what == "play_ended" and not asked and event.detail["status"] not in ("successful", "failed"):
-                    on(Event("play_broke", detail=event.detail))
-                    raise Unverified(
-                        f"Ansible ended without a result ({event.detail['status']}): {event.detail['said']}",
-                        hint="the same command again; it goes on where this one stopped",
-                    )
-                if event.what == "play_ended" and event.detail["rc"] not in (0, 2, 4, 6) and not asked:
-                    raise Unverified(f"Ansible could not play: {event.detail['said']}", hint="provisioner inventory check")
-                keep(event)
-                if event.what == "host_failed" and package_cache.forget(event.detail.get("corrupt", ())):
-                    say("the package cache held it; taken out, so that the next run fetches it anew")
-        if torn:
-            raise Stopped(
-                f"stopped after the task at hand, because the journal cannot be written: {described(torn[0])}",
-                hint="make room on this laptop, then the same command again",
-            ) from torn[0]
-        op.check()
-        if asked:
-            raise Interrupted
-        if not counted:
-            raise Unverified(
-                "Ansible's own count of the results did not come, so nobody knows whether all of them did",
-                hint=f"df -h {runtime_home()} on this laptop; then the same command again",
-            )
-
-
-@contextlib.contextmanager
-def _interrupts(on_interrupt: Callable[[], object]) -> Iterator[None]:
-    """Ctrl-C (and a closing terminal) becomes a request while the play runs; outside the main thread nothing is caught."""
-    try:
-        previous = {s: signal.signal(s, lambda *_: on_interrupt()) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    except ValueError:
-        previous = {}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _total_key(selection: Selection, verb: str) -> str:
@@ -217,7 +46,7 @@ def plan(selection: Selection, *, watch: Listener, say: Callable[[str], None], f
         say(f"! {lost}")
     asked, before = {"ansible": plays.ansible_version()}, recent.premises(selection)
     with operation(selection, "plan", watch=watch, say=say, leased=False, compared=True, force=force, detail=asked) as op:
-        _play(op, op.recorder, check=True)
+        play(op, PLAYBOOK, op.recorder, check=True)
         router.plan(op, op.recorder)
         op.status = runs.verdict(fold(op.recorder.events).hosts)
     if op.status in ("changed", "unchanged") and selection.dropped is None:
@@ -273,7 +102,7 @@ def apply(
             vault.complete(selection.target, selection.office)
             op.begun = True
             op.more[installed.KEY] = _installed(selection)
-            _play(op, op.recorder, check=False)
+            play(op, PLAYBOOK, op.recorder, check=False)
             router.converge(op)
             op.status = runs.verdict(fold(op.recorder.events).hosts)
     return op.run
@@ -308,7 +137,7 @@ def _asked(selection: Selection, saved: Mapping[str, Any] | None, force: bool) -
 def _compare(op: Operation, saved: Mapping[str, Any]) -> None:
     selection = op.selection
     events = [Event("host_reached", host, detail={"address": address}) for host, address in selection.reached.items()]
-    _play(op, events.append, check=True)
+    play(op, PLAYBOOK, events.append, check=True)
     router.plan(op, events.append)
     now = fold(events)
     now.status = runs.verdict(now.hosts)

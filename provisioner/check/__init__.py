@@ -83,9 +83,11 @@ class _Office:
 
 
 def check(
-    targets: Sequence[Target], *, today: date | None = None, done: Callable[[Report], None] = lambda _: None
+    targets: Sequence[Target], *, today: date | None = None, done: Callable[[Report], None] = lambda _: None, close: bool = True
 ) -> list[Report]:
     """Look at every machine of these offices; each office's report goes to `done` when it is whole.
+
+    Without `close` the connections stay open: somebody else of this process uses them.
 
     Raises:
         BadInput: the file of what was found before is damaged.
@@ -127,7 +129,7 @@ def check(
                     remember(report.target, office.met)
                     ended(report)
         finally:
-            for office in offices:
+            for office in offices if close else ():
                 with contextlib.suppress(OSError):
                     office.selection.ssh.close()
     return sorted(reports, key=lambda one: (-one.worst, one.target.office))

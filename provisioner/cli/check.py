@@ -50,7 +50,7 @@ def check(
     if listing:
         _listed(console)
         return 0
-    _fits(offices, everything=everything, reseller=reseller, last=last, lab=lab)
+    refuse_unfit("check", offices, everything=everything, reseller=reseller, last=last, lab=lab)
     if ignore or host or because or until:
         _bear(console, offices, ignore, host, because, until, lab=lab, commit=not no_commit)
         return 0
@@ -59,7 +59,7 @@ def check(
     from provisioner import check as workflow
     from provisioner.findings import Level
 
-    targets = _targets(console, offices, reseller, lab=lab)
+    targets = chosen_targets(console, offices, reseller, lab=lab)
     if lab:
         plug(targets[0])
     count = 0
@@ -78,16 +78,22 @@ def check(
     return 7 if any(report.worst > Level.WARNING for report in reports) else 0
 
 
-def _fits(offices: tuple[str, ...], *, everything: bool, reseller: str, last: bool, lab: bool) -> None:
+def refuse_unfit(verb: str, offices: tuple[str, ...], *, everything: bool, reseller: str, last: bool = False, lab: bool) -> None:
+    """Say what does not fit together of how offices were named.
+
+    Raises:
+        BadInput: it does not.
+    """
     if bool(offices) == everything:
-        raise BadInput("name offices, or --all", hint="provisioner check OFFICE, provisioner check --all")
+        raise BadInput("name offices, or --all", hint=f"provisioner {verb} OFFICE, provisioner {verb} --all")
     if (reseller or last) and not everything:
-        raise BadInput("--reseller and --last go with --all", hint="provisioner check --all --last")
+        raise BadInput("--reseller and --last go with --all", hint=f"provisioner {verb} --all --reseller RESELLER")
     if lab and (everything or len(offices) > 1):
-        raise BadInput("one lab at a time", hint=f"provisioner check {offices[0] if offices else 'OFFICE'} --lab")
+        raise BadInput("one lab at a time", hint=f"provisioner {verb} {offices[0] if offices else 'OFFICE'} --lab")
 
 
-def _targets(console: Console, offices: tuple[str, ...], reseller: str, *, lab: bool) -> "list[Target]":
+def chosen_targets(console: Console, offices: tuple[str, ...], reseller: str, *, lab: bool) -> "list[Target]":
+    """The offices that were named, in their order, or all that a member serves, by name."""
     from provisioner.inventory import open_inventory
 
     inventory = open_inventory(console.inventory)
@@ -220,7 +226,7 @@ def _show(console: Console, reports: "list[Report]") -> None:
     for report in named:
         mark, style = MARKS[report.worst.word]
         place = f"{report.target.office}{' (lab)' if report.target.lab else ''}"
-        lines.append(Text.assemble((f"{mark} {place}", f"bold {style}"), f"  {_at(report.at)}", took(report.took_s)))
+        lines.append(Text.assemble((f"{mark} {place}", f"bold {style}"), f"  {clock(report.at)}", took(report.took_s)))
         if report.problem:
             lines.append(Text(f"  {shown(report.problem)}", "red"))
         for at, finding in enumerate(report.findings):
@@ -234,7 +240,8 @@ def _show(console: Console, reports: "list[Report]") -> None:
     console.out.print(Group(*lines), soft_wrap=True)
 
 
-def _at(moment: float) -> str:
+def clock(moment: float) -> str:
+    """A moment (s since 1970) by this laptop's time."""
     return datetime.fromtimestamp(moment).strftime("%Y-%m-%d %H:%M")
 
 

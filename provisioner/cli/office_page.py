@@ -45,6 +45,9 @@ def print_office(out: "Console", office: "Office", today: date) -> None:
     if office.website:
         site = office.website
         facts.add_row(word("website"), shown(f"https://{site.domain} {site.title}" + (f" ({site.motto})" if site.motto else "")))
+    if office.maintenance:
+        hours = "; ".join(f"{word(day)} {', '.join(spans)}" for day, spans in office.maintenance.items())
+        facts.add_row(word("restarts"), hours)
     out.print(facts)
 
     kinds = {name: f"{word(h.kind.value)} ({h.platform})" if h.appliance else h.kind.value for name, h in office.hosts.items()}

@@ -57,7 +57,12 @@ def html(template: str, language: str, data: Mapping[str, Any], *, title: str, r
 
 
 def pdf(source: str) -> bytes:
-    """The PDF of a document made by `html`: tagged, titled, with bookmarks.
+    """The PDF of a document made by `html`; as `printed`."""
+    return printed(source)[0]
+
+
+def printed(source: str) -> tuple[bytes, int]:
+    """The PDF of a document made by `html`, tagged, titled, with bookmarks; and how many pages it has.
 
     The same source gives the same bytes on the same laptop; without HarfBuzz-subset fontTools writes the time into fonts.
 
@@ -70,7 +75,7 @@ def pdf(source: str) -> bytes:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
-            from weasyprint import HTML
+            from weasyprint import DEFAULT_OPTIONS, HTML
             from weasyprint.urls import FatalURLFetchingError, URLFetcher
     except OSError as problem:
         raise Missing(f"documents cannot be printed: {problem}", hint="provisioner doctor --repair") from None
@@ -84,11 +89,13 @@ def pdf(source: str) -> bytes:
                 return super().fetch(url, headers)
             raise FatalURLFetchingError(f"a document asked for {url[:80]}")
 
-    document = HTML(string=source, url_fetcher=Nothing())
-    made: bytes = document.write_pdf(
-        pdf_variant="pdf/ua-1", pdf_identifier=hashlib.sha256(source.encode()).digest()[:16], custom_metadata=False
-    )
-    return made
+    options = {
+        **DEFAULT_OPTIONS,
+        "pdf_variant": "pdf/ua-1", "pdf_identifier": hashlib.sha256(source.encode()).digest()[:16], "custom_metadata": False,
+    }  # fmt: skip
+    document = HTML(string=source, url_fetcher=Nothing()).render(**options)
+    made: bytes = document.write_pdf(**options)
+    return made, len(document.pages)
 
 
 @lru_cache(maxsize=1)

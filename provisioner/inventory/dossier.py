@@ -28,6 +28,7 @@ from provisioner.inventory.fields import (
     Timezone,
     Ula,
 )
+from provisioner.inventory.hours import Hours
 from provisioner.inventory.models import Address, AnyKind, Kind, Noun, Organisation
 from provisioner.inventory.network import Forward, Guests, Reserved, Syslog, Time, Tunnel, Wan, Wifi
 from provisioner.inventory.website import Website
@@ -147,7 +148,10 @@ class Backup(Noun):
 
 
 class Office(Noun):
-    """One place of an organisation: what `dossier.yml` says. `name` is the folder's."""
+    """One place of an organisation: what `dossier.yml` says. `name` is the folder's.
+
+    `maintenance`: when machines may be restarted to run what was updated, in the office's own time.
+    """
 
     name: Name
     organisation: Organisation
@@ -175,6 +179,7 @@ class Office(Noun):
     mail: Mail | None = None
     backup: Backup | None = None
     website: Website | None = None
+    maintenance: Hours = {}
     websites_of: list[Name] = []  # offices whose sites this office's server has
 
 

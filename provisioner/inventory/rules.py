@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
-from provisioner.inventory import domain_rules, identity, network_rules, website
+from provisioner.inventory import domain_rules, hours, identity, network_rules, website
 from provisioner.inventory.conflicts import Conflict, between, mapping, outside, pool, read_address, read_pool
 from provisioner.inventory.fields import RESERVED_LOGINS, mac_form
 from provisioner.inventory.models import Kind
@@ -37,6 +37,7 @@ def judge(dossier: Mapping[str, Any], reseller: Reseller | None, pack: Pack | No
     yield from domain_rules.judge(dossier)
     yield from network_rules.judge(dossier)
     yield from website.judge(mapping(dossier.get("website")))
+    yield from hours.judge(dossier.get("maintenance"), ("maintenance",))
     yield from identity.judge(mapping(dossier.get("organisation")), ("organisation",))
     yield from identity.judge_address(mapping(dossier.get("address")), ("address",))
     yield from _backup(mapping(dossier.get("backup")))

@@ -1,35 +1,17 @@
 """An office's public website in its dossier: where, how it looks, what visitors and the law ask for. Only data, and its rules."""
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
+from provisioner.inventory import hours
 from provisioner.inventory.conflicts import Conflict, mapping
 from provisioner.inventory.fields import Day, Domain, Filled, Group, Name, Shape, SomebodysEmail, Text
+from provisioner.inventory.hours import Hours
 from provisioner.inventory.models import Noun
 from provisioner.inventory.strict_yaml import quoted
 
-Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-_SPAN = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)")
-
-
-def _wrong(what: str, hint: str) -> PydanticCustomError:
-    return PydanticCustomError("worded", "{what}", {"what": what, "hint": hint})
-
-
-def _span(value: str) -> str:
-    first, _, last = value.partition("-")
-    if not _SPAN.fullmatch(value):
-        raise _wrong(f"{quoted(value)} is not a time of opening", "a form as in 08:30-12:30")
-    if last <= first:
-        raise _wrong(f"{quoted(value)} ends before it begins", "until 24:00, and the next day from 00:00")
-    return value
-
-
-Span = Annotated[Text, AfterValidator(_span)]
 Activity = Annotated[
     Text, Shape("[A-Z][A-Za-z]{2,40}", "a kind of business", "a name of schema.org below LocalBusiness, as in GroceryStore")
 ]
@@ -65,22 +47,14 @@ class Website(Noun):
     director: Text = ""
     dpo: Text = ""
     mediator: Text = ""
-    hours: dict[Weekday, list[Span]] = {}
+    hours: Hours = {}
     hours_note: Text = ""
     accessibility: Accessibility | None = None
 
 
 def judge(website: Mapping[str, Any]) -> Iterator[Conflict]:
     """What does not fit together: hours that overlap, a state of accessibility without the audit that found it."""
-    for day, spans in mapping(website.get("hours")).items():
-        last = ""
-        for number, span in enumerate(spans if isinstance(spans, list) else ()):
-            if not isinstance(span, str) or not _SPAN.fullmatch(span):
-                continue
-            if last and span.partition("-")[0] < last:
-                what = f"{quoted(span)} begins before the one before it ends"
-                yield Conflict(("website", "hours", day, number), what, "the spans of a day in their order")
-            last = span.partition("-")[2]
+    yield from hours.judge(website.get("hours"), ("website", "hours"))
     stated = mapping(website.get("accessibility"))
     status = stated.get("status", "none")
     if status in ("partial", "full"):

@@ -112,6 +112,12 @@ class Translator:
 
         return format_date(date.fromisoformat(value) if isinstance(value, str) else value, "long", locale=self.locale)
 
+    def month(self, value: str) -> str:
+        """A month in words, from its ISO form `2026-11`: « novembre 2026 »."""
+        from babel.dates import format_date
+
+        return format_date(date.fromisoformat(f"{value}-01"), "LLLL y", locale=self.locale)
+
     def time(self, value: datetime | float | str, zone: str = "UTC") -> str:
         """The time of day, in the office's zone: « 09:05 »."""
         from babel.dates import format_time

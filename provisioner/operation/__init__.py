@@ -331,7 +331,7 @@ def _newest(op: Operation) -> dict[str, Any]:
     }
 
 
-_PAST = {"apply": "applied", "verify": "verified"}
+_PAST = {"apply": "applied", "verify": "verified", "update": "updated"}
 
 
 def _commit(op: Operation, status: str) -> str | None:

@@ -47,6 +47,7 @@ class Handover:
     technicians: dict[str, list[str]] = field(default_factory=dict)
     pack: str = ""  # as if the dossier named this one; empty: as it stands
     variant: str = ""
+    restart: bool = False  # now is a moment at which the office's machines may be restarted
 
     def write(self, path: Path) -> None:
         """Put it where the plugin will look."""
@@ -129,6 +130,8 @@ def hosts(dossier: Path) -> dict[str, tuple[str, dict[str, Any]]]:
             data["outside_authority"] = provider["provider_authority"]
             if data["backup"]:
                 data["backup"]["host_key"] = provider["provider_host_key_public"]
+    if handover and handover.restart:
+        data["restart_program"] = programs.source("stale")
     stay = {technician["login"]: technician["keys"] for technician in data["technicians"]}
     data["refusal"] = refusal(reseller, stay, handover.user if handover else "", keep_lease=True)
     if reseller.former:

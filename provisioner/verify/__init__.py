@@ -25,7 +25,7 @@ from provisioner.hosts.facts import System, Updates
 from provisioner.inventory.models import Kind
 from provisioner.inventory.placement import services
 from provisioner.language import N_
-from provisioner.operation import Listener, Operation, operation
+from provisioner.operation import Listener, Operation, operation, restarting
 from provisioner.operation.recording import Recorder
 from provisioner.operation.selection import Selection
 from provisioner.runs import Event, audit
@@ -49,7 +49,6 @@ class Facts(Answer):
     now: float
 
 
-RESTART_S = 240
 JUST_STARTED_S = 60
 FINDING_THE_SERVER_S = 90  # a desktop that was up before the server asks again within a minute (sssd.conf, offline_timeout)
 
@@ -234,35 +233,16 @@ def _witness(session: VerifySession, *, make: bool) -> None:
 
 def restart(session: VerifySession, recorder: Recorder) -> list[Finding]:
     """Restart every host at once, as after a power cut, and wait until each answers in a new boot and has settled."""
-    selection, ask = session.selection, ["cat", "/proc/sys/kernel/random/boot_id"]
     session.op.check()
-    previous: dict[str, str] = {}
     recorder(Event("task_started", task=N_("Restarting every machine")))
-    for host, address in selection.met.items():
-        with contextlib.suppress(Unreachable):  # it is said below: it did not come back
-            previous[host] = selection.ssh.run(host, address, ask).stdout
-            selection.ssh.run(host, address, ["sudo", "-n", "systemd-run", "--on-active=1", "systemctl", "reboot"])
-    selection.ssh.close()
     began = time.time()
-
-    def wait(host: str) -> Finding:
-        back, state = False, ""
-        while not back and time.time() - began < RESTART_S:
-            with contextlib.suppress(Unreachable):
-                back = selection.ssh.run(host, selection.met[host], ask, timeout_s=10).stdout not in ("", previous.get(host, ""))
-            time.sleep(0 if back else 0.5)
-        with contextlib.suppress(Unreachable):
-            if back:
-                state = selection.ssh.run(
-                    host, selection.met[host], ["systemctl", "is-system-running", "--wait"], timeout_s=120
-                ).stdout.strip()
-        took = time.time() - began
-        yes, no = N_("{host} came back after a restart."), N_("{host} did not come back whole after a restart.")
-        good = back and host in previous and state in ("running", "degraded")
-        return replace(judged(RESTARTED, good, yes, no, f"{took:.0f} s; {state}", host, host=host), at=began, took_s=took)
-
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        return list(pool.map(wait, selection.met))
+    yes, no = N_("{host} came back after a restart."), N_("{host} did not come back whole after a restart.")
+    return [
+        replace(
+            judged(RESTARTED, one.good, yes, no, f"{one.took_s:.0f} s; {one.state}", host, host=host), at=began, took_s=one.took_s
+        )
+        for host, one in restarting.restart(session.selection, session.selection.met).items()
+    ]
 
 
 def worst(first: Sequence[Finding], second: Sequence[Finding]) -> list[Finding]:

@@ -109,7 +109,7 @@ def test_hours_in_the_dossier_are_held_to_their_form(inventory: Path) -> None:
 
     said = run("website", "build", "demo", code=2)
 
-    assert "website.hours.tuesday[0]: '8h30-19h' is not a time of opening; try a form as in 08:30-12:30" in said
+    assert "website.hours.tuesday[0]: '8h30-19h' is not a span of hours; try a form as in 08:30-12:30" in said
     assert "website.hours.saturday[1]: '12:00-19:00' begins before the one before it ends" in said
     assert "website.hours.sundays" in said
 
