@@ -1,5 +1,7 @@
 """What `check` costs: shown again from its file, over ten thousand offices."""
 
+from pathlib import Path
+
 from provisioner.check import store
 from provisioner.findings import Finding, Level
 from provisioner.inventory.target import Target
@@ -30,7 +32,7 @@ def check(place: bench_lab.Place) -> list[Number]:
             worst = max(one.level for one in findings)
             store.keep(file, Target(root, f"office-{number:05d}"), findings, worst, took_s=1.0, samples={})
     env = environment(XDG_STATE_HOME=str(state))
-    words = [BIN / "provisioner", "--inventory", root, "check", "--all", "--last"]
+    words: list[str | Path] = [BIN / "provisioner", "--inventory", root, "check", "--all", "--last"]
     seen = in_turn(5, shown=lambda: cost(words, env).cpu_s)
     what = f"check: `--all --last` over {OFFICES:,} offices of {HOSTS * CHECKS} findings, one in {BAD} with three to tell (CPU)"
     return [at_most(what, 2, seen["shown"])]
