@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 
-from provisioner.check.condition import System
 from provisioner.check.subjects import Machine, Subject
 from provisioner.findings import Finding, Level
+from provisioner.hosts.facts import System
 from provisioner.language import N_
 
 # The end of Debian's long-term support, whole months (wiki.debian.org/LTS, as of 2026-11).
