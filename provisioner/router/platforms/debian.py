@@ -234,8 +234,10 @@ def _firewall(wanted: Description) -> str:
         beyond = ", ".join(str(one.network) for one in wanted.tunnel.allowed)
         tunnel = f'\t\tiifname "{TUNNEL}" ip saddr {{ {beyond} }} tcp dport 22 accept comment "maintenance"\n'
         tunnel_forward = f'\t\tiifname "{TUNNEL}" ip saddr {{ {beyond} }} oifname "{lan}" accept comment "maintenance"\n'
+    # Only what was sent to the line's own address: a neighbour on the line can send any other one of his choice here.
     translated = "".join(
-        f'\t\tiifname "{wan}" {one.protocol} dport {one.port} dnat ip to {one.address}:{one.to_port} comment "{one.name}"\n'
+        f'\t\tiifname "{wan}" fib daddr . iif type local {one.protocol} dport {one.port} dnat ip to {one.address}:{one.to_port}'
+        f' comment "{one.name}"\n'
         for one in wanted.forwards
     )
     # Who asks for the office's outer address from behind it, for its website, is led the same way, and back by the router.
