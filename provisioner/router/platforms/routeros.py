@@ -325,5 +325,6 @@ def _nat(wanted: Description) -> Iterator[Item]:
     wan, menu = wan_link(wanted), "/ip firewall nat"
     yield _add(menu, "masquerade", chain="srcnat", action="masquerade", out_interface=wan)
     for one in wanted.forwards:
-        yield _add(menu, f"forward {one.name}", chain="dstnat", action="dst-nat", in_interface=wan, protocol=one.protocol,
-                   dst_port=one.port, to_addresses=str(one.address), to_ports=one.to_port)  # fmt: skip
+        # only what was sent to the router itself: a neighbour on the line can send any address of his choice here
+        yield _add(menu, f"forward {one.name}", chain="dstnat", action="dst-nat", in_interface=wan, dst_address_type="local",
+                   protocol=one.protocol, dst_port=one.port, to_addresses=str(one.address), to_ports=one.to_port)  # fmt: skip

@@ -57,8 +57,8 @@
 /ip firewall filter add action=accept chain=forward comment="office: maintenance of machines 10.98.0.0/24" in-interface=office-tunnel out-interface=office-lan src-address=10.98.0.0/24
 /ip firewall filter add action=drop chain=forward comment="office: all else on its way"
 /ip firewall nat add action=masquerade chain=srcnat comment="office: masquerade" out-interface=office-ppp
-/ip firewall nat add action=dst-nat chain=dstnat comment="office: forward camera" dst-port=8443 in-interface=office-ppp protocol=tcp to-addresses=192.168.1.41 to-ports=443
-/ip firewall nat add action=dst-nat chain=dstnat comment="office: forward jeu" dst-port=27015 in-interface=office-ppp protocol=udp to-addresses=192.168.1.20 to-ports=27015
+/ip firewall nat add action=dst-nat chain=dstnat comment="office: forward camera" dst-address-type=local dst-port=8443 in-interface=office-ppp protocol=tcp to-addresses=192.168.1.41 to-ports=443
+/ip firewall nat add action=dst-nat chain=dstnat comment="office: forward jeu" dst-address-type=local dst-port=27015 in-interface=office-ppp protocol=udp to-addresses=192.168.1.20 to-ports=27015
 /ipv6 address add address=fd5c:81e7:2b94::1/64 comment="office: staff ula" interface=office-lan
 /ipv6 address add address=::1 comment="office: staff" from-pool=office-prefix interface=office-lan
 /ipv6 address add address=fd5c:81e7:2b94:1::1/64 comment="office: guests ula" interface=office-guests
