@@ -16,7 +16,10 @@ from provisioner.language.terminal import agreed, word
 from provisioner.office import new as fresh
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from provisioner.inventory import Inventory
+    from provisioner.inventory.packs import Pack
 
 NETWORK = "192.168.1.0/24"
 Place = tuple[str | int, ...]
@@ -105,7 +108,7 @@ def data(inventory: "Inventory", given: Answers, pack: str | None, domain: str) 
     said = {
         "organisation": {**about, "contacts": [contact] if contact else []},
         "reseller": given["reseller"],
-        "pack": pack or _newest([one.name for one in inventory.packs()]),
+        "pack": pack or _newest(_for_clients(inventory.packs())),
         "address": about["address"],
         "lan": lan | ({"gateway": given["gateway"]} if given.get("gateway") else {}),
         "ula": fresh.new_ula(),
@@ -260,6 +263,11 @@ def _hosts(
             host["person"] = login
         found[name] = host
     return found
+
+
+def _for_clients(packs: "Sequence[Pack]") -> list[str]:
+    """Those that have something for a desktop, where people work; a hub's has not. All, where none has."""
+    return [one.name for one in packs if "desktop" in one.kinds] or [one.name for one in packs]
 
 
 def _newest(packs: list[str]) -> str:

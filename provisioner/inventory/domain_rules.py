@@ -56,7 +56,14 @@ def judge(dossier: Mapping[str, Any]) -> Iterator[Conflict]:
 
 def _hidden(dossier: Mapping[str, Any], domain: str) -> Iterator[tuple[str, str]]:
     """The names of the world that the dossier needs and its network's domain takes: (where it says so, name)."""
-    for section, word in (("website", "domain"), ("mail", "host"), ("mail", "imap"), ("backup", "host"), ("tunnel", "endpoint")):
+    for section, word in (
+        ("website", "domain"),
+        ("mail", "host"),
+        ("mail", "imap"),
+        ("backup", "host"),
+        ("tunnel", "endpoint"),
+        ("hub", "endpoint"),
+    ):
         name = mapping(dossier.get(section)).get(word)
         if isinstance(name, str) and (name == domain or name.endswith(f".{domain}")):
             yield f"{section}.{word}", name

@@ -30,7 +30,7 @@ from provisioner.inventory.fields import (
 )
 from provisioner.inventory.hours import Hours
 from provisioner.inventory.models import Address, AnyKind, Kind, Noun, Organisation
-from provisioner.inventory.network import Forward, Guests, Reserved, Syslog, Time, Tunnel, Wan, Wifi
+from provisioner.inventory.network import Forward, Guests, Hub, Remote, Reserved, Syslog, Time, Tunnel, Wan, Wifi
 from provisioner.inventory.website import Website
 
 ACME_HOST = "acme-v02.api.letsencrypt.org"  # who gives a website its certificate (RFC 8555)
@@ -171,6 +171,8 @@ class Office(Noun):
     time: Time | None = None
     syslog: Syslog | None = None
     tunnel: Tunnel | None = None
+    remote: Remote | None = None
+    hub: Hub | None = None
     hosts: dict[Name, Host]
     groups: dict[Group, Text] = {}
     people: dict[Login, Person] = {}

@@ -106,6 +106,22 @@ class Syslog(Noun):
     protocol: Literal["tcp", "udp"] = "udp"
 
 
+class Hub(Noun):
+    """What makes an office of the reseller's the hub: where the ways in of `offices` and the technicians' meet.
+
+    `endpoint` is its public name, at UDP port 51820; which offices may call is said here, and whom they call in theirs.
+    """
+
+    endpoint: Domain
+    offices: list[Name] = []
+
+
+class Remote(Noun):
+    """The office's way in for maintenance: the `hub` that its own machine calls, an office of the reseller's."""
+
+    hub: Name
+
+
 class Tunnel(Noun):
     """The router's WireGuard way to the reseller, for maintenance: it calls out, so no port of the office is open for it.
 

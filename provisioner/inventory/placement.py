@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address
 from typing import Any
 
+from provisioner.inventory import way_in
 from provisioner.inventory.dossier import Host, Office, serves_websites
 from provisioner.inventory.models import Kind
 from provisioner.inventory.network import Forward
@@ -38,6 +39,8 @@ def roles(pack: Pack, office: Office, host: Host) -> list[str]:
 def _given(pack: Pack, office: Office, host: Host) -> dict[str, PackRole]:
     """The pack's roles for a host, but those that serve websites where the office's server has nothing to serve."""
     found = pack.roles(host.kind, office.variant)
+    if not (office.remote or office.hub) or host != office.hosts.get(way_in.gate(office)):
+        found.pop(way_in.ROLE, None)
     if not serves_websites(office):
         found.pop(WEBSITE, None)
     if not set(SITES) & set(found):
@@ -83,13 +86,15 @@ def services(pack: Pack, office: Office) -> dict[str, dict[str, str]]:
 
 
 def forwards(pack: Pack, office: Office) -> dict[str, Forward]:
-    """What may come in from the Internet: the dossier's, and the way to the websites of the office's server.
+    """What may come in from the Internet: the dossier's, the way to the websites of the office's server, and to a hub.
 
     A port that the dossier leads elsewhere stays there.
     """
     server = services(pack, office).get(WEBSITE)
     taken = {(one.protocol, one.port) for one in office.forwards.values()}
     own = {f"website-{port}": Forward(port=port, to=server["name"]) for port in WEB_PORTS} if server else {}
+    if office.hub and (to := way_in.gate(office)) and office.hosts[to].kind is not Kind.ROUTER:
+        own["hub"] = Forward(port=way_in.PORT, to=to, protocol="udp")
     return office.forwards | {name: one for name, one in own.items() if (one.protocol, one.port) not in taken}
 
 

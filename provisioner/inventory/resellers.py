@@ -8,6 +8,7 @@ from provisioner.inventory.fields import (
     PublicKey,
     SomebodysEmail,
     Text,
+    TunnelKey,
 )
 from provisioner.inventory.models import Contact, Noun, Organisation
 
@@ -15,6 +16,7 @@ from provisioner.inventory.models import Contact, Noun, Organisation
 class Technician(Noun):
     """Somebody who works for a reseller; has an account of their own on every host they may serve.
 
+    `tunnel_key` is public: by it the hub knows their laptop (`remote open` says what to write).
     `readmitted`: when somebody who had left was let in again, by name (`access admit`).
     """
 
@@ -22,6 +24,7 @@ class Technician(Noun):
     email: SomebodysEmail = ""
     phone: Text = ""
     keys: list[PublicKey] = []
+    tunnel_key: TunnelKey | None = None
     readmitted: Moment | None = None
 
 

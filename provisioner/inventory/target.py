@@ -111,8 +111,13 @@ class Target:
 
     @property
     def secret_files(self) -> list[Path]:
-        """What a commit of secrets holds: the vault, and the password that opens it."""
-        return [self.vault, self.vault.with_name("vault.key")]
+        """What a commit of secrets holds: the vault, the password that opens it, and what of it is no secret."""
+        return [self.vault, self.vault.with_name("vault.key"), *([self.tunnel_public] if self.tunnel_public.is_file() else [])]
+
+    @property
+    def tunnel_public(self) -> Path:
+        """The public key of the office's end of its way in, for the other end: no vault is opened to know it."""
+        return self.kept / "remote.pub"
 
     @property
     def summaries(self) -> Path:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from provisioner.hosts import programs
-from provisioner.inventory import open_inventory
+from provisioner.inventory import Inventory, open_inventory, way_in
 from provisioner.inventory.dossier import ACME_HOST, Office, outside
+from provisioner.inventory.models import Kind
 from provisioner.inventory.packs import Pack
 from provisioner.inventory.placement import (
     LAB_INTERNET,
@@ -48,6 +49,8 @@ class Handover:
     pack: str = ""  # as if the dossier named this one; empty: as it stands
     variant: str = ""
     restart: bool = False  # now is a moment at which the office's machines may be restarted
+    laptops: dict[str, str] = field(default_factory=dict)  # a lab's own: login -> public key in the tunnel
+    hub_at: str = ""  # where a lab's hub is met
 
     def write(self, path: Path) -> None:
         """Put it where the plugin will look."""
@@ -89,6 +92,19 @@ def refusal(reseller: Reseller, stay: Mapping[str, Sequence[str]], me: str, key:
     }
 
 
+def remote_plan(
+    inventory: Inventory, office: Office, reseller: Reseller, target: Target, handover: Handover | None
+) -> dict[str, Any]:  # fmt: skip
+    """What the office's end of its way in is set to; empty where it has none."""
+    if not (office.remote or office.hub):
+        return {}
+    hub = way_in.hub_of(office, inventory.office)
+    offices = {name: inventory.office(name) for name in office.hub.offices} if office.hub else {}
+    keys = {name: way_in.public_key(Target(inventory.root, name, target.lab)) for name in (hub.name, *offices)}
+    laptops = handover.laptops if handover else {}
+    return way_in.plan(office, hub, offices, reseller, {name: key for name, key in keys.items() if key}, laptops)
+
+
 def hosts(dossier: Path) -> dict[str, tuple[str, dict[str, Any]]]:
     """Every host of the office whose dossier this is: name -> (kind, variables).
 
@@ -115,6 +131,11 @@ def hosts(dossier: Path) -> dict[str, tuple[str, dict[str, Any]]]:
     data["websites"] = website_sites(office, {name: inventory.office(name) for name in office.websites_of})
     data["website_program"] = programs.source("website_release") if data["websites"] else ""
     data["acme"] = f"https://{ACME_HOST}/dir" if target.lab else ""  # Debian's certbot knows the real one's
+    data["remote_plan"] = remote_plan(inventory, office, reseller, target, handover)
+    data["remote_switch"] = next(
+        (role.settings.get("switch", 0) for name, role in pack.roles(Kind.SERVER, office.variant).items() if name == way_in.ROLE),
+        0,
+    )
     data["secrets"] = {}
     if handover:
         from provisioner.secrets import vault
@@ -132,12 +153,16 @@ def hosts(dossier: Path) -> dict[str, tuple[str, dict[str, Any]]]:
                 data["backup"]["host_key"] = provider["provider_host_key_public"]
     if handover and handover.restart:
         data["restart_program"] = programs.source("stale")
+    if handover and handover.hub_at and office.remote:
+        called = inventory.office(office.remote.hub).hub
+        data["outside"] = [*data["outside"], *([{"name": called.endpoint, "address": handover.hub_at}] if called else [])]
     stay = {technician["login"]: technician["keys"] for technician in data["technicians"]}
     data["refusal"] = refusal(reseller, stay, handover.user if handover else "", keep_lease=True)
     if reseller.former:
         data["refusal_program"] = programs.source("refuse")
     found: dict[str, tuple[str, dict[str, Any]]] = {}
     for host_name, host in office.hosts.items():
+        met_at = (handover.addresses.get(host_name, "") if handover else "") or str(host.address)
         here = {
             "name": host_name,
             **host.model_dump(mode="json"),
@@ -145,7 +170,9 @@ def hosts(dossier: Path) -> dict[str, tuple[str, dict[str, Any]]]:
             "settings": {key: role.settings for key, role in pack.roles(host.kind, office.variant).items()},
             "ports": ports(pack, office, host),
             "environment": handover.environment if handover else {},
-            "met_at": (handover.addresses.get(host_name, "") if handover else "") or str(host.address),
+            # by the way in it stays where it was met: the dossier's own address leads nowhere from there
+            "then_at": met_at if ":" in met_at else str(host.address),
+            "met_at": met_at,
         }
         variables: dict[str, Any] = {"office": data, "this_host": here, "ansible_host": here["met_at"]}
         if handover:

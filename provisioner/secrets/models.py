@@ -31,6 +31,7 @@ class Secrets(Noun):
     - `backup`: the repositories' `password` and those they had (`former_1` …), the key pair for the second place
       (`ssh_key`, `ssh_key_public`);
     - `mail`: the provider's `password`, which only a person can know; `wan` likewise, of a line that asks for one;
+    - `remote`: the way in's WireGuard `key` and `key_public`, of an office's end or of the hub's;
     - `wifi`: the keys of the Wi-Fi networks, `staff` and `guests`; `tunnel`: the router's WireGuard `key` and `key_public`;
     - `routers`: the password of a router's own login, by host, where its system is no Debian;
     - `router`: the `key` of the routers' kept configurations, and those they had (`former_1` …);
@@ -48,6 +49,7 @@ class Secrets(Noun):
     wan: dict[str, str] = Field(default={}, repr=False)
     wifi: dict[str, str] = Field(default={}, repr=False)
     tunnel: dict[str, str] = Field(default={}, repr=False)
+    remote: dict[str, str] = Field(default={}, repr=False)
     routers: dict[Name, str] = Field(default={}, repr=False)
     router: dict[str, str] = Field(default={}, repr=False)
     lab: dict[str, str] = Field(default={}, repr=False)
@@ -81,6 +83,7 @@ def completed(old: Secrets, office: Office, *, lab: bool) -> Secrets:
         wan=filled(old.wan, ["password"]) if lab and office.wan.type == "pppoe" else old.wan,
         wifi=filled(old.wifi, [name for name in ("staff", "guests") if office.wifi and getattr(office.wifi, name)]),
         tunnel=(certificates.tunnel() | old.tunnel) if office.tunnel else old.tunnel,
+        remote=(certificates.tunnel() | old.remote) if office.remote or office.hub else old.remote,
         routers=filled(old.routers, [name for name, host in office.hosts.items() if host.appliance]) if lab else old.routers,
         router=filled(old.router, ["key"]) if any(host.kind is Kind.ROUTER for host in office.hosts.values()) else old.router,
         lab=_provider(old.lab, office) if lab else {},

@@ -77,6 +77,9 @@ def complete(target: "Target", office: Office) -> Secrets:
             check_clock(target)
         if new or whole != old:
             store(target, key, whole)
+        public = f"{whole.remote['key_public']}\n" if whole.remote else ""
+        if public and not (target.tunnel_public.is_file() and target.tunnel_public.read_text(encoding="ascii") == public):
+            disk.write(target.tunnel_public, public, mode=0o644)
         return whole
 
 
