@@ -17,7 +17,7 @@ from provisioner.hosts.first_contact import shown_key
 from provisioner.hosts.keys import public_key
 from provisioner.hosts.pins import pinned
 from provisioner.inventory.target import Target
-from provisioner.operation.reaching import addresses
+from provisioner.operation.reaching import addresses, places
 from provisioner.operation.selection import Selection
 from provisioner.plays.handover import refusal
 
@@ -196,8 +196,8 @@ def _place(calls: Sequence[Call], pool: ThreadPoolExecutor) -> None:
     """
     wanted: dict[str, list[Call]] = defaultdict(list)
     for call in calls:
-        last = addresses(call.selection.target).get(call.host, "")
-        call.places = list(dict.fromkeys(filter(None, (last, str(call.selection.office.hosts[call.host].address)))))
+        target, office = call.selection.target, call.selection.office
+        call.places = places(target, office, call.host, addresses(target))
         for address in call.places:
             wanted[address].append(call)
     shared = {address: there for address, there in wanted.items() if len({call.selection.target for call in there}) > 1}

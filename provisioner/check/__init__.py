@@ -24,7 +24,7 @@ from provisioner.hosts import programs
 from provisioner.inventory import open_inventory
 from provisioner.inventory.target import Target
 from provisioner.language import N_
-from provisioner.operation.reaching import addresses, remember
+from provisioner.operation.reaching import addresses, places, remember
 from provisioner.operation.selection import Selection, prepare
 
 AT_ONCE = 64
@@ -165,7 +165,7 @@ def _look(office: _Office, host: str) -> _Seen:
     selection = office.selection
     described = selection.office.hosts[host]
     problems: list[str] = []
-    for address in dict.fromkeys(filter(None, (office.known.get(host, ""), str(described.address)))):
+    for address in places(selection.target, selection.office, host, office.known):
         try:
             if described.appliance:
                 return _appliance(selection, host, address)

@@ -32,6 +32,7 @@ VERBS = {
     "router": ("router", "The office's routers alone: show, diff, push, backup, restore."),
     "access": ("access", "Who may log in where; a technician leaves: list, revoke, rotate."),
     "verify": ("verify", "Try the office from its user's seat, as a witness."),
+    "remote": ("remote", "The way in from afar, through the co-op's hub: open, close, status."),
     "check": ("check", "Judge offices from afar, the worst first."),
     "monitor": ("monitor", "Watch the offices between two rounds: render, serve, silence, test."),
     "update": ("update", "Security updates: canary first, checked before and after, restarts in the office's hours."),

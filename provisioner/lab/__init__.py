@@ -14,6 +14,7 @@ from pathlib import Path
 
 from provisioner import package_cache
 from provisioner.errors import BadInput, HostFailed, Missing, one_of
+from provisioner.inventory import way_in
 from provisioner.inventory.dossier import Office
 from provisioner.inventory.models import Kind
 from provisioner.inventory.target import Target
@@ -114,7 +115,11 @@ def _create(
     state.write()
     if shared:
         state.network = plan = dataclasses.replace(plan, line=shared.join(state.id))
-    for previous in (target.known_hosts, target.state / "addresses.json"):  # what was known of machines that are no more
+    for previous in (
+        target.known_hosts,
+        target.state / "addresses.json",
+        target.state / way_in.RECORD,
+    ):  # what was known of machines that are no more
         previous.unlink(missing_ok=True)
     if start:
         start.recall(target)
@@ -296,6 +301,25 @@ mount --bind "$resolver" /etc/resolv.conf && exec "$@"
 """
 
 
+def seat(state: State, target: Target) -> str:
+    """The namespace that the laptop is plugged into: the LAN's, or the Internet's while the way in is open."""
+    line = state.network.line
+    return Internet(line.internet).namespace if line and way_in.opened(target) else state.network.lan
+
+
+def on_the_internet(target: Target) -> list[str]:
+    """The words that run a command on the Internet that the office's lab shares with others, where a technician may be.
+
+    Raises:
+        Missing: the lab is not up, or alone on an Internet of its own.
+    """
+    line = ready(target).network.line
+    if not line:
+        what = f"the lab of {target.office} is alone on its Internet: no hub is there"
+        raise Missing(what, hint=f"provisioner lab down {target.office}; provisioner lab up {target.office} --internet NAME")
+    return ["nsenter", f"--net={network.NAMESPACES / Internet(line.internet).namespace}", "--"]
+
+
 def plugged(target: Target, command: list[str]) -> list[str]:
     """The argv that runs `command` plugged into the lab's LAN, as the calling user, with the lab's own resolv.conf.
 
@@ -305,7 +329,7 @@ def plugged(target: Target, command: list[str]) -> list[str]:
         Missing: the lab is not up; the hint says how to bring it up.
     """
     state = ready(target)
-    enter = ["nsenter", f"--net={network.NAMESPACES / state.network.lan}", "--"]
+    enter = ["nsenter", f"--net={network.NAMESPACES / seat(state, target)}", "--"]
     enter += ["unshare", "--mount", "--propagation", "private", "--"]
     enter += ["sh", "-c", _PLUG, "plug", str(state.folder / "resolv.conf")]
     if os.geteuid() == 0:

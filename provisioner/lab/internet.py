@@ -111,6 +111,8 @@ class Internet:
         with locked(self.id):
             lines = self.lines
             mine = lines.pop(lab_id, None)
+            if mine and self.stands:  # a technician's link to this lab's hub: what makes it in user space ends with it
+                run(["ip", "-netns", self.namespace, "link", "delete", f"pr-{lab_id}"], check=False)
             if not lines:
                 network.remove([self.namespace])
             elif mine and self.stands:

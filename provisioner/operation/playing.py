@@ -10,8 +10,9 @@ from pathlib import Path
 from provisioner import package_cache, plays
 from provisioner.errors import Missing, Stopped, Unverified, described
 from provisioner.hosts.keys import public_key
+from provisioner.inventory import way_in
 from provisioner.inventory.target import runtime_home
-from provisioner.operation import Interrupted, Listener, Operation
+from provisioner.operation import Interrupted, Listener, Operation, from_afar
 from provisioner.operation.selection import Selection
 from provisioner.plays import orphans
 from provisioner.plays.handover import Handover
@@ -39,6 +40,9 @@ def packages_from_here(selection: Selection, say: Callable[[str], None]) -> Iter
 
         up = lab.find(selection.target)
         yield {"http_proxy": up.proxy} if up else {}
+        return
+    if way_in.opened(selection.target):  # no way leads from the office to this laptop
+        yield {}
         return
     try:
         using = package_cache.in_use()
@@ -105,6 +109,8 @@ def play(op: Operation, playbook: str, on: Listener, *, check: bool, restart: bo
             },  # by which a task left alone is known on the host
             technicians={me: [public_key(selection.ssh.key)]} if selection.target.lab else {},
             restart=restart,
+            laptops=from_afar.laptops(selection.target),
+            hub_at=from_afar.hub_at(selection.target),
             **({} if selection.dropped is None else {"pack": selection.office.pack, "variant": selection.office.variant}),
         )
         playing = plays.Play(

@@ -5,16 +5,21 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from provisioner.errors import HostKeyChanged, Unverified
 from provisioner.hosts.discovery import neighbours
 from provisioner.hosts.lookup import look_up
+from provisioner.inventory import way_in
 from provisioner.inventory.target import Target
 from provisioner.laptop import clock, git
 from provisioner.laptop.disk import write
 from provisioner.operation.recording import Listener
 from provisioner.operation.selection import Selection
 from provisioner.runs import Event
+
+if TYPE_CHECKING:
+    from provisioner.inventory.dossier import Office
 
 
 def addresses(target: Target) -> dict[str, str]:
@@ -27,8 +32,17 @@ def addresses(target: Target) -> dict[str, str]:
 
 
 def remember(target: Target, met: Mapping[str, str]) -> None:
-    """Keep where hosts were met."""
-    write(target.state / "addresses.json", json.dumps({**addresses(target), **met}))
+    """Keep where hosts were met on their LAN; by the way in there is one place for each, while it is open."""
+    on_lan = {host: address for host, address in met.items() if ":" not in address}
+    write(target.state / "addresses.json", json.dumps({**addresses(target), **on_lan}))
+
+
+def places(target: Target, office: "Office", host: str, last: Mapping[str, str]) -> list[str]:
+    """Where a host may answer, the likeliest first: by the way in while that is open here, else on the LAN."""
+    described = office.hosts[host].address
+    if way_in.opened(target):
+        return [str(way_in.address(office, described))]
+    return list(dict.fromkeys(filter(None, (last.get(host, ""), str(described)))))
 
 
 def forget(target: Target, host: str) -> None:
@@ -64,13 +78,12 @@ def find(selection: Selection, on: Listener) -> None:
         HostKeyChanged: a host shows another key than the pinned one: the whole run stops before anything is sent.
     """
     office, last = selection.office, addresses(selection.target)
-    candidates = {
-        host: list(dict.fromkeys(filter(None, (last.get(host, ""), str(office.hosts[host].address))))) for host in selection.hosts
-    }
+    by_tunnel = way_in.opened(selection.target) is not None
+    candidates = {host: places(selection.target, office, host, last) for host in selection.hosts}
     appliances = {host for host in selection.hosts if office.hosts[host].appliance}
     selection.found = look_up(selection.ssh, candidates, appliances)
     lost = [host for host in selection.hosts if not selection.found[host].address]
-    if lost:
+    if lost and not by_tunnel:
         seen = neighbours(str(office.lan.network))
         again: dict[str, list[str]] = {}
         for host in lost:

@@ -150,7 +150,8 @@ def proposal(office: Office, host: str, met: str, found: Reading) -> Proposal:
 
 def _lan(office: Office, host: str, met: str, found: Reading) -> Network | None:
     """The network that the router was met in, else that of its address in the dossier."""
-    for address in (IPv4Address(met), office.hosts[host].address):
+    known = [] if ":" in met else [IPv4Address(met)]  # by the office's way in it was met at no address of its own
+    for address in (*known, office.hosts[host].address):
         for one in found.networks:
             if address in one.address.network:
                 return one

@@ -1,0 +1,128 @@
+"""`remote`: the way into an office from afar; while it is open here, every verb takes it."""
+
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from provisioner.cli.common import Console, echo, lab_option, office_argument, plug, shown, verb
+
+if TYPE_CHECKING:
+    from provisioner.remote import Status, Way
+
+
+@click.group()
+def remote() -> None:
+    """The way into an office from afar, through the co-op's hub."""
+
+
+@verb(remote, "open")
+@office_argument
+@click.option("--because", required=True, metavar="TEXT", help="Why you come: one line, which the office reads.")
+@lab_option
+def open_(console: Console, office: str, because: str, lab: bool) -> None:
+    """Open the way to OFFICE on this laptop: from here on every verb reaches its hosts through the hub.
+
+    The office calls the hub by itself; whether it does is the office's to say, which finds in its log who came, when and why.
+    """
+    from provisioner.remote import announce, open_way
+
+    target = console.target(office, lab)
+    if not _plugged():
+        open_way(target, because)
+        console.say(f"waiting for {office} through its hub")
+    plug(target)
+    host = announce(target)
+    console.result(
+        {"office": office, "open": True, "host": host, "because": because},
+        lambda: echo(
+            f"{office} is open through its hub; the office reads who came and why.\nThen: provisioner remote close {target.words}"
+        ),
+    )
+
+
+@verb(remote, "close")
+@office_argument
+@lab_option
+def close(console: Console, office: str, lab: bool) -> None:
+    """Close the way to OFFICE on this laptop: its hosts are looked for on the LAN again."""
+    from provisioner.remote import close_way
+
+    there = close_way(console.target(office, lab))
+    console.result(
+        {"office": office, "closed": there}, lambda: echo(f"{office} is closed." if there else f"{office} was not open.")
+    )
+
+
+@verb(remote, "status")
+@office_argument
+@lab_option
+def status(console: Console, office: str, lab: bool) -> int:
+    """Say how the way to OFFICE is: on this laptop, at the hub, at the office; 7 where the office was not met by it."""
+    from provisioner.remote import read
+    from provisioner.remote import status as look
+
+    target = console.target(office, lab)
+    plug(target)
+    way, seen = read(target), look(target)
+    console.result(_data(way, seen), lambda: _show(way, seen))
+    return 0 if seen.whole else 7
+
+
+def _plugged() -> bool:
+    import os
+
+    return bool(os.environ.get("PROVISIONER_PLUGGED"))
+
+
+def _data(way: "Way", seen: "Status") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    said = seen.office or {}
+    return {
+        "office": way.office.name,
+        "hub": way.hub.name,
+        "host": way.gate,
+        "reached": seen.whole,
+        "opened": asdict(seen.opened) if seen.opened else None,
+        "hub_heard_s": seen.hub_heard_s,
+        "hub_heard_office_s": seen.hub_knows_office_s,
+        "closed_by_office": said.get("closed"),
+        "office_up": said.get("up"),
+        "user_space": said.get("user_space"),
+        "problems": seen.problems,
+        "log": said.get("log", []),
+    }
+
+
+def _show(way: "Way", seen: "Status") -> None:
+    if seen.opened:
+        when = datetime.fromtimestamp(seen.opened.since).astimezone()
+        echo(f"open on this laptop since {when:%Y-%m-%d %H:%M}: {shown(seen.opened.because)}")
+    else:
+        echo("not open on this laptop: the office is asked on its LAN")
+    if seen.hub_heard_s is not None:
+        echo(f"the hub {way.hub.name} was heard {round(seen.hub_heard_s)} s ago")
+    if seen.hub_knows_office_s is not None:
+        echo(f"the hub heard the office {round(seen.hub_knows_office_s)} s ago")
+    if seen.office:
+        _show_office(seen.office)
+    for problem in seen.problems:
+        echo(f"! {shown(problem)}")
+
+
+def _show_office(said: Any) -> None:
+    closed = said.get("closed")
+    if isinstance(closed, dict):
+        at = closed.get("at")
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(at)) if isinstance(at, int) and 0 < at < 1 << 40 else "?"
+        echo(f"closed by the office: {shown(str(closed.get('by', '')))}, {when}")
+    elif said.get("up"):
+        echo("the office's end is up")
+        if said.get("user_space"):
+            echo("its kernel has no WireGuard: wireguard-go does it")
+    else:
+        echo(f"the office's end is down: {shown(str(said.get('problem', '')))}")
+    for line in list(said.get("log", []))[-5:]:
+        echo(f"  {shown(str(line))}")
