@@ -1,0 +1,1 @@
+"""The way in for maintenance: offices, their hub, and who comes."""
