@@ -60,7 +60,7 @@ def close(console: Console, office: str, lab: bool) -> None:
 @lab_option
 def status(console: Console, office: str, lab: bool) -> int:
     """Say how the way to OFFICE is: on this laptop, at the hub, at the office; 7 where the office was not met by it."""
-    from provisioner.remote import read
+    from provisioner.operation.from_afar import read
     from provisioner.remote import status as look
 
     target = console.target(office, lab)

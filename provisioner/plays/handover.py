@@ -105,6 +105,22 @@ def remote_plan(
     return way_in.plan(office, hub, offices, reseller, {name: key for name, key in keys.items() if key}, laptops)
 
 
+def remote_data(
+    inventory: Inventory, office: Office, reseller: Reseller, target: Target, handover: Handover | None
+) -> dict[str, Any]:  # fmt: skip
+    """What roles are told of the way in: `remote_plan`, and the port of its switch, `remote_switch` (0: none)."""
+    given = inventory.pack(office.pack).roles(Kind.SERVER, office.variant).get(way_in.ROLE)
+    switch = given.settings.get("switch", 0) if given else 0
+    return {"remote_plan": remote_plan(inventory, office, reseller, target, handover), "remote_switch": switch}
+
+
+def _lab_hub(inventory: Inventory, office: Office, handover: Handover | None) -> list[dict[str, str]]:
+    """The name of a lab's hub, which no DNS knows, and where it is met."""
+    if not (handover and handover.hub_at and office.remote and (hub := inventory.office(office.remote.hub).hub)):
+        return []
+    return [{"name": hub.endpoint, "address": handover.hub_at}]
+
+
 def hosts(dossier: Path) -> dict[str, tuple[str, dict[str, Any]]]:
     """Every host of the office whose dossier this is: name -> (kind, variables).
 
@@ -131,11 +147,7 @@ def hosts(dossier: Path) -> dict[str, tuple[str, dict[str, Any]]]:
     data["websites"] = website_sites(office, {name: inventory.office(name) for name in office.websites_of})
     data["website_program"] = programs.source("website_release") if data["websites"] else ""
     data["acme"] = f"https://{ACME_HOST}/dir" if target.lab else ""  # Debian's certbot knows the real one's
-    data["remote_plan"] = remote_plan(inventory, office, reseller, target, handover)
-    data["remote_switch"] = next(
-        (role.settings.get("switch", 0) for name, role in pack.roles(Kind.SERVER, office.variant).items() if name == way_in.ROLE),
-        0,
-    )
+    data |= remote_data(inventory, office, reseller, target, handover)
     data["secrets"] = {}
     if handover:
         from provisioner.secrets import vault
@@ -153,9 +165,7 @@ def hosts(dossier: Path) -> dict[str, tuple[str, dict[str, Any]]]:
                 data["backup"]["host_key"] = provider["provider_host_key_public"]
     if handover and handover.restart:
         data["restart_program"] = programs.source("stale")
-    if handover and handover.hub_at and office.remote:
-        called = inventory.office(office.remote.hub).hub
-        data["outside"] = [*data["outside"], *([{"name": called.endpoint, "address": handover.hub_at}] if called else [])]
+    data["outside"] = [*data["outside"], *_lab_hub(inventory, office, handover)]
     stay = {technician["login"]: technician["keys"] for technician in data["technicians"]}
     data["refusal"] = refusal(reseller, stay, handover.user if handover else "", keep_lease=True)
     if reseller.former:

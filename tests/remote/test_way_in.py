@@ -15,8 +15,9 @@ from provisioner.errors import BadInput
 from provisioner.inventory import Inventory, open_inventory, way_in
 from provisioner.inventory.placement import forwards, roles
 from provisioner.inventory.target import Target
+from provisioner.operation.from_afar import read
 from provisioner.plays.handover import hosts
-from provisioner.remote import open_way, read
+from provisioner.remote import open_way
 from tests.remote.network import HUB, OTHER, network
 from tests.stage import Stage
 
