@@ -21,6 +21,7 @@ from provisioner.hosts.lookup import look_up
 from provisioner.inventory import open_inventory, way_in
 from provisioner.inventory.target import Target
 from provisioner.inventory.way_in import Opened
+from provisioner.language import N_
 from provisioner.laptop import disk
 from provisioner.laptop.processes import run
 from provisioner.operation.from_afar import Way, hub_at, laptop_key, read
@@ -147,7 +148,7 @@ def status(target: Target) -> Status:
     if seen.opened:
         seen.hub_heard_s = _heard(way)
         if seen.hub_heard_s is None or seen.hub_heard_s > HEARD_S:
-            seen.problems.append(f"the hub {way.hub.name} does not answer this laptop")
+            seen.problems.append(N_("the hub {name} does not answer this laptop").format(name=way.hub.name))
     ssh = _ssh(target)
     try:
         at = way.address(way.gate) if seen.opened else str(way.office.hosts[way.gate].address)
@@ -170,11 +171,13 @@ def _ask_hub(way: Way, seen: Status) -> None:
     peers = {one.get("name"): one for one in (said or {}).get("peers", []) if isinstance(one, dict)}
     peer, now = peers.get(way.office.name), (said or {}).get("now", 0)
     if said and not peer:
-        seen.problems.append(f"the hub does not know {way.office.name}: provisioner apply {way.hub_target.words}")
+        seen.problems.append(
+            N_("the hub does not know {name}: provisioner apply {words}").format(name=way.office.name, words=way.hub_target.words)
+        )
     elif peer and peer.get("heard"):
         seen.hub_knows_office_s = max(0.0, float(now) - float(peer["heard"]))
     elif peer:
-        seen.problems.append(f"the hub has never heard {way.office.name}")
+        seen.problems.append(N_("the hub has never heard {name}").format(name=way.office.name))
 
 
 def _asked(ssh: SshAccess, host: str, at: str, problems: list[str]) -> dict[str, Any] | None:

@@ -9,7 +9,8 @@ import click
 from provisioner.cli.common import Console, echo, lab_option, office_argument, plug, shown, verb
 
 if TYPE_CHECKING:
-    from provisioner.remote import Status, Way
+    from provisioner.operation.from_afar import Way
+    from provisioner.remote import Status
 
 
 @click.group()

@@ -38,7 +38,10 @@ def test_schemas_are_current() -> None:
     assert kept == schema.schemas()
 
 
-@pytest.mark.parametrize("file", sorted(network.EXAMPLE.rglob("*.yml")), ids=lambda path: path.parent.name + "/" + path.name)
+FILES = sorted(path for path in network.EXAMPLE.rglob("*.yml") if path.parent.name != "faults")  # Ansible's own, those
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.parent.name + "/" + path.name)
 def test_editors_find_the_schema(file: Path) -> None:
     """The first line of each file points at its schema, and the file fits it."""
     first = file.read_text().split("\n", 1)[0]
