@@ -78,8 +78,7 @@ def refuse_moved(op: Operation, plan: Plan) -> None:
     now = runs_of(op.newest)
     moved = [f"{host}: {now.get(host) or 'nothing'}" for host in sorted(op.met) if now.get(host) != plan.newest.get(host)]
     if moved:
-        office = f"{op.selection.target.office}{' --lab' if op.selection.target.lab else ''}"
         raise Unverified(
             f"something was run there since the plan was made; nothing was changed: {', '.join(moved)}",
-            hint=f"provisioner apply {office}, and read the plan again",
+            hint=f"provisioner apply {op.selection.target.words}, and read the plan again",
         )

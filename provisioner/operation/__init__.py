@@ -244,10 +244,9 @@ def _leave_out(op: Operation, host: str, problem: Exception | str, *, force: boo
     if problem == "torn" and force:
         op.say(f"{host}: its mark of what was last applied is torn; this run makes a new one")
     elif problem == "torn":
-        office = f"{op.selection.target.office}{' --lab' if op.selection.target.lab else ''}"
         said = (
             f"{host}'s mark of what was last applied is torn, so nobody can tell whether this copy is older;"
-            f" if it is not, this makes a new one: provisioner apply {office} --host {host} --force"
+            f" if it is not, this makes a new one: provisioner apply {op.selection.target.words} --host {host} --force"
         )
         op.leave_out(host, said) if host in op.selection.met else op.say(said)
     elif host in op.selection.met:

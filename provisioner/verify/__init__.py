@@ -223,9 +223,8 @@ def _witness(session: VerifySession, *, make: bool) -> None:
     else:  # nobody logs in where no desktop is
         return
     if make and not said["ok"]:
-        raise HostFailed(
-            f"the witness's account could not be made: {said['evidence']}", hint=f"provisioner apply {session.office.name}"
-        )
+        words = session.selection.target.words
+        raise HostFailed(f"the witness's account could not be made: {said['evidence']}", hint=f"provisioner apply {words}")
 
 
 # ------------------------------------------------------------------------------------------ restarting
