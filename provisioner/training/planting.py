@@ -1,7 +1,10 @@
 """Planting a fault: a course's playbook, played on a trainee's lab, without a lease, a journal or a summary that tell of it."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+
+import yaml
 
 from provisioner import lab, plays
 from provisioner.errors import HostFailed
@@ -10,13 +13,30 @@ from provisioner.inventory.target import Target
 from provisioner.operation.reaching import find
 from provisioner.operation.selection import prepare
 from provisioner.plays.handover import Handover
+from provisioner.runs import Event
+
+# What changes text that must stand there: where it changes nothing, the fault is none.
+_EDITS = ("ansible.builtin.replace", "ansible.builtin.lineinfile")
+
+
+def edits(playbook: Path) -> set[str]:
+    """The tasks of a playbook that edit what stands on a host, by name; pure."""
+    plays_of: list[dict[str, list[dict[str, object]]]] = yaml.safe_load(playbook.read_text(encoding="utf-8"))
+    return {str(task["name"]) for one in plays_of for task in one.get("tasks", []) if any(word in task for word in _EDITS)}
+
+
+def idle(edited: Iterable[str], events: Iterable[Event]) -> list[str]:
+    """Of these tasks those that were played and changed nothing on any host; pure."""
+    told = list(events)
+    changed = {event.task for event in told if event.what == "host_changed"}
+    return sorted({event.task for event in told if event.what == "host_ok"} & set(edited) - changed)
 
 
 def plant(inventory: Path, office: str, playbook: Path) -> None:
     """Play a playbook on the office's lab.
 
     Raises:
-        HostFailed: a task of it failed: the fault does not apply.
+        HostFailed: a task of it failed, or what it edits is not there: the fault does not apply.
     """
     import subprocess
 
@@ -42,14 +62,16 @@ def _play(target: Target, playbook: str) -> str:
         target, playbook, handover, run_id=selection.run_id, check=False, limit=sorted(selection.met),
         control=selection.ssh.control, secrets=selection.secrets,
     )  # fmt: skip
-    problem, played = "", False
+    problem, played = "", list[Event]()
     for event in play:
         if event.what in ("host_failed", "host_unreachable"):
             problem = problem or f"{event.host}: {event.task}: {event.detail.get('problem', '')}"
-        played = played or event.what in ("host_ok", "host_changed")
+        played += [event] if event.what in ("host_ok", "host_changed") else []
         if event.what == "play_ended" and event.detail["rc"] and not problem:
             problem = str(event.detail["said"]) or f"Ansible ended with {event.detail['rc']}"
     selection.ssh.close()
+    if not problem and (nothing := idle(edits(Path(playbook)), played)):
+        problem = f"{nothing[0]}: it changed nothing"
     return problem or ("" if played else "none of its hosts is in this office")
 
 

@@ -116,7 +116,7 @@ def hostile(value: Any, texts: Iterator[str], key: str = "") -> Any:
         return {
             k: v
             if (k in fixed and not isinstance(v, dict))
-            or k in ("lan", "guests", "interfaces", "reseller", "pack", "hosts_", "mail", "backup", "hours")
+            or k in ("lan", "guests", "interfaces", "reseller", "pack", "hosts_", "mail", "backup", "hours", "maintenance")
             else hostile(v, texts, k)
             for k, v in value.items()
         }
