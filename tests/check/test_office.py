@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.lab.light import power, soon
 from tests.stage import CommandResult, Stage
@@ -148,7 +149,10 @@ def test_a_machine_that_is_off_is_one_finding(office: Stage, usual: NAMES) -> No
     assert said.code == 7
     assert {one for one in bad(said) if one[1] == "desktop"} == {("reached", "desktop")}
     assert {one for one in bad(said) if one[1] != "desktop"} == {one for one in usual if one[1] != "desktop"}
-    assert 'provisioner_check_level{check="reached",host="desktop",ignored="no",office="demo"} 3.0' in out.read_text()
+    told = {one.name: one.samples for one in text_string_to_metric_families(out.read_text())}
+    (reached,) = [one for one in told["provisioner_check_level"] if one.labels["check"] == "reached"]
+    assert reached.labels == {"office": "demo", "host": "desktop", "check": "reached", "ignored": "no"}
+    assert reached.value == 3
     assert borne.code == 0
     (shown,) = [one for one in borne.data["offices"][0]["findings"] if one["about"] == "desktop"]
     assert shown["ignored"]["because"] == "à l'atelier"
