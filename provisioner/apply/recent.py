@@ -27,7 +27,7 @@ def premises(selection: Selection) -> str:
     """SHA-256 of all on this laptop that decides what an apply does: the office's files, pack, reseller, roles, tool, hosts."""
     total = hashlib.sha256()
     target = selection.target
-    left = [target.folder / name for name in ("runs", "records")]
+    left = [target.folder / name for name in ("runs", "records", "proofs", "ignored.yml")]
     files = {path for path in target.folder.rglob("*") if path.is_file() and not any(path.is_relative_to(one) for one in left)}
     for path in sorted({*files, *(one for one in (target.vault, target.known_hosts) if one.is_file())}):
         total.update(f"{path}\0".encode() + hashlib.sha256(path.read_bytes()).digest())

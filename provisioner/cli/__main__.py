@@ -39,7 +39,7 @@ VERBS = {
     "bulletin": ("bulletin", "The month's page for the client: 13 questions, what was done, what to decide."),
     "schedule": ("schedule", "Rounds that run by themselves, as systemd timers: install, list, remove."),
     "record": ("record", "The hand-over record and the first-steps sheets: new, show, check, sheet."),
-    "backup": ("backup", "The office's backups: list, run, restore."),
+    "backup": ("backup", "The office's backups: list, run, restore, prove."),
     "website": ("website", "The office's website: new, build, preview, check, deploy, rollback, list, versions, undo."),
     "runs": ("runs", "What was done, when, by whom: list, show, check, join."),
     "ssh": ("ssh", "Log in to a host with its pinned key, or run one command there."),

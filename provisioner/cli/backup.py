@@ -1,9 +1,10 @@
-"""`backup list|run|restore|accept|place|prune`: what an office keeps, made now, put back, kept safe from itself."""
+"""`backup list|run|restore|accept|place|prune|prove`: what an office keeps, made now, put back, kept safe from itself."""
 
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from provisioner.cli.backup_prove import prove
 from provisioner.cli.common import Console, confirm, lab_option, many, office_argument, plug, shown, terminal, verb
 from provisioner.cli.completion import complete_host
 from provisioner.errors import BadInput, HostFailed
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from provisioner.operation.selection import Selection
     from provisioner.runs import Run
 
-backup = click.Group("backup", help="The office's backups: list, run, restore; what the second place needs.")
+backup = click.Group("backup", help="The office's backups: list, run, restore, prove; what the second place needs.")
+backup.add_command(prove)
 place_option = click.option("--place", type=click.Choice(["disk", "remote"]), default=None, help="Only the one or the other.")
 no_commit_option = click.option("--no-commit", is_flag=True, help="Leave the run's summary uncommitted.")
 

@@ -130,13 +130,15 @@ def _show_proven(console: Console, data: dict[str, Any], found: "list[Finding]")
 @office_argument
 @lab_option
 def check(console: Console, office: str, lab: bool) -> int:
-    """Whether the audit of OFFICE is whole: nothing edited, deleted, reordered or torn. Exits 7 when it is not.
+    """Whether the audit of OFFICE and the proofs of its backups are whole: nothing edited, deleted, reordered or torn.
 
-    Held against git's history and against what the hosts remember of the newest run; hosts that cannot be asked are named.
+    Exits 7 when they are not. Held against git's history and against what the hosts remember of the newest run; hosts that
+    cannot be asked are named.
     """
     from provisioner.errors import ProvisionerError
     from provisioner.laptop import git
     from provisioner.operation.marks import ask_all
+    from provisioner.runs import proofs
     from provisioner.runs.audit import check as judge
     from provisioner.runs.audit import summaries
 
@@ -151,6 +153,7 @@ def check(console: Console, office: str, lab: bool) -> int:
         unasked = {"": f"no host was asked: {error}"}
     known = {} if lab else git.remembered(target.inventory, target.summaries)
     problems = judge(target.summaries, known)
+    problems += proofs.check(target, {} if lab else git.remembered(target.inventory, proofs.folder(target)))
     problems += [f"{host} remembers {name}: {wrong}" for host, (name, wrong) in sorted(told.items()) if wrong]
     count = len(summaries(target.summaries))
 

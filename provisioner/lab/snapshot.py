@@ -32,6 +32,7 @@ STATE = (
     "totals.json",
     "runs",
     "records",
+    "proofs",
 )
 
 

@@ -32,6 +32,7 @@ _README = """\
       vault.key        opens vault.yml; itself locked with the passphrase / ouvre vault.yml ; chiffré par la phrase de passe
       known_hosts      the keys its machines must show / les clés que ses machines doivent montrer
       runs/, records/  what was done, what was handed over / ce qui a été fait, ce qui a été remis
+      proofs/          backups that were proven / les sauvegardes prouvées
     network.key      proves the passphrase right; opens nothing by itself / prouve la phrase de passe ; n'ouvre rien seul
 """
 
