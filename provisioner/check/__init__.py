@@ -8,13 +8,14 @@ holds up nobody.
 import contextlib
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
 from provisioner.check import condition, ignored, store
 from provisioner.check.subjects import Machine, Samples
+from provisioner.check.subjects.answering import served
 from provisioner.check.subjects.certificates import FILES
 from provisioner.check.subjects.units import needed
 from provisioner.check.table import REACHED, SUBJECTS, TITLES
@@ -26,6 +27,7 @@ from provisioner.inventory.target import Target
 from provisioner.language import N_
 from provisioner.operation.reaching import addresses, places, remember
 from provisioner.operation.selection import Selection, prepare
+from provisioner.runs import proofs
 
 AT_ONCE = 64
 ANSWER_S = 60.0
@@ -75,6 +77,7 @@ class _Office:
     selection: Selection
     samples: dict[str, Samples]
     known: dict[str, str]
+    proofs: Mapping[str, tuple[str, str]]
     began: float = field(default_factory=time.monotonic)
     findings: list[Finding] = field(default_factory=list)
     measured: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -105,7 +108,7 @@ def check(
         try:
             for target in targets:
                 try:
-                    office = _Office(prepare(target), dict(store.samples(file, target)), addresses(target))
+                    office = _Office(prepare(target), dict(store.samples(file, target)), addresses(target), proofs.newest(target))
                 except ProvisionerError as problem:
                     ended(Report(target, problem=str(problem)))
                     continue
@@ -171,7 +174,7 @@ def _look(office: _Office, host: str) -> _Seen:
                 return _appliance(selection, host, address)
             machine = Machine(
                 host, described, selection.office, selection.pack, selection.reseller, _ask(office, host, address),
-                office.samples.get(host, {}), selection.target.lab,
+                office.samples.get(host, {}), selection.target.lab, office.proofs,
             )  # fmt: skip
         except HostKeyChanged as problem:
             told = N_("{host} shows another host key than the pinned one: nothing was sent to it.")
@@ -210,7 +213,7 @@ def _ask(office: _Office, host: str, address: str) -> condition.Condition:
     blank = Machine(
         host, selection.office.hosts[host], selection.office, selection.pack, selection.reseller, condition.Condition({}, 0.0)
     )
-    request = {"certificates": list(FILES), "units": needed(blank)}
+    request = {"certificates": list(FILES), "units": needed(blank), "services": served(blank)}
     done = programs.run(
         selection.ssh, host, address, programs.source("condition"), request, timeout_s=ANSWER_S, limit_bytes=LIMIT_BYTES
     )

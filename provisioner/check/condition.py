@@ -108,6 +108,24 @@ class Battery(Answer):
     charge: Short
 
 
+class Drift(Answer):
+    """What is not as the last apply wrote it (path -> `changed` or `gone`), or the last push left it; None: nothing is noted."""
+
+    files: Annotated[dict[Line, Short], Field(max_length=5000)] | None
+    pushed: Annotated[list[Line], Field(max_length=1000)] | None
+
+
+class Website(Answer):
+    """A website that lies here; `unchanged`: its files are those its release is named by, None where that has another name."""
+
+    domain: Short
+    release: Short
+    unchanged: bool | None
+    status: int
+    same: bool
+    problem: Short
+
+
 # section -> what its answer must be; None where the machine has nothing of the kind
 SHAPES: Mapping[str, Any] = {
     "system": System,
@@ -125,6 +143,9 @@ SHAPES: Mapping[str, Any] = {
     "arrays": Annotated[list[Array], Field(max_length=64)],
     "queues": Annotated[list[Queue], Field(max_length=200)] | None,
     "batteries": Annotated[list[Battery], Field(max_length=20)] | None,
+    "drift": Drift,
+    "websites": Annotated[list[Website], Field(max_length=500)] | None,
+    "answering": Annotated[dict[Short, Short], Field(max_length=20)],
     "active": Annotated[dict[Short, Short], Field(max_length=100)],
 }
 

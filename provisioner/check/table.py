@@ -2,10 +2,12 @@
 
 from provisioner.check.subjects import (
     Subject,
+    answering,
     backups,
     certificates,
     clock,
     disks,
+    drift,
     ends,
     hardware,
     memory,
@@ -18,9 +20,16 @@ from provisioner.language import N_
 
 REACHED = "reached"
 SUBJECTS: tuple[Subject, ...] = (
-    backups.SUBJECT, disks.SUBJECT, *units.SUBJECTS, updates.SUBJECT, ways_in.SUBJECT, ports.SUBJECT, certificates.SUBJECT,
-    clock.SUBJECT, memory.SUBJECT, *hardware.SUBJECTS, ends.SUBJECT,
+    backups.SUBJECT, disks.SUBJECT, *units.SUBJECTS, *answering.SUBJECTS, updates.SUBJECT, ways_in.SUBJECT, ports.SUBJECT, certificates.SUBJECT,
+    clock.SUBJECT, memory.SUBJECT, drift.SUBJECT, *hardware.SUBJECTS, ends.SUBJECT,
 )  # fmt: skip
 # what a subject concludes besides the check of its own name
-MORE = {"restart": N_("Restarts that are due"), "keys": N_("SSH keys"), "warranty": N_("Warranty")}
+MORE = {
+    "share": N_("Shares"),
+    "router": N_("Router's configuration"),
+    "proofs": N_("Proofs of backups"),
+    "restart": N_("Restarts that are due"),
+    "keys": N_("SSH keys"),
+    "warranty": N_("Warranty"),
+}
 TITLES = {REACHED: N_("Machines that answer"), **{one.name: one.title for one in SUBJECTS}, **MORE}

@@ -58,7 +58,7 @@ def answer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the program itself says of this very machine."""
     from provisioner.hosts import programs
 
-    given = programs.given(programs.source("condition"), {"certificates": [], "units": ["ssh.service"]})
+    given = programs.given(programs.source("condition"), {"certificates": [], "units": ["ssh.service"], "services": []})
     done = subprocess.run(
         [sys.executable, "-c", programs.BOOT], input=given, capture_output=True, text=True, check=True, timeout=120
     )  # fmt: skip

@@ -80,6 +80,7 @@ BREAKS = {
         "rm /etc/nginx/tls/z.crt", "certificates",
     ),
 }  # fmt: skip
+SITE, RELEASE = "/srv/website/demo", "0123456789abcdef"
 SISTERS = {
     "a firewall that is not loaded": Break("server", "nft delete table inet office", "systemctl restart nftables", "ports"),
     "an account that nobody knows": Break("server", "useradd -m stranger", "userdel -r stranger 2>/dev/null", "accounts"),
@@ -88,6 +89,25 @@ SISTERS = {
     ),
     "a package held back": Break("router", "apt-mark -q hold tzdata", "apt-mark -q unhold tzdata", "updates"),
     "a printer that stands": Break("server", "cupsdisable bureau", "cupsenable bureau", "queues"),
+    "a file that was changed by hand": Break(
+        "server", "cp -p /etc/postfix/main.cf /root/m; echo '# by hand' >> /etc/postfix/main.cf",
+        "mv /root/m /etc/postfix/main.cf", "files",
+    ),
+    "a file that is gone": Break(
+        "desktop", "mv /etc/modprobe.d/office.conf /root", "mv /root/office.conf /etc/modprobe.d", "files"
+    ),
+    "a router changed by hand": Break(
+        "router", "cp -p /etc/dnsmasq.d/office.conf /root/d; echo '# by hand' >> /etc/dnsmasq.d/office.conf",
+        "mv /root/d /etc/dnsmasq.d/office.conf", "router",
+    ),
+    "a directory that hangs": Break(
+        "server", "kill -STOP $(pgrep -f 'task.ldap')", "kill -CONT $(pgrep -f 'task.ldap')", "directory"
+    ),
+    "shares that hang": Break("server", "kill -STOP $(pgrep -x smbd)", "kill -CONT $(pgrep -x smbd)", "share"),
+    "a website that is another": Break(
+        "server", f"mkdir -p {SITE}/releases/{RELEASE}; echo x > {SITE}/releases/{RELEASE}/index.html;"
+        f" ln -s releases/{RELEASE} {SITE}/current", f"rm -r {SITE}/current {SITE}/releases/{RELEASE}", "website",
+    ),
     "a program that is gone": Break("router", "mv /usr/bin/timedatectl /root", "mv /root/timedatectl /usr/bin", "clock"),
     "a backup that failed": Break(
         "server", f"cp -p {MEMORY} /root/b; "

@@ -25,24 +25,25 @@ NOW = 1e9
 DAY = 86400.0
 
 
-def machine(said: dict[str, Any], **more: Any) -> Machine:
-    """The example office's server, which says this."""
+def machine(said: dict[str, Any], name: str = "server", **more: Any) -> Machine:
+    """A machine of the example office, which says this."""
     inventory = open_inventory(EXAMPLE)
     office = inventory.office("demo")
     pack, reseller = inventory.pack(office.pack), inventory.reseller(office.reseller)
-    return Machine("server", office.hosts["server"], office, pack, reseller, condition.read(json.dumps(said), NOW), **more)
+    return Machine(name, office.hosts[name], office, pack, reseller, condition.read(json.dumps(said), NOW), **more)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['section']}: {case['name']}")
 def test_what_a_machine_says_is_judged(case: dict[str, Any]) -> None:
     """The worst level of each check that reads the section; nothing else of the machine is needed for it."""
-    one = machine({case["section"]: {"is": case["is"]}})
+    proofs = {place: (when, why) for place, (when, why) in case.get("proofs", {}).items()}
+    one = machine({case["section"]: {"is": case["is"]}}, case.get("host", "server"), proofs=proofs)
     worst: dict[str, Level] = {}
     for subject in SUBJECTS:
         if subject.section == case["section"]:
             for finding in subject.findings(one):
                 worst[finding.check] = max(finding.level, worst.get(finding.check, Level.NOT_APPLICABLE))
-                assert finding.about == "server"
+                assert finding.about == case.get("host", "server")
     assert {name: level.word for name, level in worst.items()} == case["expects"]
 
 

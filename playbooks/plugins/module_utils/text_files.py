@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import grp
+import hashlib
+import json
 import os
 import pwd
 import shlex
@@ -48,6 +50,42 @@ def present(dest: str) -> tuple[str | None, str]:
             return file.read(), f"{status.st_uid}:{status.st_gid} {stat.S_IMODE(status.st_mode):04o}"
     except FileNotFoundError:
         return None, "absent"
+
+
+SEALS = "/var/lib/provisioner/files.json"
+
+
+def state_of(dest: str) -> str:
+    """What lies at `dest`, in a line: SHA-256, `owner:group`, mode; empty when it is no plain file (as `condition.py`)."""
+    try:
+        status = os.stat(dest)
+        if not stat.S_ISREG(status.st_mode):
+            return ""
+        with open(dest, "rb") as file:
+            digest = hashlib.sha256(file.read()).hexdigest()
+    except FileNotFoundError:
+        return ""
+    return f"{digest} {status.st_uid}:{status.st_gid} {stat.S_IMODE(status.st_mode):04o}"
+
+
+def seal(dests: list[str], gone: list[str]) -> None:
+    """Note on the host what its files are now, so that `check` sees what somebody changes afterwards; root's alone."""
+    try:
+        with open(SEALS, encoding="utf-8") as file:
+            known = json.load(file)
+    except (OSError, ValueError):
+        known = {}
+    before = known if isinstance(known, dict) else {}
+    now = {**before, **{dest: state_of(dest) for dest in dests}}
+    now = {dest: state for dest, state in now.items() if dest not in gone}
+    if now == known:
+        return
+    os.makedirs(os.path.dirname(SEALS), mode=0o700, exist_ok=True)
+    with open(os.open(SEALS + ".part", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        json.dump(now, file, indent=0, sort_keys=True)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(SEALS + ".part", SEALS)
 
 
 def commented(was: str, content: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.text_files import FILE, compare, leads_to, link, put, removed, surplus
+from ansible.module_utils.text_files import FILE, compare, leads_to, link, put, removed, seal, surplus
 
 DOCUMENTATION = """
 module: files
@@ -114,6 +114,7 @@ def main() -> None:
             link(path, target)
         for path in extra:
             os.unlink(path)
+        seal([file["dest"] for file in files], extra)
     module.exit_json(changed=bool(written or before), written=written + before, diff=diffs)
 
 

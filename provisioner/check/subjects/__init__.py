@@ -23,7 +23,9 @@ Samples = Mapping[str, Sequence[tuple[float, float]]]  # what -> (s since 1970, 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """One host of an office with all that it is judged by; `samples` are what it said before."""
+    """One host of an office with all that it is judged by; `samples` are what it said before, `proofs` the last word on
+    each backup place: when (ISO 8601), and why it is not proven (or empty).
+    """
 
     name: str
     host: "Host"
@@ -33,6 +35,7 @@ class Machine:
     condition: Condition
     samples: Samples = field(default_factory=dict)
     lab: bool = False
+    proofs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def judged(self, check: str, level: Level, sentence: str, evidence: str = "", **values: Any) -> Finding:
         """A finding about this machine."""

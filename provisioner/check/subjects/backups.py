@@ -1,4 +1,4 @@
-"""Backups: each place has a young snapshot, its last try was good, and it was read lately."""
+"""Backups: each place has a young snapshot, its last try was good, it was read lately, and somebody proved it."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -8,9 +8,9 @@ from provisioner.check.subjects import DAY_S, Machine, Subject
 from provisioner.findings import Finding, Level
 from provisioner.language import N_
 
-OLD_H, LOST_H, READ_DAYS = 30, 72, 10
+OLD_H, LOST_H, READ_DAYS, PROVEN_DAYS = 30, 72, 10, 92
 AHEAD_S = 3600.0  # what is dated later than that tells nothing of its age
-CHECK = "backups"
+CHECK, PROOFS = "backups", "proofs"
 
 
 def _at(moment: str) -> float | None:
@@ -50,9 +50,33 @@ def judge(machine: Machine, places: dict[str, Place] | None) -> Iterable[Finding
             yield machine.judged(CHECK, Level.WARNING, told, f"{seen}; read {place.checked_at or 'never'}", **values)
         else:
             yield machine.judged(CHECK, Level.OK, N_("{host} was backed up to {place} {hours} hours ago."), seen, **values)
+    for name in places:
+        yield _proven(machine, name)
+
+
+def _proven(machine: Machine, place: str) -> Finding:
+    """The last word of `backup prove` on a place."""
+    made, cause = machine.proofs.get(place, ("", ""))
+    at, values = _at(made), {"place": place, "day": made[:10]}
+    if not made and machine.lab:
+        return machine.judged(PROOFS, Level.NOT_APPLICABLE, N_("The backups of a lab need no proof."))
+    if cause:
+        told = N_("The backups of {host} in {place} could not be restored on {day}.")
+        return machine.judged(PROOFS, Level.CRITICAL, told, cause, **values)
+    if at is None:
+        told = N_("Nobody has proven yet that the backups of {host} in {place} can be restored.")
+        return machine.judged(PROOFS, Level.WARNING, told, f"provisioner backup prove {machine.office.name}", **values)
+    old = not -AHEAD_S <= machine.condition.at - at <= PROVEN_DAYS * DAY_S
+    told = (
+        N_("That the backups of {host} in {place} can be restored was last proven on {day}.")
+        if old
+        else N_("The backups of {host} in {place} were restored and used on {day}.")
+    )
+    return machine.judged(PROOFS, Level.WARNING if old else Level.OK, told, made, **values)
 
 
 SUBJECT = Subject(
     CHECK, N_("Backups"), "backups",
-    N_("warning from 30 hours old or when not read for 10 days, critical from 72 hours or when the last one failed"), judge,
+    N_("warning from 30 hours old, when not read for 10 days or not proven for 92; critical from 72 hours or when the last failed"),
+    judge,
 )  # fmt: skip

@@ -5,12 +5,15 @@ Reads one JSON object on stdin (`certificates`: files to read the end of) and pr
 """
 
 import calendar
+import contextlib
 import glob
 import grp
+import hashlib
 import json
 import os
 import pwd
 import re
+import stat
 import subprocess
 import sys
 import threading
@@ -18,7 +21,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from provisioner.hosts.programs.answering import answering, websites
 from provisioner.hosts.programs.facts import firewall, system, updates
+from provisioner.hosts.programs.router_files import look as file_of
 
 PATIENCE_S = 40
 REAL = ("ext2", "ext3", "ext4", "xfs", "btrfs", "vfat", "f2fs", "overlay", "zfs", "ntfs3")
@@ -252,6 +257,33 @@ def active(names: list[str]) -> dict[str, str]:
     return dict(zip(names, said, strict=False))
 
 
+def drift() -> dict[str, Any]:
+    """What is not as the last apply wrote it (path -> `changed` or `gone`), or as the last push left it; None: nothing is noted."""
+    found: dict[str, Any] = {"files": None, "pushed": None}
+    with contextlib.suppress(FileNotFoundError), open(f"{STATE}/files.json", encoding="utf-8") as file:
+        now = {path: (state_of(path), state) for path, state in json.load(file).items()}
+        found["files"] = {path: "changed" if here else "gone" for path, (here, state) in now.items() if here != state}
+    with contextlib.suppress(FileNotFoundError), open(f"{STATE}/router/last.json", encoding="utf-8") as file:
+        pushed = json.load(file).get("files") or {}
+        found["pushed"] = [path for path, digest in sorted(pushed.items()) if _pushed(path) != digest]
+    return found
+
+
+def state_of(path: str) -> str:
+    """As the play's own module has it (`text_files.state_of`)."""
+    try:
+        status = os.stat(path)
+        with open(path, "rb") as file:
+            digest = hashlib.sha256(file.read()).hexdigest() if stat.S_ISREG(status.st_mode) else ""
+    except OSError:
+        return ""
+    return f"{digest} {status.st_uid}:{status.st_gid} {stat.S_IMODE(status.st_mode):04o}" if digest else ""
+
+
+def _pushed(path: str) -> str:
+    return hashlib.sha256(json.dumps({path: file_of(path)}, sort_keys=True).encode()).hexdigest()
+
+
 def main() -> None:
     """All sections at once: each in a thread of its own, none waited for beyond its time."""
     ask = json.load(sys.stdin)
@@ -260,7 +292,8 @@ def main() -> None:
         "updates": pending, "clock": clock,
         "backups": backups, "certificates": lambda: certificates(ask["certificates"]), "ways_in": ways_in, "listening": listening,
         "firewall": firewall, "drives": drives, "arrays": arrays, "queues": queues, "batteries": batteries,
-        "active": lambda: active(ask["units"]),
+        "active": lambda: active(ask["units"]), "drift": drift, "websites": websites,
+        "answering": lambda: answering(ask["services"]),
     }  # fmt: skip
     found: dict[str, Any] = {name: {"lacks": f"no answer within {PATIENCE_S} s"} for name in sections}
 
