@@ -20,7 +20,8 @@ from provisioner.language import N_
 
 REACHED = "reached"
 SUBJECTS: tuple[Subject, ...] = (
-    backups.SUBJECT, disks.SUBJECT, *units.SUBJECTS, *answering.SUBJECTS, updates.SUBJECT, ways_in.SUBJECT, ports.SUBJECT, certificates.SUBJECT,
+    backups.SUBJECT, disks.SUBJECT, *units.SUBJECTS, *answering.SUBJECTS, updates.SUBJECT,
+    ways_in.SUBJECT, ports.SUBJECT, certificates.SUBJECT,
     clock.SUBJECT, memory.SUBJECT, drift.SUBJECT, *hardware.SUBJECTS, ends.SUBJECT,
 )  # fmt: skip
 # what a subject concludes besides the check of its own name

@@ -1,4 +1,4 @@
-"""The program that proves a night, with the real restic, SFTP and rclone of this machine: what came is compared, what differs is told."""
+"""The program that proves a night, with the real restic, SFTP and rclone of this machine."""
 
 import json
 import os

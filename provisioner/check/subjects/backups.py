@@ -77,6 +77,6 @@ def _proven(machine: Machine, place: str) -> Finding:
 
 SUBJECT = Subject(
     CHECK, N_("Backups"), "backups",
-    N_("warning from 30 hours old, when not read for 10 days or not proven for 92; critical from 72 hours or when the last failed"),
+    N_("warning from 30 hours old, not read for 10 days or not proven for 92; critical from 72 hours or when the last failed"),
     judge,
 )  # fmt: skip

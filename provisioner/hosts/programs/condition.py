@@ -258,7 +258,7 @@ def active(names: list[str]) -> dict[str, str]:
 
 
 def drift() -> dict[str, Any]:
-    """What is not as the last apply wrote it (path -> `changed` or `gone`), or as the last push left it; None: nothing is noted."""
+    """What is not as the last apply wrote it (path -> `changed` or `gone`), or the last push left it; None: nothing is noted."""
     found: dict[str, Any] = {"files": None, "pushed": None}
     with contextlib.suppress(FileNotFoundError), open(f"{STATE}/files.json", encoding="utf-8") as file:
         now = {path: (state_of(path), state) for path, state in json.load(file).items()}
