@@ -1,8 +1,8 @@
 """A lab that a client's data may be put back in, because it goes: whatever ends us, somebody outlives us to throw it away.
 
 It is a lab of an inventory of its own in the state folder: dossier without desktops, packs, resellers; no vault, no pins.
-The client's data lies on its disks alone, in a folder of root's, and goes with them: a process of its own session waits for our end,
-a kill included, and then takes the lab down and forgets it. After a power cut the next proof does so first.
+The client's data lies on its disks alone, in a folder of root's, and goes with them: a process of its own session waits for our
+end, a kill included, and then takes the lab down and forgets it. After a power cut the next proof does so first.
 """
 
 import contextlib
