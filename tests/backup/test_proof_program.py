@@ -79,7 +79,7 @@ def fetch(home: Path, kind: str = "sftp") -> dict[str, object]:
     repository = str(home / "repository")
     way = [str(SFTP), "-R"] if kind == "sftp" else ["rclone", "serve", "restic", "--stdio", "--append-only", repository]
     name = f"sftp:office:{repository}" if kind == "sftp" else f"rclone:{repository}"
-    asked = {"verb": "fetch", "password": "client's", "kind": kind, "repository": name, "snapshot": "latest"}
+    asked: dict[str, object] = {"verb": "fetch", "password": "client's", "kind": kind, "repository": name, "snapshot": "latest"}
     return ask(home, asked, way)
 
 
