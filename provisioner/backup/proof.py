@@ -182,7 +182,7 @@ def _used(target: Target, here: Throwaway) -> dict[str, Any]:
     done = call(here.target, ["verify"], *(word for name in TRIED for word in ("--only", name)))
     if "findings" not in done.data:
         raise HostFailed(f"verify in the throw-away lab: {done.why}")
-    return found | {"answered": tuple(_answered(done.data["findings"]))}
+    return found | {"answered": tuple(dict.fromkeys(_answered(done.data["findings"])))}  # a check may have several findings
 
 
 def _answered(findings: list[dict[str, Any]]) -> Iterator[str]:
