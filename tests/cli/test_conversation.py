@@ -33,7 +33,8 @@ class Terminal:
             name: value for name, value in os.environ.items() if name not in ("SSH_AUTH_SOCK", "PROVISIONER_INVENTORY")
         }
         self.child = subprocess.Popen(
-            [sys.executable, "-m", "provisioner.cli", *words],
+            # whoever runs the suite in the background may have no Ctrl-C, and would hand that down
+            ["env", "--default-signal=INT", sys.executable, "-m", "provisioner.cli", *words],
             stdin=slave, stdout=slave, stderr=slave, start_new_session=True, cwd=home,
             env={**environment, "HOME": str(home), "XDG_STATE_HOME": str(home / "state"), "GIT_CONFIG_GLOBAL": "/dev/null",
                  "TERM": "xterm", "COLUMNS": "80", "PROVISIONER_LANG": language},
