@@ -23,6 +23,15 @@ WHO = ("j.petit", "Jo Petit", "04 00 00 00 00", "jo@scop.example", "none", "ma-s
 WHERE = ("1 rue d'Ici", "69001", "Lyon")
 
 
+# Whoever runs the suite in the background may ignore or block Ctrl-C, and would hand that down.
+WITH_CTRL_C = """
+import os, signal, sys
+signal.pthread_sigmask(signal.SIG_SETMASK, [])
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
 class Terminal:
     """A verb on a terminal of 80 columns, and what is typed there once a question stands."""
 
@@ -33,8 +42,7 @@ class Terminal:
             name: value for name, value in os.environ.items() if name not in ("SSH_AUTH_SOCK", "PROVISIONER_INVENTORY")
         }
         self.child = subprocess.Popen(
-            # whoever runs the suite in the background may have no Ctrl-C, and would hand that down
-            ["env", "--default-signal=INT", sys.executable, "-m", "provisioner.cli", *words],
+            [sys.executable, "-c", WITH_CTRL_C, sys.executable, "-m", "provisioner.cli", *words],
             stdin=slave, stdout=slave, stderr=slave, start_new_session=True, cwd=home,
             env={**environment, "HOME": str(home), "XDG_STATE_HOME": str(home / "state"), "GIT_CONFIG_GLOBAL": "/dev/null",
                  "TERM": "xterm", "COLUMNS": "80", "PROVISIONER_LANG": language},
