@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from provisioner.inventory.target import Target, state_home
+from provisioner.training.network import keep_hosts
 from tests import knobs
 
 EXAMPLE = Path(__file__).parents[1] / "inventory"
@@ -142,20 +143,3 @@ def make(folder: Path, office: str = "demo", hosts: Sequence[str] = ()) -> Stage
     when = "2026-01-01T00:00:00Z"
     stage.git("commit", "-q", "-m", "the network", GIT_AUTHOR_DATE=when, GIT_COMMITTER_DATE=when)
     return stage
-
-
-def keep_hosts(dossier: Path, hosts: Sequence[str]) -> None:
-    """Leave only some hosts in a dossier."""
-    from ruamel.yaml import YAML
-
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 4096
-    data = yaml.load(dossier)
-    for name in list(data["hosts"]):
-        if name not in hosts:
-            del data["hosts"][name]
-    if not any(host["kind"] == "router" for host in data["hosts"].values()):
-        data.pop("guests", None)  # whom nobody would lead out
-    with dossier.open("w") as file:
-        yaml.dump(data, file)

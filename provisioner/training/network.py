@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from provisioner.inventory.courses import Course
@@ -29,7 +30,7 @@ def copy(root: Path, course: Course, to: Path) -> None:
             elif there.exists():
                 shutil.copy2(there, office / name)
         if course.hosts:
-            _leave(office / "dossier.yml", course.hosts)
+            keep_hosts(office / "dossier.yml", course.hosts)
     else:
         (to / "offices/.gitkeep").touch()
         passphrase.create(to, PASSPHRASE)  # what a new office's secrets are locked with
@@ -52,8 +53,8 @@ def _git(root: Path, *words: str) -> None:
     subprocess.run(["git", *words], cwd=root, env=environment, check=True, capture_output=True)
 
 
-def _leave(dossier: Path, hosts: list[str]) -> None:
-    """Leave only these hosts in a dossier."""
+def keep_hosts(dossier: Path, hosts: Sequence[str]) -> None:
+    """Leave only these hosts in a dossier; without a router its guests go too."""
     from ruamel.yaml import YAML
 
     yaml = YAML()

@@ -16,10 +16,11 @@ from provisioner.lab.internet import Internet
 from provisioner.lab.network import NAMESPACES, Line
 from provisioner.lab.snapshot import Snapshot
 from provisioner.secrets.models import Secrets
+from provisioner.training.network import keep_hosts
 from tests.lab.light import soon
 from tests.lab.small import Small, clean, traces
 from tests.network import with_office
-from tests.stage import Stage, keep_hosts, make
+from tests.stage import Stage, make
 
 
 @dataclass(frozen=True)
