@@ -13,13 +13,13 @@ from pathlib import Path
 from provisioner.lab import network as net
 from provisioner.lab.blank import Origin
 from provisioner.lab.devices import stand_ins
-from provisioner.lab.devices.program import Program
+from provisioner.lab.devices.process_device import ProcessDevice
 from provisioner.lab.state import State
 from provisioner.laptop.processes import start
 
 
 @dataclass(frozen=True, slots=True)
-class Appliance(Program):
+class Appliance(ProcessDevice):
     """One router's stand-in: its plan, the lab's network, and the folder that is its box."""
 
     plan: net.Appliance

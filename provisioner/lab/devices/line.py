@@ -10,14 +10,14 @@ from pathlib import Path
 
 from provisioner.inventory.dossier import ACME_HOST
 from provisioner.lab import network as net
-from provisioner.lab.devices.program import Program
+from provisioner.lab.devices.process_device import ProcessDevice
 from provisioner.lab.requirements import path_of
 from provisioner.lab.state import State
 from provisioner.laptop.processes import start
 
 
 @dataclass(frozen=True, slots=True)
-class InternetLine(Program):
+class InternetLine(ProcessDevice):
     """The line of one lab, and the folder with what is its own."""
 
     network: net.Network

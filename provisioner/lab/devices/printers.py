@@ -11,7 +11,7 @@ from pathlib import Path
 
 from provisioner.errors import HostFailed
 from provisioner.lab import network as net
-from provisioner.lab.devices.program import Program, end
+from provisioner.lab.devices.process_device import ProcessDevice, end
 from provisioner.lab.requirements import path_of
 from provisioner.lab.state import State
 from provisioner.laptop.processes import last_lines, recorded, start
@@ -36,7 +36,7 @@ _ENTER = 'echo "$0" > /proc/sys/kernel/hostname; echo 0 > /proc/sys/net/ipv4/ip_
 
 
 @dataclass(frozen=True, slots=True)
-class Printer(Program):
+class Printer(ProcessDevice):
     """One printer of a lab: its plan, the network it stands in, and the folder with all that is its own."""
 
     plan: net.Printer

@@ -7,7 +7,7 @@ from provisioner.lab.blank import Origin
 from provisioner.laptop.processes import Process, recorded
 
 
-class Program:
+class ProcessDevice:
     """One program of a lab; whoever is one says its `folder` and its `argv`."""
 
     __slots__ = ()
