@@ -11,10 +11,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from provisioner import lab
 from provisioner.errors import BadInput, HostFailed, HostKeyChanged, Missing, Unreachable, Unreadable
+from provisioner.hosts import answers
 from provisioner.hosts.access import SshAccess
 from provisioner.hosts.keys import technician_key
 from provisioner.hosts.lookup import look_up
@@ -141,6 +144,20 @@ def announce(target: Target) -> str:
     return way.gate
 
 
+class Peer(answers.Answer):
+    """Another end that this one knows, and when it was heard last, in seconds since 1970 by its own clock; 0: never."""
+
+    name: answers.Short
+    heard: Annotated[float, Field(ge=0, le=1e11)]
+
+
+class Ends(answers.Answer):
+    """What an end of a tunnel says of the others, and what time it is there."""
+
+    peers: list[Peer] = Field(max_length=20_000)
+    now: Annotated[float, Field(ge=0, le=1e11)]
+
+
 def status(target: Target) -> Status:
     """How the way in is, asked at every end that can be asked now; changes nothing."""
     way = read(target)
@@ -184,7 +201,7 @@ def _asked(ssh: SshAccess, host: str, at: str, problems: list[str]) -> dict[str,
     """What an end of a tunnel says of itself."""
     try:
         done = ssh.run(host, at, ["sudo", "-n", "/usr/local/libexec/office-remote", "status"], timeout_s=30)
-        said = json.loads(done.stdout) if done.returncode == 0 else None
+        said = answers.plain(done.stdout) if done.returncode == 0 and answers.read(done.stdout, Ends) else None
     except (HostKeyChanged, Unreachable) as problem:
         problems.append(str(problem))
         return None
