@@ -62,6 +62,7 @@ def test_hosts_end_on_the_dossiers_addresses_and_on_no_other(office: Stage) -> N
 
 def test_the_lan_reaches_exactly_the_declared_ports(office: Stage) -> None:
     """Of a range of ports with listeners behind them, the LAN sees those of the pack alone."""
+    office.on("server", "timeout 120 sh -c 'until ss -Hltn | grep -q :445; do sleep 1; done'")  # after a start, Samba comes last
     office.on("server", "(setsid python3 -m http.server 8000 >/dev/null 2>&1 &)")
     probe = (
         "import socket,sys\n"

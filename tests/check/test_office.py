@@ -170,7 +170,8 @@ def test_a_machine_that_is_off_is_one_finding(office: Stage, usual: NAMES) -> No
     assert {one for one in bad(said) if one[1] == "desktop"} == {("reached", "desktop")}
     assert {one for one in bad(said) if one[1] != "desktop"} == {one for one in usual if one[1] != "desktop"}
     told = {one.name: one.samples for one in text_string_to_metric_families(out.read_text())}
-    (reached,) = [one for one in told["provisioner_check_level"] if one.labels["check"] == "reached"]
+    at_desktop = [one for one in told["provisioner_check_level"] if one.labels["host"] == "desktop"]
+    (reached,) = [one for one in at_desktop if one.labels["check"] == "reached"]
     assert reached.labels == {"office": "demo", "host": "desktop", "check": "reached", "ignored": "no"}
     assert reached.value == 3
     assert borne.code == 0

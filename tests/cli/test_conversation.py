@@ -71,8 +71,11 @@ class Terminal:
         return said
 
     def interrupt(self) -> str:
-        """Ctrl-C, and what is said then."""
-        os.killpg(self.child.pid, signal.SIGINT)
+        """Ctrl-C, and what is said then; again where it came before the question listened, as a hand does."""
+        for _ in range(10):
+            os.killpg(self.child.pid, signal.SIGINT)
+            if select.select([self.master], [], [], 3)[0]:
+                break
         return self.read("(?!)")
 
     def end(self) -> int:
