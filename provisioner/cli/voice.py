@@ -18,7 +18,10 @@ class Voice(Console):
 
 
 def _told(thing: Any) -> Any:
-    if spoken() == "en":
+    if isinstance(thing, Table):
+        for column in thing.columns:  # a word that is longer than its column goes on below; only what is never folded is cut
+            column.overflow = "ellipsis" if column.no_wrap else "fold"
+    if spoken() == "en" and not isinstance(thing, Group):
         return thing
     if isinstance(thing, str):
         return told(thing)

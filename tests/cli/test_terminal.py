@@ -72,6 +72,17 @@ def test_titles_are_not_folded_to_their_table(columns: int) -> None:
     assert {"Hardware, before tax", "Training", "Prices, before tax", "Systems"} <= {line.strip() for line in said}
 
 
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_no_value_loses_its_end(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A word that is longer than its column goes on in the next line; days are the reader's."""
+    monkeypatch.setenv("PROVISIONER_LANG", "fr")
+    said = text_on_terminal("office", "show", "demo", "--inventory", str(EXAMPLE), columns=columns)
+
+    assert "\u2026" not in said
+    assert "zoe@epicerie.example" in re.sub(r"\s+", "", said)
+    assert "dimanche 20:00-24:00" in said
+
+
 def test_a_pack_is_shown_without_json(run: Run) -> None:
     """Settings as people write them."""
     said = run("pack", "show", "standard-2026.1", "--inventory", EXAMPLE).out

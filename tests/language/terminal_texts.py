@@ -4,9 +4,11 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import provisioner
 from provisioner.cli.__main__ import VERBS
+from provisioner.inventory.hours import Weekday
 from provisioner.plays.roles import purposes
 
 PACKAGE = Path(provisioner.__file__).parent
@@ -50,6 +52,7 @@ OTHERS = {
     "warning", "next: provisioner {rest}", "Repair:", "a SIREN", "spaces",
     "installation per host", "training per hour", "maintenance per host month",
     "a public key", "a host's key", "the LAN {network}", "the guests' network {network}",
+    *(f"word: {day}" for day in get_args(Weekday)),
     *(f"word: {state}" for state in ("running", "interrupted", "failed", "unreachable", "partial")),
     "the line's network {network}", "the tunnel's network {network}", "{number} characters", "{number} of them", "{number} lines",
     "{number} days", "{number} hours",
