@@ -92,13 +92,13 @@ def report_error(message: str, hint: str, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"error": message, "hint": hint}, ensure_ascii=not streams.unicode(sys.stdout)))
         return
-    from provisioner.cli.common import print_words, shown, speaker
+    from provisioner.cli.common import shown, speaker
     from provisioner.language.terminal import told
 
     err = speaker(stderr=True)  # by NO_COLOR and TERM too
-    print_words(err, f"{told('error:'):<6} {told(shown(message))}", style="red")
+    err.print(f"{told('error:'):<6} {told(shown(message))}", style="red", soft_wrap=True)
     if hint:
-        print_words(err, f"{told('try:'):<6} {told(shown(hint))}", style="cyan")
+        err.print(f"{told('try:'):<6} {told(shown(hint))}", style="cyan", soft_wrap=True)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -111,6 +111,7 @@ def chosen_targets(console: Console, offices: tuple[str, ...], reseller: str, *,
 
 
 def _listed(console: Console) -> None:
+    from rich.table import Table
     from rich.text import Text
 
     from provisioner.check.table import MORE, REACHED, SUBJECTS, TITLES
@@ -120,13 +121,13 @@ def _listed(console: Console) -> None:
     rows = [{"check": one.name, "title": one.title, "limits": one.limits} for one in SUBJECTS]
 
     def human() -> None:
-        console.out.print(Text(f"{REACHED:<14}{say(TITLES[REACHED])}"))
+        table = Table.grid(padding=(0, 2))
+        table.add_row(REACHED, say(TITLES[REACHED]))
         for one in SUBJECTS:
-            console.out.print(
-                Text.assemble(f"{one.name:<14}", (say(one.title), "bold"), f"\n{'':14}{say(one.limits)}"), soft_wrap=True
-            )
+            table.add_row(one.name, Text.assemble((say(one.title), "bold"), "\n", say(one.limits)))
         for name, title in MORE.items():
-            console.out.print(Text(f"{name:<14}{say(title)}"))
+            table.add_row(name, say(title))
+        console.out.print(table)
 
     console.result({"checks": rows}, human)
 

@@ -4,7 +4,6 @@ import functools
 import json
 import math
 import os
-import re
 import shlex
 import signal
 import subprocess
@@ -21,12 +20,12 @@ from provisioner.errors import BadInput, Missing, ProvisionerError
 from provisioner.language import N_, translator
 from provisioner.language.terminal import agreed, spoken, told, word
 from provisioner.laptop.streams import unicode
-from provisioner.laptop.text import folded, visible
+from provisioner.laptop.text import visible
 
 if TYPE_CHECKING:
-    from rich import console as rich_console
     from rich.text import Text
 
+    from provisioner.cli.voice import Voice
     from provisioner.inventory.target import Target
 
 
@@ -34,7 +33,7 @@ shown = visible
 UNWRAPPED = 100_000  # columns
 
 
-def speaker(*, stderr: bool = False) -> "rich_console.Console":
+def speaker(*, stderr: bool = False) -> "Voice":
     """A console of ours: markup is off, since a client's `[bold]` is text; what goes into a file or a pipe is never wrapped."""
     from provisioner.cli.voice import Voice
 
@@ -52,12 +51,12 @@ class Console:
     inventory_option: str | None
 
     @functools.cached_property
-    def out(self) -> "rich_console.Console":
+    def out(self) -> "Voice":
         """The console for results."""
         return speaker()
 
     @functools.cached_property
-    def err(self) -> "rich_console.Console":
+    def err(self) -> "Voice":
         """The console for progress and questions."""
         return speaker(stderr=True)
 
@@ -73,11 +72,11 @@ class Console:
             or self.out.is_dumb_terminal
         ):
             for line in lines:
-                self.out.print(line, soft_wrap=True)
+                self.out.print(line, soft_wrap=True, fold=False)
             return
         with self.out.capture() as kept:
             for line in lines:
-                self.out.print(line, soft_wrap=True)
+                self.out.print(line, soft_wrap=True, fold=False)
         # as git sets it: colours pass, and what was read stays on the screen
         pager = subprocess.Popen(words, stdin=subprocess.PIPE, text=True, env={"LESS": "FRX", **os.environ})
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the pager's
@@ -88,7 +87,7 @@ class Console:
 
     def say(self, line: str) -> None:
         """Tell the person waiting what is happening now."""
-        print_words(self.err, told(shown(line)))
+        self.err.print(told(shown(line)), soft_wrap=True)
 
     def result(self, data: Mapping[str, Any], human: Callable[[], None]) -> None:
         """End with one result: `data` as one JSON object, or `human()` printing it for a person."""
@@ -250,14 +249,7 @@ def objection(what: str, hint: str = "") -> None:
     """Say what is wrong with an answer, before it is asked for again."""
     err = speaker(stderr=True)
     for line in (f"✗ {told(shown(what))}", *([f"  {told('try:')} {told(shown(hint))}"] if hint else ())):
-        print_words(err, line)
-
-
-def print_words(console: "rich_console.Console", line: str, **how: Any) -> None:
-    """Print a line already told, broken between words on a terminal; one that shows a command is left whole, to be copied."""
-    command = re.search(r"(^|\s)(provisioner |--?\w)", line)
-    narrow = console.is_terminal and not command
-    console.print(folded(line, console.width) if narrow else line, soft_wrap=True, **how)
+        err.print(line, soft_wrap=True)
 
 
 def confirm(question: str, option: str = "--yes") -> bool:

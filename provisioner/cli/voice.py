@@ -1,5 +1,6 @@
 """Where words leave for the terminal: each way out tells them in the operator's language, and nothing before it does."""
 
+import re
 from typing import Any
 
 from rich.console import Console, Group
@@ -7,14 +8,27 @@ from rich.table import Table
 from rich.text import Text
 
 from provisioner.language.terminal import spoken, told, word
+from provisioner.laptop.text import folds, hanging
+
+_COMMAND = re.compile(r"(^|\s)(provisioner |--?\w)")
 
 
 class Voice(Console):
     """A console that speaks the operator's language: lines, tables with their titles and headings."""
 
-    def print(self, *objects: Any, **how: Any) -> None:
-        """As rich prints, translated."""
-        super().print(*(_told(one) for one in objects), **how)
+    def print(self, *objects: Any, fold: bool = True, **how: Any) -> None:
+        """As rich prints, translated.
+
+        Args:
+            objects: what to print.
+            fold: on a terminal a line printed with `soft_wrap` is broken between words; one that shows a command is left whole,
+                to be copied. False leaves all of them whole.
+            how: as rich has it.
+        """
+        told = [_told(one) for one in objects]
+        if fold and how.get("soft_wrap") and self.is_terminal:
+            told = [_folded(one, self.width) for one in told]
+        super().print(*told, **how)
 
 
 def _told(thing: Any) -> Any:
@@ -35,6 +49,22 @@ def _told(thing: Any) -> Any:
             column.header = word(column.header) if isinstance(column.header, str) else _told(column.header)
             column._cells = [_told(cell) if " " in str(cell) else cell for cell in column._cells]
     return thing
+
+
+def _folded(thing: Any, columns: int) -> Any:
+    if isinstance(thing, Group):
+        return Group(*(_folded(one, columns) for one in thing.renderables))
+    if not isinstance(thing, str | Text):
+        return thing
+    text = Text(thing) if isinstance(thing, str) else thing
+    lines = []
+    for line in text.split("\n", allow_blank=True):
+        plain = line.plain
+        parts = [(0, len(plain))] if _COMMAND.search(plain) else folds(plain, columns)
+        lines.append(Text(f"\n{' ' * hanging(plain)}").join(line[start:end] for start, end in parts))
+    whole = Text("\n").join(lines)
+    whole.end = text.end
+    return whole
 
 
 def _text(text: Text) -> Text:

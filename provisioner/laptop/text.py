@@ -1,6 +1,6 @@
 """Text of others, made fit to be shown."""
 
-import textwrap
+import re
 import unicodedata
 
 
@@ -11,12 +11,31 @@ def visible(text: str) -> str:
     )
 
 
+def hanging(line: str) -> int:
+    """How far in the text of a line begins: behind its spaces, and its mark where it has one."""
+    return re.match(r" *(?:[✓✗!?•-] )?", line).end()  # type: ignore[union-attr]  # it always matches
+
+
+def folds(line: str, columns: int) -> list[tuple[int, int]]:
+    """Where a line is broken between words so that no part is longer than `columns`, where its words allow it: (from, to) each.
+
+    What follows the first part is to stand as far in as `hanging` says: its room for that is taken off.
+    """
+    indent = hanging(line)
+    room = max(columns, indent + 20)
+    parts: list[tuple[int, int]] = []
+    for word in re.finditer(r" *[^ ]+", line):
+        end = word.end()
+        if parts and end - parts[-1][0] + (indent if len(parts) > 1 else 0) <= room:
+            parts[-1] = (parts[-1][0], end)
+        else:
+            parts.append((end - len(word[0].lstrip(" ")) if parts else 0, end))
+    return parts or [(0, len(line))]
+
+
 def folded(text: str, columns: int) -> str:
-    """`text` broken between words where its lines are longer than `columns`; what follows stands under where the line began."""
+    """`text` broken between words where its lines are longer than `columns`; what follows stands under where its text began."""
     lines = []
     for line in text.split("\n"):
-        indent = " " * (len(line) - len(line.lstrip(" ")))
-        lines += textwrap.wrap(
-            line, max(columns, len(indent) + 20), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-        ) or [line]
+        lines.append(f"\n{' ' * hanging(line)}".join(line[start:end] for start, end in folds(line, columns)))
     return "\n".join(lines)

@@ -1,5 +1,6 @@
 """What the verbs print on a terminal and into a pipe: colour only where it is wanted, nothing folded that is copied or piped."""
 
+import io
 import os
 import pty
 import re
@@ -8,8 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.text import Text
 
 from provisioner.cli.common import many
+from provisioner.cli.voice import Voice
 from tests.stage import EXAMPLE
 from tests.verbs import Run
 
@@ -81,6 +84,36 @@ def test_no_value_loses_its_end(columns: int, monkeypatch: pytest.MonkeyPatch) -
     assert "\u2026" not in said
     assert "zoe@epicerie.example" in re.sub(r"\s+", "", said)
     assert "dimanche 20:00-24:00" in said
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("words", [("check", "--list"), ("training", "start", "nowhere"), ("office", "show", "nowhere")])
+def test_words_are_not_cut_at_the_edge(columns: int, words: tuple[str, ...], run: Run) -> None:
+    """What a terminal shows has the words of what a pipe gets, in lines that fit; escapes count for nothing."""
+    said = text_on_terminal(*words, "--inventory", str(EXAMPLE), columns=columns)
+    piped = run(*words, "--inventory", EXAMPLE)
+
+    assert all(len(line) <= columns for line in said.splitlines() if str(EXAMPLE) not in line)
+    assert sorted(said.split()) == sorted((piped.out + piped.err).split())
+
+
+def test_a_command_is_left_whole() -> None:
+    """A line that shows what to type is copied as it is, whatever the width; the others beside it are folded in their colours."""
+    sentence, command = (
+        "one word after the other, which goes on and on",
+        "next: provisioner apply demo --host server --lab --yes --force",
+    )
+    out = io.StringIO()
+    Voice(file=out, width=30, force_terminal=True, color_system="standard", markup=False).print(
+        Text(f"✗ {sentence}\n{command}", "red"), soft_wrap=True
+    )
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue()).splitlines()
+
+    assert lines[0].startswith("✗ one word")
+    assert all(line.startswith("  ") for line in lines[1:-1])
+    assert " ".join(line.strip() for line in lines[:-1]) == f"✗ {sentence}"
+    assert lines[-1] == command
+    assert out.getvalue().count("\x1b[31m") >= len(lines)
 
 
 def test_a_pack_is_shown_without_json(run: Run) -> None:
