@@ -1,11 +1,16 @@
 """`monitor`: what Prometheus and its parts read, and the page that anybody can read."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from provisioner.cli.common import Console, many, office_argument, shown, verb
+from provisioner.cli.endpoint import endpoint_options
 from provisioner.errors import BadInput
+
+if TYPE_CHECKING:
+    from provisioner.endpoint import Endpoint
 
 monitor = click.Group("monitor", help="Watch the offices between two rounds: render, serve, silence, test.")
 
@@ -44,36 +49,19 @@ def render(
 
 
 @verb(monitor, "serve")
-@click.option("--listen", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Of this machine; others need TLS.")
-@click.option("--port", type=click.IntRange(1, 65535), default=9810, show_default=True, help="Its port.")
-@click.option(
-    "--certificate", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="For TLS, with its chain (PEM)."
-)
-@click.option(
-    "--key", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="The certificate's private key (PEM)."
-)
-@click.option(
-    "--password-file",
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Its one line is asked for; any name.",
-)
-def serve(
-    console: Console, listen: str, port: int, certificate: Path | None, key: Path | None, password_file: Path | None
-) -> None:  # fmt: skip
+@endpoint_options(9810)
+def serve(console: Console, where: "Endpoint") -> None:
     """Serve what the rounds found: the status page at /, /metrics and /probe?target=OFFICE for Prometheus, /-/healthy.
 
     Nobody is contacted. Ctrl-C ends it.
     """
+    from provisioner import endpoint
     from provisioner.inventory import open_inventory
     from provisioner.monitor import serving
 
     open_inventory(console.inventory)
-    where = serving.endpoint(listen, port, certificate, key, password_file)
-    scheme = "https" if where.certificate else "http"
-    shown_at = f"[{listen}]" if ":" in listen else listen
-    console.say(f"the status page: {scheme}://{shown_at}:{port}/")
-    serving.serve(console.inventory, where)
+    console.say(f"the status page: {where.url}")
+    endpoint.serve(serving.application(console.inventory, where), where)
 
 
 _alertmanager = click.option(
