@@ -188,9 +188,12 @@ def _firewall(wanted: Description) -> Iterator[Section]:
         beyond = [str(one.network) for one in wanted.tunnel.allowed]
         yield _rule("office: maintenance", src="tunnel", src_ip=beyond, proto=["tcp"], dest_port="22")
         yield _rule("office: maintenance of the LAN", src="tunnel", dest="lan", src_ip=beyond, proto=["all"])
+    # a network's name stands for the addresses that it has now (fw4.uc parse_subnet); without, whatever comes in would be led on
+    own = str(wanted.wan.address.ip) if wanted.wan.address else "wan"
     for forward in wanted.forwards:
         yield section(
-            "redirect", "", name=forward.name, src="wan", dest="lan", proto=[forward.protocol], src_dport=forward.port,
+            "redirect", "", name=forward.name, src="wan", dest="lan", family="ipv4", proto=[forward.protocol],
+            src_dip=own, src_dport=forward.port,
             dest_ip=str(forward.address), dest_port=forward.to_port, reflection="0", target="DNAT",
         )  # fmt: skip
 
