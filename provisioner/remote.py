@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,8 +27,10 @@ from provisioner.inventory.way_in import Opened
 from provisioner.language import N_
 from provisioner.laptop import disk
 from provisioner.laptop.processes import run
+from provisioner.operation import operation
 from provisioner.operation.from_afar import Way, hub_at, laptop_key, read
-from provisioner.operation.selection import technician
+from provisioner.operation.selection import prepare, technician
+from provisioner.runs import Event
 
 ANSWERS_S = 20  # a tunnel that both ends have had up answers within a second; one that starts, by its first keepalive
 HEARD_S = 180  # an end that was not heard for so long is not there (WireGuard, REJECT_AFTER_TIME)
@@ -112,15 +114,27 @@ def close_way(target: Target) -> bool:
     return there
 
 
-def announce(target: Target) -> str:
-    """Meet the office by its open way and write down there who came and why; the host it was met at.
+def announce(target: Target, *, say: Callable[[str], None], commit: bool = True) -> str:
+    """Meet the office by its open way, write down there who came and why, and here in the audit; the host it was met at.
 
     Raises:
         Unreachable: it did not answer; the way is closed again, so that the next verb looks on the LAN.
         HostKeyChanged: somebody else did.
+        Unreadable: it did not note it; nothing is in the audit.
     """
     way, opened = read(target), way_in.opened(target)
     assert opened
+    selection, detail = prepare(target, [way.gate]), {"because": opened.because, "hub": opened.hub}
+    with operation(
+        selection, "remote open", watch=lambda _: None, say=say, leased=False, reaching=False, commit=commit, detail=detail
+    ) as op:
+        _announced(target, way, opened)
+        op.recorder(Event("host_changed", way.gate, "Note who came and why"))
+        op.begun, op.status = True, "changed"
+    return way.gate
+
+
+def _announced(target: Target, way: Way, opened: Opened) -> None:
     ssh = _ssh(target)
     try:
         until = time.monotonic() + ANSWERS_S
@@ -141,7 +155,6 @@ def announce(target: Target) -> str:
             raise Unreadable(f"{way.gate} of {target.office} did not note why you came: {done.stderr.strip()[:200]}")
     finally:
         ssh.close()
-    return way.gate
 
 
 class Peer(answers.Answer):

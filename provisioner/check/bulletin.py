@@ -35,6 +35,7 @@ DONE = {
     "backup restore": N_("Files restored from a backup: {count}."),
     "router push": N_("Router set up: {count}."),
     "router backup": N_("Router's configuration saved: {count}."),
+    "remote open": N_("Maintenance from afar, by the way in that you can close: {count}."),
     "website deploy": N_("Website published: {count}."),
 }
 

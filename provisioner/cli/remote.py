@@ -18,14 +18,16 @@ def remote() -> None:
     """The way into an office from afar, through the co-op's hub."""
 
 
-@verb(remote, "open")
+@verb(remote, "open", writes=True)
 @office_argument
 @click.option("--because", required=True, metavar="TEXT", help="Why you come: one line, which the office reads.")
 @lab_option
-def open_(console: Console, office: str, because: str, lab: bool) -> None:
+@click.option("--no-commit", is_flag=True, help="Leave the run's summary uncommitted.")
+def open_(console: Console, office: str, because: str, lab: bool, no_commit: bool) -> None:
     """Open the way to OFFICE on this laptop: from here on every verb reaches its hosts through the hub.
 
-    The office calls the hub by itself; whether it does is the office's to say, which finds in its log who came, when and why.
+    The office calls the hub by itself; whether it does is the office's to say, which finds in its log who came, when and why;
+    the audit has it too.
     """
     from provisioner.remote import announce, open_way
 
@@ -34,7 +36,7 @@ def open_(console: Console, office: str, because: str, lab: bool) -> None:
         open_way(target, because)
         console.say(f"waiting for {office} through its hub")
     plug(target)
-    host = announce(target)
+    host = announce(target, say=console.say, commit=not no_commit)
     console.result(
         {"office": office, "open": True, "host": host, "because": because},
         lambda: echo(

@@ -61,6 +61,10 @@ SERVICES: dict[str, tuple[str, str]] = {
         N_("Backups"),
         N_("Every night the server copies the folders, the accounts and its settings; any file can be restored from there."),
     ),
+    "remote": (
+        N_("Remote maintenance"),
+        N_("Your co-op looks after the machines from afar; you see who came and why, and can close this way in at any time."),
+    ),
 }
 
 
@@ -169,7 +173,9 @@ def machines(office: "Office", pack: "Pack", verify: Mapping[str, Any]) -> list[
 def services(office: "Office", pack: "Pack") -> list[str]:
     """The services the office gets, by role, in order; what lacks its counterpart (a provider, a printer) is none."""
     there = {role for host in office.hosts.values() for role in pack.roles(host.kind, office.variant)}
-    counterparts = (("mail_relay", office.mail), ("printing", office.printers), ("website", office.website))
+    counterparts = (
+        ("mail_relay", office.mail), ("printing", office.printers), ("website", office.website), ("remote", office.remote),
+    )  # fmt: skip
     lacking = {role for role, has in counterparts if not has}
     return [role for role in SERVICES if role in there - lacking]
 

@@ -11,6 +11,7 @@ from provisioner.verify.checks import (
     names,
     ports,
     printing,
+    remote,
     router,
     session,
     updates,
@@ -29,6 +30,7 @@ CHECKS = (
     mail_relay.CHECK,
     calendar.CHECK,
     backup.CHECK,
+    remote.CHECK,
     clock.CHECK,
     updates.CHECK,
     ports.FROM_LAN,
@@ -50,5 +52,5 @@ PACKAGES = (
     "samba-ad-dc", "samba", "chrony", "wsdd2", "cups", "postfix", "radicale", "nginx", "restic", "openssh-server", "nftables",
     "unattended-upgrades", "sssd-ad", "smbclient", "cups-client",
     "xfce4-session", "lightdm", "libreoffice-core", "firefox-esr", "thunderbird", "keepassxc", "atril", "simple-scan", "orca",
-    "xsecurelock", "pdfarranger", "xournalpp", "dnsmasq-base",
+    "xsecurelock", "pdfarranger", "xournalpp", "dnsmasq-base", "wireguard-tools",
 )  # fmt: skip

@@ -74,7 +74,8 @@ def test_a_whole_office_passes_before_and_after_a_restart(shop: Stage, verified:
     levels = {finding["check"]: finding["level"] for finding in said.data["findings"]}
     assert levels["restarted"] == "ok"
     away = [finding for finding in said.data["findings"] if finding["level"] == "not_applicable"]
-    assert sorted(finding["check"] for finding in away) == ["clock", "website"]  # one clock for all machines; no site is online
+    assert sorted(finding["check"] for finding in away) == ["clock", "remote", "remote_switch", "website"]
+    # one clock for all machines; no hub; no site is online
     assert all(len(finding["sentence"]) > 20 for finding in away)
     assert shop.on("server", "sudo samba-tool user list | grep -c witness || true").strip() == "0"
     assert "witness" not in shop.on("desktop", "ls /home")

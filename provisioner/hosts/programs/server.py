@@ -19,6 +19,8 @@ from typing import Any
 Ask = dict[str, Any]
 Answer = dict[str, Any]
 
+WAY_IN_LOST_S = 180  # WireGuard, REJECT_AFTER_TIME
+
 
 def log(since: float) -> str:
     """What the mail programs wrote since then."""
@@ -99,6 +101,24 @@ def online(ask: Ask) -> Answer:
     """Whether the office's website has a release that is served."""
     path = f"/srv/website/{ask['office']}/current/index.html"
     return {"ok": os.path.isfile(path), "evidence": os.path.realpath(path)}
+
+
+def way_in(ask: Ask) -> Answer:
+    """What the office's end of its tunnel says of itself; waits until it heard its `hub`, or (the hub itself) until it is up."""
+    until = time.monotonic() + ask["patience"]
+    while True:
+        words = ["/usr/local/libexec/office-remote", "status"]
+        done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False, timeout=20)
+        if done.returncode:
+            return {"ok": False, "up": False, "evidence": done.stderr.strip()[-300:]}
+        said = json.loads(done.stdout)
+        ages = {peer["name"]: said["now"] - peer["heard"] for peer in said["peers"] if peer["heard"]}
+        told = ", ".join(f"{name} {round(age)} s ago" for name, age in sorted(ages.items())) or "nobody"
+        evidence = f"up: {said['up']}; closed: {said['closed'] is not None}; heard: {told}; {said['problem']}".rstrip("; ")
+        good = said["up"] and (not ask["hub"] or ages.get(ask["hub"], WAY_IN_LOST_S) < WAY_IN_LOST_S)
+        if good or said["closed"] is not None or time.monotonic() > until:
+            return {"ok": good, "up": said["up"], "closed": said["closed"] is not None, "evidence": evidence}
+        time.sleep(1)
 
 
 def main() -> None:
