@@ -101,7 +101,7 @@ def test_no_office_sees_another(demo: Stage, stages: dict[str, Stage]) -> None:
         assert within(demo, f"{forged}; ip -6 route replace {address} dev office-remote; {ask}").strip().endswith("nobody")
     inside(demo, "server", "systemctl reload office-remote")
     assert stages[OTHER].json("remote", "open", OTHER, "--lab", "--because", BECAUSE).code == 0
-    assert met_by_tunnel(demo)
+    assert soon(lambda: met_by_tunnel(demo), 20), demo.json("remote", "status", "demo", "--lab")
     stages[OTHER].run("remote", "close", OTHER, "--lab")
 
 

@@ -106,6 +106,13 @@ class VerifySession:
 
         return self.office.hosts[self.desktop].kind is Kind.DESKTOP
 
+    def on_lan(self, host: str) -> str:
+        """Where the office's machines meet a host: where we do, unless we came by the way in from afar."""
+        from provisioner.inventory import way_in
+
+        at = self.selection.met[host]
+        return str(self.office.hosts[host].address) if way_in.opened(self.selection.target) else at
+
     @property
     def domain(self) -> str:
         """The office's own domain."""

@@ -68,9 +68,9 @@ def from_lan(session: VerifySession) -> Iterable[Finding]:
 
 def _scan(session: VerifySession, scanner: str, hosts: Sequence[str]) -> dict[str, list[int]]:
     """The open ports of each host as one of the others sees them; a host that could not be scanned is not in it."""
-    met = session.selection.met
-    found = session.ask(scanner, "scan", targets=[met[host] for host in hosts], timeout_s=30 + 6 * len(hosts))
-    return {host: found[met[host]] for host in hosts if met[host] in found}
+    at = {host: session.on_lan(host) for host in hosts}
+    found = session.ask(scanner, "scan", targets=list(at.values()), timeout_s=30 + 6 * len(hosts))
+    return {host: found[at[host]] for host in hosts if at[host] in found}
 
 
 def _waking(session: VerifySession, host: str, open_ports: list[int] | None) -> bool:
@@ -104,7 +104,7 @@ def from_beyond(session: VerifySession) -> Iterable[Finding]:
         return
     from provisioner.lab import beyond
 
-    words, targets = beyond(session.selection.target, list(session.selection.met.values()))
+    words, targets = beyond(session.selection.target, [session.on_lan(host) for host in session.selection.met])
     wanted = [("tcp", one.port, one.port) for one in forwards(session.pack, session.office).values() if one.protocol == "tcp"]
     ask = json.dumps({"targets": targets})
     done = subprocess.run(
