@@ -28,13 +28,15 @@ hosts:
 """
 
 
-def network(folder: Path, roles: tuple[str, ...] = ("base", "remote")) -> dict[str, Stage]:
-    """The hub, the example's office and another of two hosts, each with these roles of the standard pack alone."""
-    first = make(folder, hosts=("router", "server"))
+ROLES = {"server": ("base", "remote", "backup"), "desktop": ("base", "remote_client"), "router": ("base", "router")}
+
+
+def network(folder: Path) -> dict[str, Stage]:
+    """The hub, the example's office and another without a desktop, each with these roles of the standard pack alone."""
+    first = make(folder)
     pack = first.inventory / "packs/standard-2026.1.yml"
     found = yaml.safe_load(pack.read_text())
-    found["kinds"]["server"] = {role: found["kinds"]["server"][role] for role in roles}
-    found["kinds"]["router"] = {"base": found["kinds"]["router"]["base"]}
+    found["kinds"] = {kind: {role: found["kinds"][kind][role] for role in roles} for kind, roles in ROLES.items()}
     pack.write_text(yaml.safe_dump(found, allow_unicode=True, sort_keys=False))
     office = yaml.safe_load(first.dossier.read_text())
     for section in ("mail", "backup", "website", "printers", "guests"):
@@ -45,7 +47,11 @@ def network(folder: Path, roles: tuple[str, ...] = ("base", "remote")) -> dict[s
     office["remote"] = {"hub": HUB}
     texts = {"demo": yaml.safe_dump(office, allow_unicode=True, sort_keys=False), HUB: _HUB}
     other = {**office, "ula": "fd5c:81e7:2b95::/48"}
-    other["hosts"] = {name: {**host, "mac": host["mac"].replace("5e:10", "5e:30")} for name, host in office["hosts"].items()}
+    other["hosts"] = {
+        name: {**host, "mac": host["mac"].replace("5e:10", "5e:30")}
+        for name, host in office["hosts"].items()
+        if name != "desktop"
+    }
     texts[OTHER] = yaml.safe_dump(other, allow_unicode=True, sort_keys=False)
     for name, text in texts.items():
         path = first.inventory / "offices" / name / "dossier.yml"

@@ -1,13 +1,18 @@
 """A hub and two offices behind NAT on one simulated Internet: maintained from afar, closed by the office, never mixed up."""
 
 import concurrent.futures
+import json
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 
+from provisioner import lab
 from provisioner.inventory import open_inventory, way_in
 from provisioner.inventory.target import Target
+from provisioner.laptop.processes import as_root
 from tests.lab.light import inside, soon
 from tests.lab.small import clean
 from tests.remote.network import HUB, OTHER, network
@@ -74,8 +79,42 @@ def test_every_verb_goes_through_it(demo: Stage) -> None:
     assert said.code == 0, said
     again = demo.json("apply", "demo", "--lab", "--yes", timeout_s=900)
     assert again.code == 0, again
-    assert [host["changed"] for host in again.data["hosts"].values()] == [0, 0]
+    assert [host["changed"] for host in again.data["hosts"].values()] == [0, 0, 0]
     assert demo.json("check", "demo", "--lab").code in (0, 7)
+
+
+def test_a_router_is_pushed_and_a_night_is_made_by_it(demo: Stage) -> None:
+    """The router confirms over the tunnel that it serves; the push of a moment ago is taken back by another."""
+    whole = demo.dossier.read_text()
+    try:
+        demo.dossier.write_text(whole + "forwards:\n  caisse: {port: 8443, to: server, protocol: tcp}\n")
+        for _ in range(2):
+            said = demo.json("router", "push", "demo", "--lab")
+            assert said.code == 0, said
+            ruled = "8443" in demo.on("router", "sudo nft list ruleset")
+            assert ruled is (demo.dossier.read_text() != whole)
+            demo.dossier.write_text(whole)
+    finally:
+        demo.dossier.write_text(whole)
+    said = demo.json("backup", "run", "demo", "--lab")
+    assert said.code == 0, said
+    assert demo.json("backup", "list", "demo", "--lab").data["places"][0]["snapshots"]
+
+
+def test_an_office_is_verified_by_it_and_the_record_names_the_way(demo: Stage) -> None:
+    """Nothing is red; the way and its switch at the desktop have lines of their own; the audit has who came and why."""
+    assert demo.json("backup", "run", "demo", "--lab").code == 0
+    said = demo.json("verify", "demo", "--lab", timeout_s=600)
+    levels = {(one["check"], one["about"]): one["level"] for one in said.data["findings"]}
+    red = [one for one in said.data["findings"] if one["level"] in ("critical", "unknown")]
+    assert not red, red
+    assert (levels["remote", "server"], levels["remote_switch", "desktop"]) == ("ok", "ok")
+    made = demo.json("record", "new", "demo", "--lab", "--lang", "fr")
+    assert made.code == 0, made
+    (page,) = demo.home.glob("provisioner/labs/demo-*/records/*.html")
+    assert "Maintenance à distance" in page.read_text()
+    opened = [json.loads(path.read_text()) for path in sorted(demo.target.summaries.glob("*.json"))]
+    assert BECAUSE in [one.get("because") for one in opened if one["verb"] == "remote open"]
 
 
 def test_the_office_reads_who_came_and_why(demo: Stage) -> None:
@@ -103,6 +142,18 @@ def test_no_office_sees_another(demo: Stage, stages: dict[str, Stage]) -> None:
     assert stages[OTHER].json("remote", "open", OTHER, "--lab", "--because", BECAUSE).code == 0
     assert soon(lambda: met_by_tunnel(demo), 20), demo.json("remote", "status", "demo", "--lab")
     stages[OTHER].run("remote", "close", OTHER, "--lab")
+
+
+def test_a_person_closes_it_at_a_desktop(demo: Stage) -> None:
+    """Without a password and without us; the log says who, at which machine; the same person opens it again."""
+    said = demo.on("desktop", "office-remote close")
+    assert said.splitlines()[0].startswith("The way in is closed, by ")
+    assert demo.json("remote", "status", "demo", "--lab").code == 7
+    log = inside(demo, "server", "cat /var/log/office-remote.log").splitlines()
+    assert log[-1].endswith("(192.168.1.20)")
+    assert "fermé par" in log[-1]
+    inside(demo, "desktop", "runuser -u nobody office-remote open")
+    assert soon(lambda: demo.json("remote", "open", "demo", "--lab", "--because", BECAUSE).code == 0, 60)
 
 
 def test_closed_at_the_office_nobody_gets_in(stages: dict[str, Stage]) -> None:
@@ -135,6 +186,63 @@ def test_it_comes_back_after_a_restart_of_either_end(demo: Stage, stages: dict[s
     demo.restart("server")
     said = demo.json("remote", "open", "demo", "--lab", "--because", BECAUSE)
     assert said.code == 0, said
+
+
+MOVED = """table ip moved {{
+  chain postrouting {{ type nat hook postrouting priority srcnat; ip saddr {line} ip daddr 203.0.113.0/24 snat to 203.0.113.99; }}
+}}
+"""
+
+
+def test_it_follows_the_offices_line_to_another_address(demo: Stage, stages: dict[str, Stage]) -> None:
+    """As after a night's new address from the provider, and back: within the half minute of the next call."""
+    up = lab.find(demo.target)
+    assert up
+    assert up.line
+    line = up.line.outside.ip
+    there = as_root(lab.on_the_internet(demo.target))
+
+    def seen() -> str:
+        said = json.loads(inside(stages[HUB], "server", f"{PROGRAM} status"))
+        return next(str(peer["from"]) for peer in said["peers"] if peer["name"] == "demo")
+
+    assert seen().startswith(f"{line}:")
+    subprocess.run([*there, "nft", "-f", "-"], input=MOVED.format(line=line), text=True, check=True)
+    try:
+        assert soon(lambda: seen().startswith("203.0.113.99:"), 60), seen()
+        assert soon(lambda: met_by_tunnel(demo), 60)
+    finally:
+        subprocess.run([*there, "nft", "delete", "table", "ip", "moved"], check=True)
+    assert soon(lambda: seen().startswith(f"{line}:"), 60), seen()
+    assert soon(lambda: met_by_tunnel(demo), 60)
+
+
+NEW_KEY = """
+import sys
+from pathlib import Path
+from provisioner.inventory.target import Target
+from provisioner.laptop.processes import as_root
+from provisioner.secrets import certificates, vault
+target = Target(Path(sys.argv[1]), sys.argv[2], lab=True)
+new = certificates.tunnel()
+vault.store(target, vault.key_of(target), vault.read(target).model_copy(update={"remote": new}))
+target.tunnel_public.write_text(new["key_public"] + "\\n")
+"""
+
+
+def test_a_hub_with_a_new_key_is_nobodys_until_the_office_knows_it(stages: dict[str, Stage]) -> None:
+    """As after the hub was set up anew: said at both ends, not mistaken for open; an `apply` on the LAN mends it."""
+    hub, stage = stages[HUB], stages["demo"]
+    words = [sys.executable, "-c", NEW_KEY, str(hub.inventory), HUB]
+    subprocess.run(words, env=hub.environment, check=True)
+    assert hub.json("apply", HUB, "--lab", "--yes", timeout_s=900).code == 0
+    said = stage.json("remote", "open", "demo", "--lab", "--because", BECAUSE)
+    assert said.code == 5, said
+    told = stage.json("verify", "demo", "--lab", "--only", "remote", timeout_s=300)
+    assert [one["level"] for one in told.data["findings"] if one["check"] == "remote"] == ["critical"]
+    assert stage.json("apply", "demo", "--lab", "--yes", timeout_s=900).code == 0
+    assert soon(lambda: stage.json("remote", "open", "demo", "--lab", "--because", BECAUSE).code == 0, 90)
+    stage.run("remote", "close", "demo", "--lab")
 
 
 def test_a_technician_who_is_not_known_is_not_let_in(stages: dict[str, Stage]) -> None:
