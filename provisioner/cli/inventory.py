@@ -112,7 +112,7 @@ def check(console: Console) -> int:
 
     What can be used as it is and should not stay so is a warning, and alone no reason for exit 7.
     """
-    from provisioner.cli.training import known
+    from provisioner.cli.training_parts import known
     from provisioner.inventory import courses, open_inventory
 
     inventory = open_inventory(console.inventory)

@@ -1,14 +1,14 @@
 """`training`: courses on a virtual office: list, start, check, hint, reset, finish, plant, material."""
 
-import getpass
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from provisioner.cli.common import Console, echo, many, shown, verb
-from provisioner.errors import BadInput, Missing
+from provisioner.cli.training_class import class_, help_
+from provisioner.cli.training_parts import chosen_trainee, course_argument, known, myself, read_course, roots, trainee_option
+from provisioner.errors import Missing
 from provisioner.language.terminal import spoken, word
 
 if TYPE_CHECKING:
@@ -17,59 +17,10 @@ if TYPE_CHECKING:
     from provisioner.training.trainee import Trainee
 
 training = click.Group(
-    "training", help="Courses on a virtual office with planted faults: list, start, check, hint, reset, finish."
+    "training", help="Courses on a virtual office with planted faults: list, start, check, hint, help, reset, finish, class."
 )
-
-
-def known() -> dict[str, list[str]]:
-    """What the product's own checks are called, for courses to be judged by."""
-    from provisioner.check.table import TITLES as CHECKS
-    from provisioner.verify.table import EVERY
-
-    return {"check": list(CHECKS), "verify": [part.name for part in EVERY]}
-
-
-def complete_course(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - click's signature
-    """Shell completion of courses."""
-    from provisioner.inventory import courses
-
-    top = ctx.find_object(dict) or {}
-    try:
-        found = {name for root in _roots(Console(False, top.get("inventory"))) for name in courses.names(root)}
-    except (Missing, OSError):
-        return []
-    return sorted(name for name in found if name.startswith(incomplete))
-
-
-course_argument = click.argument("course", metavar="COURSE", shell_complete=complete_course)
-trainee_option = click.option("--trainee", metavar="NAME", default="", help="Who learns; otherwise your own login.")
-
-
-def _roots(console: Console) -> list[Path]:
-    """Where courses are looked for: one's own inventory, then the example that comes with the tool."""
-    from provisioner.laptop.installed import example
-
-    return list(dict.fromkeys(root.resolve() for root in (console.inventory, example()) if root))
-
-
-def _course(console: Console, name: str) -> "tuple[Path, Course]":
-    from provisioner.inventory import courses
-
-    roots = _roots(console)
-    root = next((root for root in roots if name in courses.names(root)), roots[-1])
-    return root, courses.course(root, name, known())
-
-
-def _trainee(course: str, name: str) -> "tuple[Trainee, Course]":
-    from provisioner import training as workflow
-    from provisioner.inventory import courses
-
-    trainee = workflow.find(course, name or _myself())
-    return trainee, courses.course(Path(trainee.root), course, known())
-
-
-def _myself() -> str:
-    return re.sub(r"[^a-z0-9-]", "-", getpass.getuser().lower()).lstrip("-0123456789")[:31] or "trainee"
+for _command in (class_, help_):
+    training.add_command(_command)
 
 
 @verb(training, "list")
@@ -79,7 +30,7 @@ def list_(console: Console) -> None:
     from provisioner.inventory import courses
     from provisioner.training import certificates
 
-    found = {name: root for root in reversed(_roots(console)) for name in courses.names(root)}
+    found = {name: root for root in reversed(roots(console)) for name in courses.names(root)}
     read = {name: courses.course(root, name, known()) for name, root in sorted(found.items())}
     there, problems, lang = workflow.every(), certificates.check(), spoken()
     rows = [
@@ -108,8 +59,8 @@ def start(console: Console, course: str, trainee: str) -> None:
     """Give a trainee an office of their own at the beginning of COURSE, and tell the first thing to do."""
     from provisioner import training as workflow
 
-    root, found = _course(console, course)
-    who = workflow.start(root, found, trainee or _myself(), spoken(), say=console.say)
+    root, found = read_course(console, course)
+    who = workflow.start(root, found, trainee or myself(), spoken(), say=console.say)
     _begin(console, who, found)
 
 
@@ -120,7 +71,7 @@ def reset(console: Console, course: str, trainee: str) -> None:
     """Bring a trainee's office back to the beginning of COURSE, whatever became of it. Hints stay taken."""
     from provisioner import training as workflow
 
-    who, found = _trainee(course, trainee)
+    who, found = chosen_trainee(course, trainee)
     workflow.reset(who, found, say=console.say)
     _begin(console, who, found)
 
@@ -157,7 +108,7 @@ def _tell(console: Console, step: tuple[str, str]) -> None:
 
 
 def _whom(who: "Trainee") -> str:
-    return "" if who.name == _myself() else f" --trainee {who.name}"
+    return "" if who.name == myself() else f" --trainee {who.name}"
 
 
 @verb(training, "check")
@@ -170,11 +121,12 @@ def check(console: Console, course: str, step: str, trainee: str) -> int:
     from provisioner.inventory import courses
     from provisioner.training import grader
 
-    who, found = _trainee(course, trainee)
+    who, found = chosen_trainee(course, trainee)
     if step and step not in found.steps:
         raise Missing(f"the course {course} has no step {step[:40]!r}", hint=", ".join(found.steps))
     workflow.refuse_gone(who, found)
     judged = grader.judge(who, found, step)
+    workflow.checked(who, {one.step: one.holds for one in judged})
     text = courses.text(Path(who.root), course, who.language)
     following = next((one for one in judged if not one.holds and not one.waits), None)
 
@@ -218,7 +170,7 @@ def hint(console: Console, course: str, step: str, trainee: str) -> None:
     """The next hint for STEP of COURSE; it costs points."""
     from provisioner import training as workflow
 
-    who, found = _trainee(course, trainee)
+    who, found = chosen_trainee(course, trainee)
     told, more = workflow.hint(who, found, step)
     text = getattr(told, who.language)
     data = {"course": course, "step": step, "hint": text, "cost": told.cost, "more": more}
@@ -239,7 +191,7 @@ def finish(console: Console, course: str, trainee: str) -> int:
     from provisioner.language import translator
     from provisioner.training import certificates, grader
 
-    who, found = _trainee(course, trainee)
+    who, found = chosen_trainee(course, trainee)
     workflow.refuse_gone(who, found)
     verdict = grader.grade(who, found)
     kept = certificates.keep(who, found, verdict, by=_whose(Path(who.root), found.office))
@@ -271,16 +223,9 @@ def finish(console: Console, course: str, trainee: str) -> int:
 def plant(console: Console, course: str, fault: str, trainee: str) -> None:
     """Plant FAULT of COURSE in a trainee's office now: the trainer's."""
     from provisioner import training as workflow
-    from provisioner.inventory.courses import folder_of
-    from provisioner.training import planting
 
-    who, found = _trainee(course, trainee)
-    if fault not in found.faults:
-        raise BadInput(f"the course {course} has no fault {fault[:40]!r}", hint=", ".join(found.faults) or "it plants none")
-    workflow.refuse_gone(who, found)
-    planting.plant(who.inventory, who.office, folder_of(Path(who.root), course) / found.faults[fault].playbook)
-    who.planted = sorted({*who.planted, fault})
-    who.write()
+    who, found = chosen_trainee(course, trainee)
+    workflow.plant(who, found, fault)
     console.result({"course": course, "trainee": who.name, "planted": fault}, lambda: echo(f"planted: {fault}"))
 
 
@@ -293,7 +238,7 @@ def material(console: Console, course: str, folder: Path) -> None:
 
     from provisioner.training import material as pages
 
-    root, found = _course(console, course)
+    root, found = read_course(console, course)
     made = [str(path) for path in pages.write(root, found, folder, by=_whose(root, found.office), now=datetime.now(UTC))]
     console.result({"course": course, "files": made}, lambda: echo(shown_text("\n".join(made))))
 

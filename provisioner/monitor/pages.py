@@ -3,11 +3,11 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from provisioner.check.table import TITLES
+from provisioner.endpoint import environment
 from provisioner.findings import Finding, Level
 from provisioner.inventory.target import Target
 from provisioner.language import N_, translator, typeset
@@ -16,11 +16,9 @@ from provisioner.monitor.curves import HEIGHT, WIDTH, curve
 from provisioner.monitor.exporter import Described
 from provisioner.monitor.watch import Report, Row
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
 TEMPLATES = Path(__file__).parent / "templates"
 ZONE = "Europe/Paris"  # whose time of day is shown
+REFRESH_S = 60
 LINES = 300  # offices on the page; the others are found by their name
 OLD_S = 3 * 86400  # as the rule OfficeNotChecked
 WORDS: Mapping[Level | None, str] = {
@@ -64,7 +62,7 @@ def status(
     return _page(
         "status.html", language, rows=found[:LINES],
         worst=worst([row.office.name for row in found[:LINES]]), more=len(found) - LINES, counts=counts, all=len(rows),
-        search=search, still=still, now=now, refresh=not still,
+        search=search, still=still, now=now, refresh=0 if still else REFRESH_S,
     )  # fmt: skip
 
 
@@ -72,7 +70,7 @@ def office(one: Described, report: Report | None, history: "History", *, languag
     """All that the last round found in an office, with the numbers of the last weeks."""
     return _page(
         "office.html", language, office=one, report=report, curves=curves(history, language), client=client, now=now,
-        refresh=True,
+        refresh=REFRESH_S,
         findings=sorted(report.counted, key=lambda pair: (-pair[0].level, pair[0].check)) if report else [],
     )  # fmt: skip
 
@@ -87,7 +85,7 @@ def client(one: Described, report: Report | None, history: "History", *, languag
     return _page(
         "client.html", language, office=one, report=report, subjects=sorted(subjects.items(), key=lambda pair: -pair[1]),
         worst=worst,
-        curves=curves({"": history.get("", {})}, language), now=now, refresh=True,
+        curves=curves({"": history.get("", {})}, language), now=now, refresh=REFRESH_S,
     )  # fmt: skip
 
 
@@ -103,7 +101,7 @@ def runbook(subject: str, language: str) -> str | None:
     if language == "fr":
         made = "".join(part if part.startswith("<code") else typeset(part, "fr") for part in re.split(r"(<code.*?</code>)", made))
     body = re.sub(r"<h2>([A-Za-z]+)</h2>", lambda found: f'<h2 id="{found[1].lower()}">{found[1]}</h2>', made)
-    return _page("runbook.html", language, body=body, subject=subject, refresh=False)
+    return _page("runbook.html", language, body=body, subject=subject, refresh=0)
 
 
 History = Mapping[str, Mapping[str, Sequence[tuple[float, float]]]]  # host -> what -> (s since 1970, value)
@@ -140,20 +138,11 @@ def _page(template: str, language: str, **data: Any) -> str:
     def sentence(finding: Finding) -> str:
         return say(finding.sentence, finding.values)
 
-    return _environment().get_template(template).render(
+    return environment(TEMPLATES).get_template(template).render(
         data, _=say, N_=N_, say=say, ngettext=say.ngettext, language=language, words=WORDS, marks=MARKS, titles=TITLES,
         sentence=sentence,
         width=WIDTH, height=HEIGHT, OLD_S=OLD_S, zone=ZONE,
     )  # fmt: skip
-
-
-@lru_cache(maxsize=1)
-def _environment() -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
 
 
 def history(target: Target) -> History:

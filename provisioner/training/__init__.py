@@ -5,17 +5,18 @@ their own; they work there with the product's own verbs. What they may break is 
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from provisioner import lab
 from provisioner.errors import BadInput, Busy, Missing
 from provisioner.inventory.courses import Course, Hint
+from provisioner.inventory.courses import folder_of as course_folder
 from provisioner.lab.state import folder_of
 from provisioner.secrets import passphrase
-from provisioner.training import checkpoint
+from provisioner.training import checkpoint, planting
 from provisioner.training.network import copy
-from provisioner.training.trainee import Trainee, every, find, locked
+from provisioner.training.trainee import Trainee, every, find, locked, now, updating
 
 __all__ = ["Trainee", "every", "find"]
 
@@ -47,10 +48,17 @@ def start(root: Path, course: Course, name: str, language: str, *, say: Say) -> 
 
 def reset(trainee: Trainee, course: Course, *, say: Say) -> None:
     """Bring a trainee's office and inventory back to the beginning, whatever became of them; taken hints stay taken."""
+    with updating(trainee) as known:
+        _clear(known)
+        known.checkpoint = checkpoint.ensure(Path(known.root), course, say=say)
+        known.holds, known.checked = {}, ""
+        _begin(known, course, say)
+
+
+def leave(trainee: Trainee) -> None:
+    """The same as `remove`, when nothing else of theirs is under way."""
     with locked(trainee.course, trainee.name):
-        _clear(trainee)
-        trainee.checkpoint = checkpoint.ensure(Path(trainee.root), course, say=say)
-        _begin(trainee, course, say)
+        remove(trainee)
 
 
 def remove(trainee: Trainee) -> None:
@@ -91,13 +99,42 @@ def hint(trainee: Trainee, course: Course, step: str) -> tuple[Hint, int]:
     """
     if step not in course.steps:
         raise Missing(f"the course {course.name} has no step {step[:40]!r}", hint=", ".join(course.steps))
-    with locked(trainee.course, trainee.name):
-        taken, hints = trainee.hints.get(step, 0), course.steps[step].hints
+    with updating(trainee) as known:
+        taken, hints = known.hints.get(step, 0), course.steps[step].hints
         if taken >= len(hints):
             raise BadInput(f"there is no other hint for {step}", hint=f"provisioner training check {course.name}")
-        trainee.hints[step] = taken + 1
-        trainee.write()
+        known.hints[step] = taken + 1
         return hints[taken], len(hints) - taken - 1
+
+
+def plant(trainee: Trainee, course: Course, fault: str) -> None:
+    """Plant a fault in a trainee's office now.
+
+    Raises:
+        BadInput: the course has no such fault.
+        Missing: the office is not there.
+        HostFailed: the fault does not apply.
+    """
+    if fault not in course.faults:
+        raise BadInput(f"the course {course.name} has no fault {fault[:40]!r}", hint=", ".join(course.faults) or "it plants none")
+    with updating(trainee) as known:
+        refuse_gone(known, course)
+        planting.plant(
+            known.inventory, known.office, course_folder(Path(known.root), course.name) / course.faults[fault].playbook
+        )
+        known.planted = sorted({*known.planted, fault})
+
+
+def ask(trainee: Trainee, about: str) -> None:
+    """Ask the trainer for help; nothing: it was given."""
+    with updating(trainee) as known:
+        known.asks, known.asked = about, now() if about else ""
+
+
+def checked(trainee: Trainee, holds: Mapping[str, bool]) -> None:
+    """Keep what a check of some steps found, for whoever looks at the class."""
+    with updating(trainee) as known:
+        known.holds, known.checked = {**known.holds, **holds}, now()
 
 
 def lost(trainee: Trainee, course: Course, step: str) -> int:

@@ -19,13 +19,17 @@ def home() -> Path:
     return state_home() / "training"
 
 
-def _now() -> str:
+def now() -> str:
+    """This moment, as it is kept."""
     return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 @dataclass
 class Trainee:
-    """Somebody in a course. `root` is the inventory the course comes from, `checkpoint` the snapshot their office began from."""
+    """Somebody in a course. `root` is the inventory the course comes from, `checkpoint` the snapshot their office began from.
+
+    `holds` is what their last check found, `checked` when; `asks` is what they want to know, `asked` since when.
+    """
 
     course: str
     name: str
@@ -33,9 +37,13 @@ class Trainee:
     office: str
     language: str
     checkpoint: str = ""
-    began: str = field(default_factory=_now)
+    began: str = field(default_factory=now)
     hints: dict[str, int] = field(default_factory=dict)
     planted: list[str] = field(default_factory=list)
+    holds: dict[str, bool] = field(default_factory=dict)
+    checked: str = ""
+    asks: str = ""
+    asked: str = ""
 
     @property
     def folder(self) -> Path:
@@ -96,3 +104,16 @@ def locked(course: str, name: str) -> Iterator[Path]:
         finally:
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
+
+
+@contextlib.contextmanager
+def updating(trainee: Trainee) -> Iterator[Trainee]:
+    """What is known of a trainee now, to be changed; kept at the end, unless something is raised.
+
+    Raises:
+        Missing: they are gone meanwhile.
+    """
+    with locked(trainee.course, trainee.name):
+        known = find(trainee.course, trainee.name)
+        yield known
+        known.write()

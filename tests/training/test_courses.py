@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.cli.training import known
+from provisioner.cli.training_parts import known
 from provisioner.inventory import courses, open_inventory
 from tests.stage import EXAMPLE
 from tests.verbs import Run

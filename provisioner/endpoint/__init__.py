@@ -13,12 +13,14 @@ import socket
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner.errors import BadInput, Missing
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
     from starlette.middleware import Middleware
     from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -87,6 +89,17 @@ def _password(path: Path) -> str:
     if len(said) < SHORTEST:
         raise BadInput(f"the password in {path} is shorter than {SHORTEST} signs", hint=f"openssl rand -base64 24 > {path}")
     return said
+
+
+@cache
+def environment(templates: Path) -> "Environment":
+    """The templates of a room's pages, which may extend `base.html`: nothing of them runs in a browser."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    folders = [templates, Path(__file__).parent / "templates"]
+    return Environment(
+        loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
 
 
 def middleware(where: Endpoint, open_to_all: Sequence[str] = ()) -> "list[Middleware]":
