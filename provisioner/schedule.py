@@ -38,6 +38,9 @@ class Round:
 
 ROUNDS = {
     "check": Round(("check", "--all"), "*-*-* 06:30:00", N_("every office judged, each morning")),
+    "prove": Round(
+        ("backup", "prove", "--oldest", "3"), "*-*-* 20:30:00", N_("backups proven, those whose last proof is the oldest")
+    ),
     "bulletin": Round(("bulletin", "--all"), "*-*-01 07:30:00", N_("the pages of the month before, on the first")),
 }
 

@@ -4,20 +4,26 @@ Nothing is written at the office: its repositories are read through its own serv
 rclone. What becomes of it is a certificate, good or bad (`runs/proofs.py`).
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from provisioner.backup.talk import backup_server
 from provisioner.backup.throwaway import Throwaway, call, into, throwaway
-from provisioner.errors import HostFailed, ProvisionerError, Unreadable
+from provisioner.errors import BadInput, HostFailed, Missing, ProvisionerError, Unreadable
 from provisioner.inventory import open_inventory
-from provisioner.inventory.placement import common_share, services
+from provisioner.inventory.placement import WEBSITE, common_share, services
 from provisioner.inventory.target import Target
 from provisioner.laptop.text import visible
+from provisioner.runs import proofs
 from provisioner.secrets import vault
+
+if TYPE_CHECKING:
+    from provisioner.inventory.dossier import Office
 
 Say = Callable[[str], None]
 AGED_H, AHEAD_S = 72, 3600
@@ -60,6 +66,20 @@ class Proof:
         }  # fmt: skip
 
 
+def longest_unproven(root: Path, count: int) -> list[Target]:
+    """So many offices with backups of their own: first those without a proof, then by the age of the last."""
+    targets = [Target(root, name) for name in open_inventory(root).office_names()]
+    last = {target: min((made for made, _ in proofs.newest(target).values()), default="") for target in targets}
+    found: list[Target] = []
+    for target in sorted(targets, key=lambda one: (last[one], one.office)):
+        with contextlib.suppress(Missing, BadInput):  # `inventory check` says what is wrong with a dossier
+            backup_server(target)
+            found.append(target)
+        if len(found) == count:
+            break
+    return found
+
+
 def prove(target: Target, say: Say, place: str = "") -> list[Proof]:
     """Prove every place of an office, or one of them; one that cannot be proven does not hide the other.
 
@@ -73,14 +93,14 @@ def prove(target: Target, say: Say, place: str = "") -> list[Proof]:
     if "places" not in seen.data:
         raise HostFailed(f"{server}: {seen.why}", hint=f"provisioner backup list {target.words}")
     same = same_disk(target, server)
-    proofs = [judged(one, time.time(), same.get(str(one.get("place")), "")) for one in seen.data["places"]]
-    due = [one for one in proofs if not one.cause]
+    found = [judged(one, time.time(), same.get(str(one.get("place")), "")) for one in seen.data["places"]]
+    due = [one for one in found if not one.cause]
     if due:
         room = max(one.bytes for one in due)
         with throwaway(target, server, DISK_MIB + 2 * (room >> 20), say) as here:
             done = {one.place: _proven(target, here, one, password, say) for one in due}
-        proofs = [done.get(one.place, one) for one in proofs]
-    return proofs
+        found = [done.get(one.place, one) for one in found]
+    return found
 
 
 def judged(said: Mapping[str, Any], now: float, same: str) -> Proof:
@@ -182,7 +202,29 @@ def _used(target: Target, here: Throwaway) -> dict[str, Any]:
     done = call(here.target, ["verify"], *(word for name in TRIED for word in ("--only", name)))
     if "findings" not in done.data:
         raise HostFailed(f"verify in the throw-away lab: {done.why}")
-    return found | {"answered": tuple(dict.fromkeys(_answered(done.data["findings"])))}  # a check may have several findings
+    answered = dict.fromkeys(_answered(done.data["findings"]))  # a check may have several findings
+    if (here.target.folder / "website").is_dir() and WEBSITE in there and serves_itself(office):
+        _online(here)
+        answered[WEBSITE] = None
+    return found | {"answered": tuple(answered)}
+
+
+def serves_itself(office: "Office") -> bool:
+    """Whether the office's website is on its own server."""
+    return office.website is not None and (office.website.served_by or office.name) == office.name
+
+
+def _online(here: Throwaway) -> None:
+    """The website is built of our pages and of what came back of the office's own, put online, and looked at on its server."""
+    here.do(["website", "deploy"], "--keep", "folder")
+    done = call(here.target, ["check"])
+    offices = done.data.get("offices") or [{}]
+    found = [one for one in offices[0].get("findings", ()) if one["check"] == WEBSITE]
+    if not found:
+        raise HostFailed(f"check in the throw-away lab says nothing of the website: {done.why}")
+    for one in found:
+        if one["level"] != "ok":
+            raise HostFailed(f"{WEBSITE}: {one.get('sentence')} {str(one.get('evidence', ''))[:300]}")
 
 
 def _answered(findings: list[dict[str, Any]]) -> Iterator[str]:

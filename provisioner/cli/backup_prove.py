@@ -1,45 +1,90 @@
 """`backup prove`: the newest night of each place put back in a throw-away lab, and a certificate of it."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Console, lab_option, many, office_argument, shown, verb
+from provisioner.cli.common import Console, complete_office, echo, lab_option, many, shown, verb
+from provisioner.errors import BadInput, Locked, ProvisionerError
 from provisioner.language.terminal import spoken
 
 if TYPE_CHECKING:
     from provisioner.backup.certificate import Certificate
+    from provisioner.inventory.target import Target
 
 
 @verb("prove", writes=True)
-@office_argument
+@click.argument("office", metavar="[OFFICE]", default="", shell_complete=complete_office)
+@click.option(
+    "--oldest", type=click.IntRange(1, 1000), default=None, metavar="COUNT",
+    help="Instead of OFFICE: so many, those without a proof or with the oldest one first.",
+)  # fmt: skip
 @click.option("--place", type=click.Choice(["disk", "remote"]), default=None, help="Only the one or the other.")
 @lab_option
 @click.option(
     "--lang", type=click.Choice(["fr", "en"]), default=None, help="The certificate's; the office's own language unless given."
 )
 @click.option("--no-commit", is_flag=True, help="Leave the commit to you.")
-def prove(console: Console, office: str, place: str | None, lab: bool, lang: str | None, no_commit: bool) -> int:
+def prove(
+    console: Console, office: str, oldest: int | None, place: str | None, lab: bool, lang: str | None, no_commit: bool
+) -> int:
     """Restore the newest night of OFFICE from each place into a lab made for it, compare it, use it, throw the lab away.
 
     Nothing is written at the office. Makes a dated certificate, kept with the office. Exits 7 when a place is not proven.
     """
+    from provisioner.inventory import open_inventory
+
+    if bool(office) == bool(oldest) or (oldest and lab):
+        raise BadInput("either an office or --oldest COUNT, which is of no lab", hint="provisioner backup prove OFFICE")
+    if not oldest:
+        open_inventory(console.inventory).office(office)  # an unknown office is said before all else
+        made = _proven(console, console.target(office, lab), place or "", lang or "", commit=not no_commit)
+        console.result(_data(made), lambda: _show(console, made))
+        return 0 if made.good else 7
+    return _several(console, oldest, place or "", lang or "", commit=not no_commit)
+
+
+def _several(console: Console, count: int, place: str, language: str, *, commit: bool) -> int:
+    """One office after the other; what cannot be tried at one is said and does not end the others, but a vault that is locked."""
+    from provisioner.backup import proof
+
+    rows, bad = list[dict[str, Any]](), 0
+    for target in proof.longest_unproven(console.inventory, count):
+        console.say(f"{target.office}:")
+        try:
+            made = _proven(console, target, place, language, commit=commit)
+        except Locked:
+            raise
+        except ProvisionerError as problem:
+            bad += 1
+            rows.append({"office": target.office, "problem": str(problem)})
+            if not console.as_json:
+                console.out.print(f"✗ {target.office}: {shown(str(problem))}", soft_wrap=True, markup=False)
+            continue
+        bad += not made.good
+        rows.append(_data(made))
+        if not console.as_json:
+            _show(console, made)
+    proven = len(rows) - bad
+    console.result({"verb": "backup prove", "offices": rows}, lambda: echo(f"{many(proven, 'office')} proven, {bad} not"))
+    return 0 if rows and not bad else 7
+
+
+def _proven(console: Console, target: "Target", place: str, language: str, *, commit: bool) -> "Certificate":
     from datetime import UTC, datetime
 
     from provisioner import runs
     from provisioner.backup import certificate, proof
-    from provisioner.inventory import open_inventory
     from provisioner.operation.selection import technician
 
-    open_inventory(console.inventory).office(office)  # an unknown office is said before all else
-    target = console.target(office, lab)
     by, run, began = technician(target), runs.new_id(), datetime.now(UTC)
     certificate.sound(target)
-    found = proof.prove(target, console.say, place or "")
-    made = certificate.certify(target, found, run=run, began=began, by=by, language=lang or "", commit=not no_commit)
-    data = made.body | {"json": str(made.path), "pdf": str(made.path.with_suffix(".pdf"))}
-    console.result(data, lambda: _show(console, made))
-    return 0 if made.good else 7
+    found = proof.prove(target, console.say, place)
+    return certificate.certify(target, found, run=run, began=began, by=by, language=language, commit=commit)
+
+
+def _data(made: "Certificate") -> dict[str, Any]:
+    return made.body | {"json": str(made.path), "pdf": str(made.path.with_suffix(".pdf"))}
 
 
 def _show(console: Console, made: "Certificate") -> None:

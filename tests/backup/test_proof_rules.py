@@ -1,6 +1,7 @@
 """What speaks against a backup before and after it is read, and the certificate: pure, no machine is asked."""
 
 import json
+import shutil
 import struct
 import tarfile
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.backup import certificate
-from provisioner.backup.proof import Proof, judged, together
+from provisioner.backup.proof import Proof, judged, longest_unproven, together
 from provisioner.errors import Unreadable, Unverified
 from provisioner.hosts.programs import backup_proof
 from provisioner.inventory.target import Target
@@ -105,10 +106,22 @@ def test_what_differs_is_told_for_each_entry(tmp_path: Path, monkeypatch: pytest
 @pytest.fixture
 def target(tmp_path: Path) -> Target:
     """The example office, without a git of its own."""
-    import shutil
-
     shutil.copytree(EXAMPLE, tmp_path / "network")
     return Target(tmp_path / "network", "demo")
+
+
+def test_the_oldest_proofs_come_first(target: Target) -> None:
+    """An office without one before all; of two the older; one whose pack has no backups never."""
+    root = target.inventory
+    shutil.copytree(root / "offices/demo", root / "offices/another")
+    names = [one.office for one in longest_unproven(root, 9)]
+    assert {"demo", "another"} <= set(names)
+    proofs.keep(Target(root, "demo"), {"number": 1, "run": "r", "made": "2026-11-01T00:00:00Z", "former": None,
+                                       "places": [{"place": "disk", "cause": ""}]}, "x", b"%PDF")  # fmt: skip
+    assert [one.office for one in longest_unproven(root, 9)][-1] == "demo"
+    assert len(longest_unproven(root, 1)) == 1
+    (root / "offices/another/dossier.yml").write_text("{")
+    assert "another" not in [one.office for one in longest_unproven(root, 9)]
 
 
 GOOD = Proof(
