@@ -195,4 +195,4 @@ def _tell(console: Console, host: str, holding: "Holding") -> None:
     for address, file in holding.sources:
         console.say(f"  packages come from {address} too ({file}), which is not Debian: nobody here sees to its updates")
     if holding.holds:
-        console.say(f"  holds: {', '.join(holding.holds)}")
+        console.say(f"  holds already: {', '.join(holding.holds)}")

@@ -77,8 +77,9 @@ class Console:
         with self.out.capture() as kept:
             for line in lines:
                 self.out.print(line, soft_wrap=True, fold=False)
-        # as git sets it: colours pass, and what was read stays on the screen
-        pager = subprocess.Popen(words, stdin=subprocess.PIPE, text=True, env={"LESS": "FRX", **os.environ})
+        # as git sets it: colours pass, what was read stays; and our UTF-8 is shown where the machine lacks the locale
+        as_git = {"LESS": "FRX", "LESSCHARSET": "utf-8" if unicode(sys.stdout) else "iso8859"}
+        pager = subprocess.Popen(words, stdin=subprocess.PIPE, text=True, env=as_git | os.environ)
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the pager's
         try:
             pager.communicate(kept.get())

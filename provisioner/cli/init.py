@@ -87,7 +87,7 @@ def key(console: Console, given: Answers, *, ask_passphrase: bool) -> tuple[Path
 
 def told(file: Path, line: str, added: bool) -> list[str]:
     """What is said of the key in the end: which, and what hinders ssh to use it."""
-    said = [f"your key: {file}" + (", now in your co-op's file" if added else ""), f"  {keys.fingerprint(line)}"]
+    said = [f"your key, now in your co-op's file: {file}" if added else f"your key: {file}", f"  {keys.fingerprint(line)}"]
     if problem := keys.trouble(file):
         said += [f"! {problem[0]}", f"  try: {problem[1]}"]
     return said

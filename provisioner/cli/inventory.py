@@ -88,7 +88,9 @@ def init(
     }  # fmt: skip
 
     def human() -> None:
-        echo(f"{shown(str(folder))}: {shown(answers['technician'])} of {shown(answers['reseller'])}")
+        echo(
+            f"{shown(str(folder))} is the inventory of {shown(answers['technician'])}, who works for {shown(answers['reseller'])}"
+        )
         if key:
             echo(shown("\n".join(talk.told(*key, added))))
         else:

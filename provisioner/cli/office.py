@@ -103,9 +103,10 @@ def new(
         )
         if invented:
             echo(f"next: put the MACs of {', '.join(invented)} into the dossier, then")
-            echo(f"      provisioner adopt {name}        (or, to try it here: provisioner lab up {name})")
+            echo(f"      provisioner adopt {name}")
         else:
-            echo(f"next: provisioner adopt {name}        (or, to try it here: provisioner lab up {name})")
+            echo(f"next: provisioner adopt {name}")
+        echo(f"or, to try it here: provisioner lab up {name}")
 
     console.result(result, human)
 

@@ -9,7 +9,8 @@ from rich.text import Text
 
 from provisioner.cli.common import Console, many, shown
 from provisioner.cli.progress import seconds, took
-from provisioner.language.terminal import word
+from provisioner.language import N_, translator
+from provisioner.language.terminal import spoken, told, word
 from provisioner.runs.diffs import in_short
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def show_plan(console: Console, found: "Plan", selection: "Selection", *, whole:
     for name, problem in found.missing.items():
         console.out.print(Text(f"✗ not complete: {shown(f'{name}: {problem}' if name else problem)}", "red"), soft_wrap=True)
     hosts = sum(bool(host.changes) for host in found.run.hosts.values())
-    last = f"{many(found.run.changed, 'change')} on {many(hosts, 'host')}" if found.run.changed else "nothing to change"
+    amounts = {"changes": told(many(found.run.changed, "change")), "hosts": told(many(hosts, "host"))}
+    last = translator(spoken())(N_("{changes} on {hosts}"), **amounts) if found.run.changed else "nothing to change"
     if found.missing:
         last = f"not complete; {last}" if found.run.changed else "not complete"
     where = f"{selection.target.office}{' (lab)' if selection.target.lab else ''}"

@@ -132,7 +132,7 @@ def _made(say: Translator) -> Iterator[tuple[str, tuple[str, ...], str]]:
     for sentence in say.sentences():
         places = PLACE.split(sentence)  # text, name, text, name, …
         letters = re.findall(r"[A-Za-z]", "".join(places[::2]))
-        if len(letters) > 3 and 0 < len(places) // 2 == len(set(places[1::2])):
+        if (len(letters) > 3 or places[0].endswith(": ")) and 0 < len(places) // 2 == len(set(places[1::2])):
             any_of = {"number": r"[\d,]+"}
             pattern = "".join(
                 f"(?P<{part}>{any_of.get(part, '.*?')})" if n % 2 else re.escape(part) for n, part in enumerate(places)

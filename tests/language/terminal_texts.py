@@ -56,6 +56,10 @@ OTHERS = {
     *(f"word: {state}" for state in ("running", "interrupted", "failed", "unreachable", "partial")),
     "the line's network {network}", "the tunnel's network {network}", "{number} characters", "{number} of them", "{number} lines",
     "{number} days", "{number} hours",
+    # what a change amounts to (runs/diffs.py)
+    *(f"{{number}} package{s} {what}" for s in ("", "s") for what in ("new", "upgraded", "removed")),
+    *(f"new {what}{path}, {{lines}}" for what in ("file", "program") for path in ("", " {path}")),
+    "{number} new files", "{number} new programs", "{path} removed",
     *(f"{{amount}} {unit} {way}" for unit in ("days", "hours", "minutes") for way in ("behind", "ahead of")),
     "default: {value}", "word: required", "Missing command.", "{value} is not one of {choices}.",
     "{value} is not in the range {range}.", "{value} is not a valid {kind}.", "Option {name} does not take a value.",
@@ -77,6 +81,7 @@ ELSEWHERE = {
     "refuses sudo to {}", "lets {} in, but runs no command", "ls -ld {path} {parent}", "ps -o pid,stat,wchan,args {pid}",
     ":put settled", "RouterOS {strip}", "Restore and reboot? [y/N]:", "Reboot, yes? [y/N]:", "dynamic object", "default item",
     "builtin item", "[ find default-name={item} ]", "[ find default=yes ]", "[ find name={wanted} ]",
+    "backup: {host: …, user: …, host_key: …}", "type: {kind}", "resellers/{name}.yml: {what}", "Content-Length: 0",
 }  # fmt: skip
 WIRES = (
     "lab/devices/",
@@ -245,4 +250,4 @@ def alone(tree: ast.AST) -> Iterator[str]:
 def worded(text: str) -> bool:
     """Whether a text has words to translate: a command to paste has none."""
     fixed = re.sub(r"\{[^}]*\}", "", text)
-    return bool(re.search(r"[A-Za-z]{2,}.*[ ’'].*[A-Za-z]{2,}|[A-Za-z]{3,} | [a-z]{3,}", fixed)) and not COMMAND.match(text)
+    return bool(re.search(r"[A-Za-z]{2,}.*[ ’'].*[A-Za-z]{2,}|[A-Za-z]{3,}:? | [a-z]{3,}", fixed)) and not COMMAND.match(text)
