@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provisioner.cli.backup_prove import prove
-from provisioner.cli.common import Console, confirm, lab_option, many, office_argument, plug, shown, terminal, verb
+from provisioner.cli.common import Console, confirm, lab_option, many, office_argument, office_name, plug, shown, terminal, verb
 from provisioner.cli.completion import complete_host
 from provisioner.errors import BadInput, HostFailed
-from provisioner.language.terminal import word
+from provisioner.language.terminal import told, word
 
 if TYPE_CHECKING:
     from provisioner.backup.lines import Files
@@ -185,14 +185,15 @@ def _show_results(console: Console, done: "Run", places: dict[str, dict[str, Any
         if "problem" in one:
             console.out.print(Text(f"✗ {shown(one['problem'])}", "red"), soft_wrap=True)
         else:
-            line = f"snapshot {one['snapshot']}, {megabytes(one['bytes'])}, {megabytes(one['added'])} new, {one['seconds']} s"
-            console.out.print(Text(f"✓ {name}: {line}", "green"), soft_wrap=True)
+            size, added = megabytes(one["bytes"]), megabytes(one["added"])
+            said = f"snapshot {one['snapshot']}, {size}, {added} of them new, {one['seconds']} s"
+            console.out.print(Text(f"✓ {name}: {told(said)}", "green"), soft_wrap=True)
             if one.get("note"):
                 console.out.print(Text(f"! {name}: {shown(one['note'])}", "yellow"), soft_wrap=True)
     good = done.status == "changed"
     words = (word("done" if good else done.status), "green" if good else "red")
     console.out.print(
-        Text.assemble(f"backup {done.office}{' (lab)' if done.lab else ''}: ", words, took(done.finished - done.started))
+        Text.assemble(f"backup {office_name(done.office, lab=done.lab)}: ", words, took(done.finished - done.started))
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Console, complete_office, lab_option, many, plug, shown, verb
+from provisioner.cli.common import Console, complete_office, lab_option, many, office_name, plug, shown, verb
 from provisioner.errors import BadInput
 from provisioner.language.terminal import spoken
 
@@ -226,7 +226,7 @@ def _show(console: Console, reports: "list[Report]") -> None:
     lines: list[Text] = []
     for report in named:
         mark, style = MARKS[report.worst.word]
-        place = f"{report.target.office}{' (lab)' if report.target.lab else ''}"
+        place = office_name(report.target.office, lab=report.target.lab)
         lines.append(Text.assemble((f"{mark} {place}", f"bold {style}"), f"  {clock(report.at)}", took(report.took_s)))
         if report.problem:
             lines.append(Text(f"  {shown(report.problem)}", "red"))
@@ -250,6 +250,7 @@ def _finding(say: Any, finding: "Finding", borne: Any) -> "Iterator[Text]":
     from rich.text import Text
 
     from provisioner.cli.verify import MARKS
+    from provisioner.language import evidence
 
     mark, style = MARKS[finding.level.word]
     sentence = shown(say(finding.sentence, **finding.values))
@@ -257,4 +258,4 @@ def _finding(say: Any, finding: "Finding", borne: Any) -> "Iterator[Text]":
     if borne:
         yield Text(f"      borne until {borne.until.isoformat()} by {shown(borne.by)}: {shown(borne.because)}", "dim")
     elif finding.evidence:
-        yield Text(f"      {shown(finding.evidence)}", "dim")
+        yield Text(shown(f"      {evidence.told(say, finding.evidence)}"), "dim")

@@ -202,9 +202,17 @@ def many(count: int, one: str, several: str = "") -> str:
     return f"{count:,} {one if count == 1 else several or one + 's'}"
 
 
+def office_name(office: str, *, lab: bool) -> str:
+    """An office as it is named in front of what is said of it: its lab's results are never taken for its own."""
+    return f"{office} ({word('lab')})" if lab else office
+
+
 def echo(line: str) -> None:
     """Print lines of a result as they are, in the operator's language."""
-    click.echo("\n".join(told(part) for part in line.split("\n")))
+    if sys.stdout.isatty():
+        speaker().print(line, soft_wrap=True)
+    else:
+        click.echo("\n".join(told(part) for part in line.split("\n")))
 
 
 def terminal() -> bool:

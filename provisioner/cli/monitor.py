@@ -44,7 +44,7 @@ def render(
     changed = workflow.write(folder, files)
     console.result(
         {"folder": str(folder), "files": sorted(files), "changed": changed},
-        lambda: console.out.print(f"{many(len(files), 'file')} in {shown(str(folder))}, {many(len(changed), 'file')} changed"),
+        lambda: console.out.print(f"{many(len(files), 'file')} in {shown(str(folder))}, {len(changed)} of them new or changed"),
     )
 
 

@@ -84,8 +84,8 @@ def show(console: Console, office: str, hosts: tuple[str, ...], lab: bool) -> No
             for lease in one["leases"]:
                 echo(shown(f"  lease: {lease['address']:<15} {lease['mac']} {lease['name']}"))
             last = one["last"]
-            ended = f"{last['how']}, by {last['technician']}, run {last['run']}" if last else "none"
-            echo(shown(f"  last push: {ended}"))
+            said = f"{last['how']}, by {last['technician']}, run {last['run']}" if last else "none was made yet"
+            echo(shown(f"  last push: {said}"))
 
     console.result({"office": office, "lab": lab, "routers": found}, human)
 

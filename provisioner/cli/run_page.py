@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from provisioner.cli.common import Console, many, shown
+from provisioner.cli.common import Console, many, office_name, shown
 from provisioner.cli.progress import seconds, took
 from provisioner.language import N_, translator
 from provisioner.language.terminal import spoken, told, word
@@ -50,7 +50,7 @@ def show_plan(console: Console, found: "Plan", selection: "Selection", *, whole:
     last = translator(spoken())(N_("{changes} on {hosts}"), **amounts) if found.run.changed else "nothing to change"
     if found.missing:
         last = f"not complete; {last}" if found.run.changed else "not complete"
-    where = f"{selection.target.office}{' (lab)' if selection.target.lab else ''}"
+    where = office_name(selection.target.office, lab=selection.target.lab)
     where += "" if selection.dropped is None else f", as if it had pack: {found.pack}, variant: {found.variant}"
     console.out.print(Text.assemble((f"plan of {where}: ", "bold"), (last, "red" if found.missing else "")), soft_wrap=True)
     if not found.missing:
@@ -125,7 +125,7 @@ def show_run(console: Console, run: "Run", selection: "Selection | None" = None)
     good = run.status in ("changed", "unchanged")
     style = "green" if good else "yellow" if run.status == "running" else "red"
     console.out.print(
-        Text.assemble(f"{run.verb} {run.office}{' (lab)' if run.lab else ''}: ", (word(words), style), lasted), soft_wrap=True
+        Text.assemble(f"{run.verb} {office_name(run.office, lab=run.lab)}: ", (word(words), style), lasted), soft_wrap=True
     )
     if selection:
         left_out(console, selection)

@@ -10,7 +10,7 @@ from provisioner.cli.common import Console, lab_option, many, office_argument, p
 from provisioner.cli.completion import complete_run
 from provisioner.errors import Missing, Unverified
 from provisioner.inventory.target import Target
-from provisioner.language.terminal import spoken
+from provisioner.language.terminal import spoken, word
 
 if TYPE_CHECKING:
     from provisioner.findings import Finding
@@ -54,10 +54,11 @@ def list_(console: Console, office: str, lab: bool) -> int:
 
         table = Table(box=None, pad_edge=False, header_style="dim")
         for column in ("run", "started", "verb", "by", "status", "changed"):
-            table.add_column(column, no_wrap=True)
+            table.add_column(column, no_wrap=column in ("run", "started"))
         for one in found:
             changed = sum(h.get("changed", 0) for h in one.get("hosts", {}).values())
-            table.add_row(*(shown(str(one.get(k, ""))) for k in ("run", "started", "verb", "technician", "status")), str(changed))
+            run, started, said, by = (shown(str(one.get(key, ""))) for key in ("run", "started", "verb", "technician"))
+            table.add_row(run, started[:16].replace("T", " "), said, by, word(shown(str(one.get("status", "")))), str(changed))
         console.out.print(table if found else f"no run on {office} yet")
 
     console.result({"office": office, "runs": found}, human)
@@ -122,7 +123,7 @@ def _show_told(console: Console, told: "Run", journal: Path | None, *, whole: bo
 def _show_proven(console: Console, data: dict[str, Any], found: "list[Finding]") -> None:
     from provisioner.cli.verify import show_findings
 
-    console.out.print(shown(f"run {data['run']} by {data.get('technician')}: {data.get('status')}"))
+    console.out.print(shown(f"run {data['run']} by {data.get('technician')}: {word(str(data.get('status')))}"))
     show_findings(console, found, spoken())
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.common import Console, complete_office, confirm, lab_option, many, plug, shown, terminal, verb
+from provisioner.cli.common import Console, complete_office, confirm, lab_option, many, office_name, plug, shown, terminal, verb
 from provisioner.errors import BadInput
 from provisioner.language import N_, translator
 from provisioner.language.terminal import spoken
@@ -196,7 +196,7 @@ def _show(console: Console, results: "list[Result]", left: list[str], *, whole: 
         if run is None or run.verb != "update":
             continue
         good = run.status in ("changed", "unchanged") and not result.worse
-        head = f"{'✓' if good else '✗'} {target.office}{' (lab)' if target.lab else ''}"
+        head = f"{'✓' if good else '✗'} {office_name(target.office, lab=target.lab)}"
         console.out.print(Text.assemble((head, f"bold {'green' if good else 'red'}"), f"  {clock(run.started)}",
                                         took(run.finished - run.started)))  # fmt: skip
         for name, host in result.hosts.items():

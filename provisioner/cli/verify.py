@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provisioner.cli.common import Console, lab_option, office_argument, plug, shown, verb
+from provisioner.cli.common import Console, lab_option, office_argument, office_name, plug, shown, verb
 from provisioner.cli.completion import complete_check, complete_host
 from provisioner.language.terminal import spoken, word
 
@@ -87,15 +87,17 @@ def show(console: Console, report: "Report", office: str, lang: str, lab: bool) 
     from rich.text import Text
 
     from provisioner.cli.progress import took
+    from provisioner.language import translator
 
+    say = translator(spoken())
     show_findings(console, report.findings, lang)
     bad = sum(finding.level.word in ("critical", "unknown") for finding in report.findings)
     words = (
-        (f"{bad} of {len(report.findings)} failed", "red")
+        (say.ngettext("{number} of {all} failed", "{number} of {all} failed", bad, all=len(report.findings)), "red")
         if report.status == "failed"
         else (word(PASSED[report.status]), "green")
     )
-    console.out.print(Text.assemble(f"\nverify {office}{' (lab)' if lab else ''}: ", words, took(report.took_s)))
+    console.out.print(Text.assemble(f"\nverify {office_name(office, lab=lab)}: ", words, took(report.took_s)))
     following = "record new" if report.status != "partial" else "verify"
     console.out.print(Text(f"next: provisioner {following} {office}{' --lab' if lab else ''}", "cyan"))
 

@@ -1,6 +1,5 @@
 """Where words leave for the terminal: each way out tells them in the operator's language, and nothing before it does."""
 
-import re
 from typing import Any
 
 from rich.console import Console, Group
@@ -10,7 +9,8 @@ from rich.text import Text
 from provisioner.language.terminal import spoken, told, word
 from provisioner.laptop.text import folds, hanging
 
-_COMMAND = re.compile(r"(^|\s)(provisioner |--?\w)")
+# A call of ours, to be copied: to the end of its line, or of its quotes or brackets.
+_COMMAND = r"[^ ]*\bprovisioner (?:--|(?:[a-z]+ )+)[^»”)\"]*[»”)\"]?[^ ]*"
 
 
 class Voice(Console):
@@ -21,8 +21,8 @@ class Voice(Console):
 
         Args:
             objects: what to print.
-            fold: on a terminal a line printed with `soft_wrap` is broken between words; one that shows a command is left whole,
-                to be copied. False leaves all of them whole.
+            fold: on a terminal a line printed with `soft_wrap` is broken between words, but for a command, which is copied. False
+                leaves all lines whole.
             how: as rich has it.
         """
         told = [_told(one) for one in objects]
@@ -60,7 +60,7 @@ def _folded(thing: Any, columns: int) -> Any:
     lines = []
     for line in text.split("\n", allow_blank=True):
         plain = line.plain
-        parts = [(0, len(plain))] if _COMMAND.search(plain) else folds(plain, columns)
+        parts = folds(plain, columns, _COMMAND)
         lines.append(Text(f"\n{' ' * hanging(plain)}").join(line[start:end] for start, end in parts))
     whole = Text("\n").join(lines)
     whole.end = text.end

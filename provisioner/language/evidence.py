@@ -11,7 +11,8 @@ from provisioner.language import N_, PLACE, Translator
 # What stands in a sentence's place, or alone.
 WORDS = (
     N_("yes"), N_("no"), N_("none"), N_("there"), N_("found"), N_("silent"), N_("reached"), N_("identical"), N_("differs"),
-    N_("not loaded"), N_("not adopted"), N_("nothing answers"), N_("no printer"), N_("it said nothing"),
+    N_("not loaded"), N_("not adopted"), N_("nothing answers"), N_("no printer"), N_("it said nothing"), N_("never"),
+    N_("no answer"),
 )  # fmt: skip
 
 SENTENCES = (
@@ -66,6 +67,16 @@ SENTENCES = (
     N_("the repository is damaged ({words})"),
     N_("no disk is mounted at {place}: plug in the one labelled office-backup (mkfs.ext4 -L office-backup DEVICE)"),
     N_("restic ended without a word"),
+    N_("{place}: last success {when}"),
+    N_("last failure {when}"),
+    N_("read {when}"),
+    N_("synchronised: {what}"),
+    N_("{part} of {size} GB, {names} of the inodes used"),
+    N_("{part} of {size} GB available"),
+    N_("ended for want of it: {number}"),
+    N_("{number} days"),
+    N_("charge {number} %"),
+    N_("shut: {ports}"),
     N_("{where}: {what}"),  # the last: it takes any pair of which the second is a word of ours
 )
 

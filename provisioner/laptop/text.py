@@ -13,18 +13,19 @@ def visible(text: str) -> str:
 
 def hanging(line: str) -> int:
     """How far in the text of a line begins: behind its spaces, and its mark where it has one."""
-    return re.match(r" *(?:[✓✗!?•-] )?", line).end()  # type: ignore[union-attr]  # it always matches
+    return re.match(r" *(?:[✓✗!?•–-] )?", line).end()  # type: ignore[union-attr]  # it always matches
 
 
-def folds(line: str, columns: int) -> list[tuple[int, int]]:
+def folds(line: str, columns: int, whole: str = "") -> list[tuple[int, int]]:
     """Where a line is broken between words so that no part is longer than `columns`, where its words allow it: (from, to) each.
 
+    What matches `whole` (a pattern) is never broken, and stands on a line of its own where it is too long for one with others.
     What follows the first part is to stand as far in as `hanging` says: its room for that is taken off.
     """
     indent = hanging(line)
     room = max(columns, indent + 20)
     parts: list[tuple[int, int]] = []
-    for word in re.finditer(r" *[^ ]+", line):
+    for word in re.finditer(rf" *(?:{whole}|[^ ]+)" if whole else r" *[^ ]+", line):
         end = word.end()
         if parts and end - parts[-1][0] + (indent if len(parts) > 1 else 0) <= room:
             parts[-1] = (parts[-1][0], end)

@@ -101,18 +101,18 @@ def test_a_command_is_left_whole() -> None:
     """A line that shows what to type is copied as it is, whatever the width; the others beside it are folded in their colours."""
     sentence, command = (
         "one word after the other, which goes on and on",
-        "next: provisioner apply demo --host server --lab --yes --force",
+        "provisioner apply demo --host server --lab --yes --force",
     )
     out = io.StringIO()
     Voice(file=out, width=30, force_terminal=True, color_system="standard", markup=False).print(
-        Text(f"✗ {sentence}\n{command}", "red"), soft_wrap=True
+        Text(f"✗ {sentence}\nnext: {command}", "red"), soft_wrap=True
     )
     lines = re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue()).splitlines()
 
     assert lines[0].startswith("✗ one word")
-    assert all(line.startswith("  ") for line in lines[1:-1])
-    assert " ".join(line.strip() for line in lines[:-1]) == f"✗ {sentence}"
-    assert lines[-1] == command
+    assert all(line.startswith("  ") for line in lines[1:-2])
+    assert " ".join(line.strip() for line in lines[:-2]) == f"✗ {sentence}"
+    assert lines[-2:] == ["next:", command]
     assert out.getvalue().count("\x1b[31m") >= len(lines)
 
 

@@ -11,8 +11,10 @@ import provisioner
 from provisioner.language import evidence, translator
 
 ROOT = Path(provisioner.__file__).parent
-SAY = [*sorted((ROOT / "hosts/programs").glob("*.py")), *sorted((ROOT / "verify").rglob("*.py"))]
-SAME = re.compile(r"7: ?7?|PDF: 7|MKCALENDAR https://77: 7|PUT: 7|SRV|-|7 s|.{0,2}")  # the same in both languages
+SAY = [path for room in ("hosts/programs", "verify", "check/subjects") for path in sorted((ROOT / room).rglob("*.py"))]
+SAME = re.compile(
+    r"7: ?7?|PDF: 7|MKCALENDAR https://77: 7|PUT: 7|SRV|-|7 s|7 7|NTP: 7|provisioner .*|.{0,2}"
+)  # the same in both languages
 
 
 def pieces(node: ast.AST) -> Iterator[str]:
@@ -54,6 +56,13 @@ def said() -> Iterator[tuple[str, str]]:
                 isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "judged" and len(node.args) > 4
             ):
                 found = [node.args[4]]
+            elif (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr == "judged"
+                and len(node.args) > 3
+            ):
+                found = [node.args[3]]
             for one in found:
                 for piece in pieces(one):
                     yield from ((f"{path.name}:{getattr(node, 'lineno', 0)}", part) for part in re.split(r"\n|; ", piece) if part)

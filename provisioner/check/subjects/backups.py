@@ -28,7 +28,8 @@ def judge(machine: Machine, places: dict[str, Place] | None) -> Iterable[Finding
         return
     for name, place in places.items():
         success, failure, read = _at(place.last_success), _at(place.last_failure), _at(place.checked_at)
-        seen = f"{name}: last success {place.last_success or 'never'}, last failure {place.last_failure or 'never'} {place.cause}"
+        seen = f"{name}: last success {place.last_success or 'never'}; last failure {place.last_failure or 'never'}"
+        seen += f"; {place.cause}" if place.cause else ""
         hours = round((machine.condition.at - success) / 3600) if success else 0
         values = {"place": name, "hours": hours}
         if success is None:

@@ -13,7 +13,7 @@ OFF_S, FAR_S = 5.0, 60.0
 def judge(machine: Machine, clock: Clock) -> Iterable[Finding]:
     """How far off, before whether it is kept."""
     off = clock.now - machine.condition.at
-    seen = f"{off:+.1f} s; NTP {'on' if clock.kept else 'off'}, {'' if clock.synchronised else 'not '}synchronised"
+    seen = f"{off:+.1f} s; NTP: {'yes' if clock.kept else 'no'}; synchronised: {'yes' if clock.synchronised else 'no'}"
     if abs(off) > OFF_S:
         level = Level.CRITICAL if abs(off) > FAR_S else Level.WARNING
         yield machine.judged("clock", level, N_("The clock of {host} is {seconds} s off."), seen, seconds=round(off))
