@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
 from provisioner.check import condition, ignored, store
@@ -108,7 +108,10 @@ def check(
         try:
             for target in targets:
                 try:
-                    office = _Office(prepare(target), dict(store.samples(file, target)), addresses(target), proofs.newest(target))
+                    selection = prepare(target)
+                    if close:  # each machine is asked once: a socket kept for it would cost more than it saves
+                        selection.ssh = replace(selection.ssh, shared=False)
+                    office = _Office(selection, dict(store.samples(file, target)), addresses(target), proofs.newest(target))
                 except ProvisionerError as problem:
                     ended(Report(target, problem=str(problem)))
                     continue

@@ -1,5 +1,6 @@
 """What a machine says of its condition (`hosts/programs/condition.py`), read by shape; a section that does not fit is unknown."""
 
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -181,13 +182,19 @@ def read(said: str, at: float) -> Condition:
     return Condition({name: _section(found.get(name), shape) for name, shape in SHAPES.items()}, at)
 
 
+@functools.cache
+def _adapter(shape: Any) -> TypeAdapter[Any]:
+    """Made once: making one costs as much as all that a machine says."""
+    return TypeAdapter(shape)
+
+
 def _section(said: object, shape: Any) -> Section[Any]:
     if not isinstance(said, dict) or not said.keys() & {"is", "lacks"}:
         return Section(lacks="the machine says nothing of it")
     if "lacks" in said:
         return Section(lacks=str(said["lacks"])[:400])
     try:
-        return Section(TypeAdapter(shape).validate_json(json.dumps(said["is"])))
+        return Section(_adapter(shape).validate_json(json.dumps(said["is"])))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         return Section(lacks=f"{'.'.join(map(str, first['loc']))}: {first['msg']}"[:400])

@@ -101,6 +101,7 @@ NUMBERS: dict[str, Callable[[bench_lab.Place], list[Number]]] = {
     "start": start,
     "inventory": inventory,
     "check": bench_check.check,
+    "rounds": bench_check.rounds,
     "lab": bench_lab.lab,
     "share": bench_lab.share,
     "apply": bench_lab.apply,

@@ -136,10 +136,14 @@ def _inside(stage: Stage, host: str) -> list[str]:
     return found
 
 
-def inside(stage: Stage, host: str, line: str) -> str:
-    """What a line printed, run by the host's root from outside: where nobody gets in, it does; it must succeed."""
+def inside(stage: Stage, host: str, line: str, *, network: str = "") -> str:
+    """What a line printed, run by the host's root from outside: where nobody gets in, it does; it must succeed.
+
+    With `network`, a namespace's name, by the host's programs there.
+    """
     first = next(pid for pid in _inside(stage, host) if "\t1\n" in Path(f"/proc/{pid}/status").read_text().partition("NSpid:")[2])
-    words = ["nsenter", "--target", first, "--mount", "--uts", "--ipc", "--net", "--pid", "--", "/bin/sh", "-c", line]
+    net = f"--net={NAMESPACES / network}" if network else "--net"
+    words = ["nsenter", "--target", first, "--mount", "--uts", "--ipc", net, "--pid", "--", "/bin/sh", "-c", line]
     done = subprocess.run(as_root(words), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
