@@ -43,7 +43,7 @@ VERBS = {
     "website": ("website", "The office's website: new, build, preview, check, deploy, rollback, list, versions, undo."),
     "runs": ("runs", "What was done, when, by whom: list, show, check, join."),
     "ssh": ("ssh", "Log in to a host with its pinned key, or run one command there."),
-    "training": ("training", "Courses on a virtual office: list, start, check, hint, reset, finish."),
+    "training": ("training", "Courses on a virtual office with planted faults, a class, a client's training room."),
     "lab": ("lab", "The virtual office on this laptop: up, down, list, exec."),
 }
 

@@ -7,7 +7,17 @@ import click
 
 from provisioner.cli.common import Console, echo, many, shown, verb
 from provisioner.cli.training_class import class_, help_
-from provisioner.cli.training_parts import chosen_trainee, course_argument, known, myself, read_course, roots, trainee_option
+from provisioner.cli.training_parts import (
+    chosen_trainee,
+    course_argument,
+    known,
+    myself,
+    read_course,
+    roots,
+    trainee_option,
+    whose,
+)
+from provisioner.cli.training_room import end, setup
 from provisioner.errors import Missing
 from provisioner.language.terminal import spoken, word
 
@@ -17,9 +27,10 @@ if TYPE_CHECKING:
     from provisioner.training.trainee import Trainee
 
 training = click.Group(
-    "training", help="Courses on a virtual office with planted faults: list, start, check, hint, help, reset, finish, class."
+    "training",
+    help="Courses on a virtual office with planted faults, a class, a client's training room.",
 )
-for _command in (class_, help_):
+for _command in (class_, help_, setup, end):
     training.add_command(_command)
 
 
@@ -194,7 +205,7 @@ def finish(console: Console, course: str, trainee: str) -> int:
     who, found = chosen_trainee(course, trainee)
     workflow.refuse_gone(who, found)
     verdict = grader.grade(who, found)
-    kept = certificates.keep(who, found, verdict, by=_whose(Path(who.root), found.office))
+    kept = certificates.keep(who, found, verdict, by=whose(Path(who.root), found.office))
     workflow.remove(who)
 
     def human() -> None:
@@ -239,16 +250,5 @@ def material(console: Console, course: str, folder: Path) -> None:
     from provisioner.training import material as pages
 
     root, found = read_course(console, course)
-    made = [str(path) for path in pages.write(root, found, folder, by=_whose(root, found.office), now=datetime.now(UTC))]
+    made = [str(path) for path in pages.write(root, found, folder, by=whose(root, found.office), now=datetime.now(UTC))]
     console.result({"course": course, "files": made}, lambda: echo(shown_text("\n".join(made))))
-
-
-def _whose(root: Path, office: str) -> str:
-    """Whose course it is: the member of whoever works with this copy, else who serves its office, else the first."""
-    from provisioner.inventory import open_inventory
-
-    inventory = open_inventory(root)
-    me = inventory.whoami()
-    if me or office in inventory.office_names():
-        return inventory.reseller(me[1] if me else inventory.office(office).reseller).organisation.name
-    return inventory.resellers()[0].organisation.name

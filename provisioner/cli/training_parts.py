@@ -67,3 +67,14 @@ def chosen_trainee(course: str, name: str) -> "tuple[Trainee, Course]":
 def myself() -> str:
     """One's own login, as a trainee may be called."""
     return re.sub(r"[^a-z0-9-]", "-", getpass.getuser().lower()).lstrip("-0123456789")[:31] or "trainee"
+
+
+def whose(root: Path, office: str) -> str:
+    """Whose course it is: the member of whoever works with this copy, else who serves its office, else the first."""
+    from provisioner.inventory import open_inventory
+
+    inventory = open_inventory(root)
+    me = inventory.whoami()
+    if me or office in inventory.office_names():
+        return inventory.reseller(me[1] if me else inventory.office(office).reseller).organisation.name
+    return inventory.resellers()[0].organisation.name

@@ -101,7 +101,8 @@ class Course(Noun):
     """One course. `start`: where the office is when it begins.
 
     `nothing`: the trainee writes its dossier; `blank`: its machines are as a shop sells them; `applied`: installed.
-    `hosts` leaves only these of its hosts. `keeps` holds from the beginning to the end, or it counts against the trainee.
+    `online`: its website is online by then. `hosts` leaves only these of its hosts. `keeps` holds from the beginning to the end,
+    or it counts against the trainee.
     """
 
     name: Name
@@ -109,6 +110,7 @@ class Course(Noun):
     for_whom: Literal["installer", "user"]
     office: Name
     start: Literal["nothing", "blank", "applied"]
+    online: bool = False
     hosts: list[Name] = []
     minutes: int = Field(ge=5, le=2400)
     learnt: Annotated[list[Said], Field(min_length=1)]
@@ -227,6 +229,8 @@ def _hosts(course: Course, root: Path, document: "Document") -> list[str]:
     from provisioner.inventory.strict_yaml import load
 
     file = f"offices/{course.office}/dossier.yml"
+    if course.online and course.start != "applied":
+        document.add_problem(("online",), "a website needs an office that is installed", "start: applied")
     if course.start == "nothing":
         if (root / file).exists():
             document.add_problem(("office",), f"{course.office} is an office already", "a name of its own, or start: blank")

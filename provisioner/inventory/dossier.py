@@ -147,6 +147,17 @@ class Backup(Noun):
     append_only: bool = False
 
 
+class Training(Noun):
+    """The client's training room: accounts formation1 to formationN on every desktop, with the files of `courses`.
+
+    `session` counts how often they began anew; `trainees` 0: the next apply takes all of it away.
+    """
+
+    trainees: int = Field(ge=0, le=12)
+    courses: list[Name] = []
+    session: int = Field(default=1, ge=1)
+
+
 class Office(Noun):
     """One place of an organisation: what `dossier.yml` says. `name` is the folder's.
 
@@ -182,6 +193,7 @@ class Office(Noun):
     backup: Backup | None = None
     website: Website | None = None
     maintenance: Hours = {}
+    training: Training | None = None
     websites_of: list[Name] = []  # offices whose sites this office's server has
 
 

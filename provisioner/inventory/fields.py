@@ -37,7 +37,7 @@ prometheus alertmanager frr frrvty quagga vyos admin administrator guest krbtgt 
 witness technician ansible puppet netlogon sysvol homes printers global commun office office-files
 administrators guests replicator dnsadmins dnsupdateproxy
 """
-RESERVED_LOGINS = frozenset(_SYSTEM.split())
+RESERVED_LOGINS = frozenset([*_SYSTEM.split(), *(f"formation{number}" for number in range(1, 13))])  # of a training room
 # RFC 1918: the only networks that are an office's to choose. `is_private` holds loopback, link-local and examples too.
 _PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 _THIS_NETWORK = IPv4Network("0.0.0.0/8")

@@ -121,6 +121,11 @@ def _lab_hub(inventory: Inventory, office: Office, handover: Handover | None) ->
     return [{"name": hub.endpoint, "address": handover.hub_at}]
 
 
+def _training(office: Office, target: Target) -> dict[str, Any] | None:
+    """The client's training room, with where its files lie."""
+    return {**office.training.model_dump(mode="json"), "folder": str(target.folder / "training")} if office.training else None
+
+
 def hosts(dossier: Path) -> dict[str, tuple[str, dict[str, Any]]]:
     """Every host of the office whose dossier this is: name -> (kind, variables).
 
@@ -147,7 +152,7 @@ def hosts(dossier: Path) -> dict[str, tuple[str, dict[str, Any]]]:
     data["websites"] = website_sites(office, {name: inventory.office(name) for name in office.websites_of})
     data["website_program"] = programs.source("website_release") if data["websites"] else ""
     data["acme"] = f"https://{ACME_HOST}/dir" if target.lab else ""  # Debian's certbot knows the real one's
-    data |= remote_data(inventory, office, reseller, target, handover)
+    data |= remote_data(inventory, office, reseller, target, handover) | {"training": _training(office, target)}
     data["secrets"] = {}
     if handover:
         from provisioner.secrets import vault

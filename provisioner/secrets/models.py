@@ -35,6 +35,7 @@ class Secrets(Noun):
     - `wifi`: the keys of the Wi-Fi networks, `staff` and `guests`; `tunnel`: the router's WireGuard `key` and `key_public`;
     - `routers`: the password of a router's own login, by host, where its system is no Debian;
     - `router`: the `key` of the routers' kept configurations, and those they had (`former_1` …);
+    - `training`: the `password` with which the accounts of the client's training room begin, while there is one;
     - `lab`: what the machine that stands for the providers shows (`certificates.provider`), and its `names`.
     """
 
@@ -52,6 +53,7 @@ class Secrets(Noun):
     remote: dict[str, str] = Field(default={}, repr=False)
     routers: dict[Name, str] = Field(default={}, repr=False)
     router: dict[str, str] = Field(default={}, repr=False)
+    training: dict[str, str] = Field(default={}, repr=False)
     lab: dict[str, str] = Field(default={}, repr=False)
 
 
@@ -86,6 +88,7 @@ def completed(old: Secrets, office: Office, *, lab: bool) -> Secrets:
         remote=(certificates.tunnel() | old.remote) if office.remote or office.hub else old.remote,
         routers=filled(old.routers, [name for name, host in office.hosts.items() if host.appliance]) if lab else old.routers,
         router=filled(old.router, ["key"]) if any(host.kind is Kind.ROUTER for host in office.hosts.values()) else old.router,
+        training=filled(old.training, ["password"]) if office.training and office.training.trainees else {},
         lab=_provider(old.lab, office) if lab else {},
     )
 

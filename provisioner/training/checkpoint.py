@@ -47,6 +47,8 @@ def ensure(root: Path, course: Course, *, say: "Say") -> str:
             say(f"Preparing the course {course.name} once.")
 
             def planted() -> dict[str, Any]:
+                if course.online:
+                    verbs.must(inventory, "website", "deploy", course.office, "--lab")
                 for fault in course.faults.values():
                     if fault.start:
                         plant(inventory, course.office, folder_of(root, course.name) / fault.playbook)
@@ -109,10 +111,14 @@ def _names(root: Path, course: Course, inventory: Path) -> tuple[str, str]:
         total.update(str(path.relative_to(playbooks())).encode() + path.read_bytes())
     office = f"{_KEPT}{course.office}-{total.hexdigest()[:12]}"
     planted = [fault for fault in course.faults.values() if fault.start]
-    if not planted:
+    if not planted and not course.online:
         return office, office
+    total.update(str(course.online).encode())
     for fault in planted:
         total.update((folder_of(root, course.name) / fault.playbook).read_bytes())
+    given = folder_of(root, course.name) / "files"
+    for path in sorted(path for path in given.rglob("*") if path.is_file()):
+        total.update(str(path.relative_to(given)).encode() + path.read_bytes())
     return office, f"{_KEPT}{course.name}-{total.hexdigest()[:12]}"
 
 

@@ -46,3 +46,9 @@ def must(inventory: Path, *words: str) -> Told:
         said = str(told.data.get("error") or told.err.strip()[-300:])
         raise HostFailed(f"provisioner {' '.join(words)} failed: {said}", hint=str(told.data.get("hint", "")))
     return told
+
+
+def show(inventory: Path, *words: str) -> int:
+    """Call a verb before the eyes of whoever is there: it tells, and asks, as if they had called it; its exit code."""
+    command = [sys.executable, "-m", "provisioner.cli", "--inventory", str(inventory), *words]
+    return subprocess.run(command, check=False).returncode
