@@ -61,7 +61,7 @@ units:
   returned: always
 """
 
-PROPERTIES = "LoadState,ActiveState,UnitFileState,Type,RemainAfterExit,ConditionResult"
+PROPERTIES = "LoadState,ActiveState,UnitFileState,Type,RemainAfterExit,ConditionResult,ConditionTimestampMonotonic"
 
 
 def states(module: AnsibleModule, units: list[str]) -> dict[str, dict[str, str]]:
@@ -76,7 +76,8 @@ def states(module: AnsibleModule, units: list[str]) -> dict[str, dict[str, str]]
 def idle(state: dict[str, str]) -> bool:
     """Whether it should run and does not; a job that ends by itself never does, nor one whose condition fails here."""
     ends = state.get("Type") == "oneshot" and state.get("RemainAfterExit") == "no"
-    elsewhere = state.get("ConditionResult") == "no" and state.get("UnitFileState") == "enabled"
+    tried = state.get("ConditionTimestampMonotonic", "0") != "0"  # until then systemd says "no" of every condition
+    elsewhere = tried and state.get("ConditionResult") == "no" and state.get("UnitFileState") == "enabled"
     return state.get("ActiveState") not in ("active", "activating", "reloading") and not ends and not elsewhere
 
 
