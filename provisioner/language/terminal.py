@@ -57,12 +57,13 @@ def agreed(text: str) -> bool | None:
 
 
 def whole(line: str) -> str:
-    """A verb's one line of help, which click cuts at its width: the sentence it was cut from, where the catalog has it."""
+    """A verb's one line of help, which click cuts at its width or after a sentence: the whole that it was cut from, if known."""
     language = spoken()
-    if language == "en" or not line.endswith("..."):
-        return told(line)
+    if language == "en" or (known := told(line)) != line:
+        return line if language == "en" else known
     begun = (one for one in translator(language).sentences() if one.startswith(line.removesuffix("...")))
-    return told(next(begun, line))
+    text = told(next(begun, line))
+    return text if line.endswith("...") else re.sub(r"(?<=\.) .*", "", text, flags=re.DOTALL)
 
 
 @lru_cache(maxsize=4096)

@@ -2,10 +2,11 @@
 
 import json
 import os
+import re
 
 import pytest
 
-from provisioner.cli.__main__ import main
+from provisioner.cli.__main__ import VERBS, main
 from provisioner.language.terminal import spoken, told
 
 
@@ -85,3 +86,14 @@ def test_words_that_stand_alone_are_french_and_names_are_not(
     assert "Ce que reçoit : server" in call(capsys, "pack", "show", "standard-2026.1")[0].replace("\u00a0", " ")
     assert "130 interrompu" in call(capsys, "--help")[0]
     assert told("printer: office", "fr") == "printer: office"
+
+
+def test_every_verb_s_line_of_help_is_french(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of verbs shows no English line, wherever click cut it."""
+    monkeypatch.setenv("PROVISIONER_LANG", "fr")
+    english = []
+    for group in VERBS:
+        lines = call(capsys, group, "--help")[0].partition("Commandes :")[2].replace("\u00a0", " ").splitlines()
+        english += [f"{group}: {line}" for line in lines if re.search(r"\b(the|of an|whether|what|every)\b", line, re.IGNORECASE)]
+
+    assert english == []
