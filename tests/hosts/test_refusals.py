@@ -83,6 +83,7 @@ def test_a_key_that_is_refused(two: Stage, verb: tuple[str, ...]) -> None:
     ("shell", "says"),
     [("/usr/sbin/nologin", "This account is currently not available"), pytest.param("/bin/false", "", marks=pytest.mark.deep)],
 )
+@pytest.mark.deep
 def test_an_account_without_a_shell(two: Stage, verb: tuple[str, ...], shell: str, says: str) -> None:
     """The key is taken and no command runs: that is what is said, and not that sudo refuses."""
     with changed(two, f"usermod --shell {shell} {ME}", f"usermod --shell /bin/bash {ME}"):
@@ -93,6 +94,7 @@ def test_an_account_without_a_shell(two: Stage, verb: tuple[str, ...], shell: st
     assert 1 <= tries <= 2, tries
 
 
+@pytest.mark.deep
 def test_an_account_that_is_closed(two: Stage) -> None:
     """An account past its end: said so, and asked once or twice; nothing is said of keys that are wrong."""
     with changed(two, f"usermod --expiredate 1 {ME}", f"usermod --expiredate '' {ME}"):

@@ -47,7 +47,11 @@ def kept(stage: Stage) -> list[str]:
 
 
 @pytest.mark.parametrize("name", EACH)
-@pytest.mark.parametrize("words", [("plan", "demo", "--lab"), ("apply", "demo", "--lab", "--yes")], ids=["plan", "apply"])
+@pytest.mark.parametrize(
+    "words",
+    [("plan", "demo", "--lab"), pytest.param(("apply", "demo", "--lab", "--yes"), marks=pytest.mark.deep)],
+    ids=["plan", "apply"],
+)
 def test_a_laptop_with_a_wrong_clock_does_nothing(two: Stage, name: str, words: tuple[str, ...]) -> None:
     """Exit 7; the times are told, and how to set a clock; no lease, no entry in the audit, nothing on a host."""
     before = kept(two)

@@ -85,6 +85,7 @@ def different(seed: int) -> bool:
     return "" not in chosen and chosen[0] != chosen[1]
 
 
+@pytest.mark.deep
 def test_two_windows_of_one_laptop(both: tuple[Technician, Technician]) -> None:
     """The same technician twice: one works, the other is told that it is this laptop, which process, and since when."""
     one, _ = both

@@ -123,6 +123,7 @@ def test_an_older_copy_is_refused(both: tuple[Technician, Technician]) -> None:
 
 
 @pytest.mark.case("F10")
+@pytest.mark.deep
 def test_a_killed_laptop_yields(both: tuple[Technician, Technician]) -> None:
     """A laptop that died in the middle of a run holds the office as long as its lease, and no longer."""
     one, two = both

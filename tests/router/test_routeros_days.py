@@ -70,7 +70,7 @@ def put_back(box: Bench) -> None:
     assert pushed(box.device(wanted(box.folder / f"y{time.monotonic_ns()}")), TIMEOUT_S).how == "applied"
 
 
-@pytest.mark.parametrize("line", steps(9))
+@pytest.mark.parametrize("line", steps())  # two minutes each
 def test_a_cut_link(box: Bench, line: int, tmp_path: Path) -> None:
     """I1: with this line the link is cut both ways; the router goes back by itself, without anybody."""
     before, began = configuration(box), time.monotonic()
