@@ -114,6 +114,7 @@ def changed(tmp_path_factory: pytest.TempPathFactory, applied_name: str) -> Iter
         yield stage
 
 
+@pytest.mark.deep
 def test_a_desktop_that_was_off_catches_up(changed: Stage) -> None:
     """Off at one apply, it is named and the others are done; at the next it takes what it missed, and they nothing."""
     without, later = changed.evidence["without"], changed.evidence["later"].data["hosts"]
@@ -149,6 +150,7 @@ def test_somebody_without_groups_works_too(changed: Stage) -> None:
     assert said["desktop"]["shown"] == 2
 
 
+@pytest.mark.deep
 def test_a_password_is_changed_with_the_mouse(changed: Stage) -> None:
     """The menu's window changes one's own password: the new one counts, the old one no longer; and the screen asks in French."""
     old, new = passwords(changed)["seul"], "Corail-trois-1moulin-bleu"

@@ -42,6 +42,7 @@ def enabled(stage: Stage, login: str) -> bool:
     return not int(attribute(stage, login, "userAccountControl")[0]) & 2
 
 
+@pytest.mark.deep
 def test_people_log_in_at_the_desk_with_their_first_password(office: Stage) -> None:
     """Everybody of the office gets in with their own password, and has a home that nobody else reads."""
     for login, password in passwords(office).items():
@@ -116,6 +117,7 @@ def test_the_server_answers_for_the_offices_names(office: Stage) -> None:
     assert "dns forwarder = 192.168.1.1" in office.on("server", "sudo testparm -s 2>/dev/null")
 
 
+@pytest.mark.deep
 def test_the_server_gives_the_time(office: Stage) -> None:
     """A machine of the LAN asks the server for the time and is told its own."""
     program = (
@@ -150,6 +152,7 @@ def test_no_desktop_has_the_administrators_password(office: Stage) -> None:
     assert office.on("desktop", "sudo klist -k | grep -o 'DESKTOP[$].*' | sort -u").split() == ["DESKTOP$@EPICERIE.INTERNAL"]
 
 
+@pytest.mark.deep
 def test_who_was_here_logs_in_while_the_server_is_off(own_office: Stage) -> None:
     """After one login a person gets in without the server, and nobody else does; with it back, everything goes on."""
     known = passwords(own_office)

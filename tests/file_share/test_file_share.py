@@ -148,6 +148,7 @@ def test_a_pack_with_shares_and_no_directory_is_refused(tmp_path: Path) -> None:
         stage.run("lab", "down", "demo")
 
 
+@pytest.mark.deep
 def test_a_taken_name_is_not_overwritten(own_office: Stage) -> None:
     """Where the successor has something of that name already, both stay."""
     stage = own_office

@@ -206,7 +206,7 @@ def test_up_again_asks_for_the_same_internet(street: Street) -> None:
 
 
 @pytest.mark.lab
-@pytest.mark.parametrize("moment", ["numbered", "connected"])
+@pytest.mark.parametrize("moment", [pytest.param("numbered", marks=pytest.mark.deep), "connected"])
 def test_killed_up_takes_its_internet_along(tmp_path: Path, moment: str) -> None:
     """`lab up --internet` killed at any moment leaves neither a lab nor an Internet that `lab down` does not remove."""
     stage = make(tmp_path, hosts=("router",))

@@ -62,7 +62,7 @@ def test_down_waits_for_a_disk_that_is_still_looked_at(tmp_path: Path) -> None:
     assert left == []
 
 
-@pytest.mark.parametrize("moment", ["written", "wired", "booting"])
+@pytest.mark.parametrize("moment", [*(pytest.param(one, marks=pytest.mark.deep) for one in ("written", "wired")), "booting"])
 def test_killed_up_is_cleaned_by_down(tmp_path: Path, moment: str) -> None:
     """`lab up` killed at any moment leaves nothing that `lab down` does not remove."""
     stage = make(tmp_path, hosts=("router", "server"))

@@ -60,7 +60,7 @@ def provider_off(stage: Stage) -> Iterator[None]:
         lab.power_on(stage.target, "provider")
 
 
-@pytest.mark.parametrize("host", ["desktop", "server", "router"])
+@pytest.mark.parametrize("host", ["desktop", *(pytest.param(one, marks=pytest.mark.deep) for one in ("server", "router"))])
 def test_mail_of_every_machine_arrives_in_the_accounts_name(served: Stage, host: str) -> None:
     """Providers take one sender alone; whose mail it was and what it says stays as it was."""
     write(served, host, f"from-{host}", "client@elsewhere.example", sender="zoe")

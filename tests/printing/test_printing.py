@@ -75,6 +75,7 @@ def printer_off(stage: Stage) -> Iterator[None]:
         lab.power_on(stage.target, "bureau")
 
 
+@pytest.mark.deep
 def test_a_page_from_the_desktop_comes_out_as_it_was(served: Stage, tmp_path: Path) -> None:
     """What lies in the printer's tray looks like what was sent, on A4."""
     before = lab.printed(served.target, "bureau")
@@ -160,6 +161,7 @@ def test_nobody_from_outside_the_lan_is_answered(served: Stage) -> None:
         served.on("server", "sudo nft -f /etc/nftables.conf")
 
 
+@pytest.mark.deep
 def test_printers_come_and_go_with_the_dossier(served: Stage) -> None:
     """A printer that is off is a note, not a failure, and gets its queue later; one no longer named loses its own."""
     text = served.dossier.read_text()
