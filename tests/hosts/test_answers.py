@@ -55,6 +55,14 @@ def test_what_it_is_given_and_what_it_says_come_whole() -> None:
     assert (done.stdout, done.returncode) == (text, 7)
 
 
+def test_of_a_path_ansible_hears_whether_it_is_to_be_written() -> None:
+    """A playbook of a course may copy files: of `stat` what that needs comes in, by its type, and nothing else."""
+    known = plugin("connection/bounded_ssh.py").known
+    said = {"exists": True, "isdir": "yes", "islnk": False, "checksum": "ab", "lnk_source": "/x", "_ansible_no_log": False}
+    assert known({"stat": said}) == {"stat": {"exists": True, "islnk": False, "checksum": "ab"}}
+    assert known({"stat": ["exists"]}) == {}
+
+
 def test_of_a_modules_answer_only_known_words_come_in() -> None:
     """Facts, hosts, groups, marks of Ansible's own, wrong types: dropped; what is read of it stays as it is."""
     known = plugin("connection/bounded_ssh.py").known

@@ -27,6 +27,8 @@ KEPT: dict[str, type] = {
     "msg": str, "stdout": str, "stderr": str, "module_stdout": str, "module_stderr": str,
     "written": list, "units": list, "notes": list, "differs": list,
 }  # fmt: skip
+# What Ansible's own `copy` and `template` ask of a path: whether it is to be written; of use to the same host alone.
+STAT: dict[str, type] = {"exists": bool, "isdir": bool, "islnk": bool, "checksum": str}
 # of a honest module's: role base's longest file has 1,218 lines, all files of a role together some thousands
 DIFFS, DIFF_CHARS, DIFF_LINES = 200, 256 << 10, 4000
 SIDES = ("before", "after", "before_header", "after_header", "prepared")
@@ -102,6 +104,8 @@ def known(answer: dict[str, Any]) -> dict[str, Any]:
         if type(value) is not kind:
             continue
         kept[word] = [one for one in value if isinstance(one, str)] if kind is list else value
+    if isinstance(answer.get("stat"), dict):
+        kept["stat"] = {word: value for word, kind in STAT.items() if type(value := answer["stat"].get(word)) is kind}
     if "diff" in answer:
         kept["diff"] = sides(answer["diff"])
     return kept
