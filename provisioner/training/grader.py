@@ -28,8 +28,6 @@ _LINES = """for line; do
   said=$(timeout 15 sh -c "$line" 2>/dev/null)
   printf '%s %s\\n' "$?" "$(printf %s "$said" | base64 -w0)"
 done"""
-    'for line; do said=$(timeout 15 sh -c "$line" 2>/dev/null); printf "%s %s\\n" "$?" "$(printf %s "$said" | base64 -w0)"; done'
-)
 
 Seen = tuple[str, dict[str, Any]]  # an English sentence and its values, to be translated
 
