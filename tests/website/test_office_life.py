@@ -120,3 +120,30 @@ def test_a_desktops_browser_opens_it_and_monitors_read_of_it(office: Stage) -> N
     assert numbers["provisioner_website_release_info"] == 1
     assert numbers["provisioner_website_certificate_end_timestamp_seconds"] > time.time() + 30 * 86400
     assert numbers["provisioner_website_certificate_self_signed"] == numbers["provisioner_website_build_failing"] == 0
+
+
+def test_a_second_apply_changes_nothing_while_it_is_online(office: Stage) -> None:
+    """Certificate, releases and what the office wrote are nothing that an apply takes for its own to change."""
+    again = office.json("apply", "demo", "--lab", "--yes")
+
+    assert again.code == 0, again.out + again.err
+    assert {name: host["changed"] for name, host in again.data["hosts"].items()} == {"router": 0, "server": 0, "desktop": 0}
+    assert "Essai" in live(office) or live(office) == ""
+
+
+def test_the_site_and_what_the_office_wrote_come_back_from_a_backup(office: Stage) -> None:
+    """The share's folder, its history and every release lost: the night's backup and one deploy bring all of it back."""
+    save(office, PAGE)
+    assert soon(lambda: "Bonjour du client" in live(office), 90)
+    assert office.json("backup", "run", "demo", "--lab").code == 0
+    lost = "'/srv/share/commun/Site web' /var/lib/website-folder /srv/website/demo/releases /srv/website/demo/current"
+    office.on("server", f"sudo systemctl stop website-folder.path website-folder.service; sudo rm -rf --one-file-system {lost}")
+    assert live(office) == ""
+
+    restored = office.json("backup", "restore", "demo", "--lab", "--yes")
+    assert restored.code == 0, restored
+    applied_again = office.json("apply", "demo", "--lab", "--yes")
+    assert applied_again.code == 0, applied_again
+    deployed = office.json("website", "deploy", "demo", "--lab", "--keep", "folder")
+    assert deployed.code == 0, deployed
+    assert "Bonjour du client" in live(office)
