@@ -137,7 +137,7 @@ def test_the_site_and_what_the_office_wrote_come_back_from_a_backup(office: Stag
     assert soon(lambda: "Bonjour du client" in live(office), 90)
     assert office.json("backup", "run", "demo", "--lab").code == 0
     lost = "'/srv/share/commun/Site web' /var/lib/website-folder /srv/website/demo/releases /srv/website/demo/current"
-    office.on("server", f"sudo systemctl stop website-folder.path website-folder.service; sudo rm -rf --one-file-system {lost}")
+    office.on("server", f"sudo systemctl stop website-folder.socket website-folder.service; sudo rm -rf --one-file-system {lost}")
     assert live(office) == ""
 
     restored = office.json("backup", "restore", "demo", "--lab", "--yes")
