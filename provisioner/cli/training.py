@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provisioner.cli.common import Console, echo, many, shown, verb
-from provisioner.cli.training_class import class_, help_
+from provisioner.cli.training_class import class_, help_, pictures
 from provisioner.cli.training_parts import (
     chosen_trainee,
     course_argument,
@@ -30,7 +30,7 @@ training = click.Group(
     "training",
     help="Courses on a virtual office with planted faults, a class, a client's training room.",
 )
-for _command in (class_, help_, setup, end):
+for _command in (class_, help_, pictures, setup, end):
     training.add_command(_command)
 
 

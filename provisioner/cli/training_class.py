@@ -63,3 +63,20 @@ def help_(console: Console, course: str, about: str, answered: bool, trainee: st
     console.result(
         data, lambda: echo("you no longer ask for help" if answered else "the trainer's page says that you ask for help")
     )
+
+
+@verb("pictures", writes=True)
+@course_argument
+@trainee_option
+def pictures(console: Console, course: str, trainee: str) -> None:
+    """Take the pictures of COURSE's pages anew, at the desktop of a trainee's office: the same visit as verify's."""
+    from provisioner.errors import BadInput
+    from provisioner.training import refuse_gone, visit
+
+    root, found = read_course(console, course)
+    if not found.visit:
+        raise BadInput(f"the course {course} shows no screen", hint="visit: in its course.yml")
+    who, begun = chosen_trainee(course, trainee)
+    refuse_gone(who, begun)
+    made = [str(path) for path in visit.photograph(who.target, root, found)]
+    console.result({"course": course, "files": made}, lambda: echo("\n".join(made)))

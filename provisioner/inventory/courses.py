@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 LANGUAGES = ("fr", "en")
 STEP_POINTS = 10
+PICTURE = re.compile(r"!\[[^\]\n]+\]\((pictures/[a-z0-9-]+\.png)\)")
 _HEAD = re.compile(r"## +(?P<title>.+?) *\{#(?P<step>[a-z][a-z0-9-]*)\}")
 
 
@@ -97,6 +98,13 @@ class Fault(Noun):
     start: bool = True
 
 
+class Visit(Noun):
+    """Of which the course's pages have pictures: a person of the office at their desktop, in the steps of `verify`'s visit."""
+
+    login: Login
+    steps: Annotated[list[Literal["desktop", "files", "document", "browser", "agenda", "password", "lock"]], Field(min_length=1)]
+
+
 class Course(Noun):
     """One course. `start`: where the office is when it begins.
 
@@ -117,6 +125,7 @@ class Course(Noun):
     faults: dict[Name, Fault] = {}
     steps: Annotated[dict[Name, Step], Field(min_length=1)]
     keeps: list[Check] = []
+    visit: Visit | None = None
 
 
 @dataclass(frozen=True)
@@ -287,6 +296,9 @@ def _texts(course: Course, folder: Path, file: str) -> Iterator[Problem]:
             continue
         if not told.scenario:
             yield Problem(name, 1, "", "has no scenario", "a text before the first step")
+        for picture in PICTURE.findall(path.read_text(encoding="utf-8")):
+            if not (folder / picture).is_file():
+                yield Problem(name, 0, "", f"shows {picture}, which is not there", f"provisioner training pictures {course.name}")
         for step in course.steps:
             if not told.steps.get(step, ("", ""))[1]:
                 yield Problem(name, 0, "", f"has no text for the step '{step}'", "a part for it: its title, its name in braces")
