@@ -123,7 +123,9 @@ def _names(root: Path, course: Course, inventory: Path) -> tuple[str, str]:
 
 
 def _apply(inventory: Path, course: Course) -> dict[str, list[str]]:
-    for words in (("adopt", course.office, "--lab", "--yes"), ("apply", course.office, "--lab", "--yes")):
+    verbs.must(inventory, "adopt", course.office, "--lab", "--yes")
+    words = ("apply", course.office, "--lab", "--yes")
+    if verbs.call(inventory, *words).code:  # as anybody would: what is there already costs no time again
         verbs.must(inventory, *words)
     return state(inventory, course.office)
 

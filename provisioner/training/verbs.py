@@ -43,7 +43,8 @@ def must(inventory: Path, *words: str) -> Told:
     """
     told = call(inventory, *words)
     if told.code:
-        said = str(told.data.get("error") or told.err.strip()[-300:])
+        problems = [f"{host}: {one['task']}: {one['problem']}" for host, one in told.data.get("problems", {}).items()]
+        said = str(told.data.get("error") or "; ".join(problems) or told.err.strip()[-300:])
         raise HostFailed(f"provisioner {' '.join(words)} failed: {said}", hint=str(told.data.get("hint", "")))
     return told
 
