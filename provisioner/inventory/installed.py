@@ -159,7 +159,9 @@ def _machines(standing: Mapping[str, Machine], office: "Office", known: Mapping[
         holder = addresses.get(str(host.address), name)
         if name in standing and holder != name:
             what = f"{host.address} is what {holder} has until it is applied: both would have it for a while"
-            yield Conflict(("hosts", name, "address"), what, f"one apply after the other: first {holder} to an address that is free")
+            yield Conflict(
+                ("hosts", name, "address"), what, f"one apply after the other: first {holder} to an address that is free"
+            )
     for name, one in standing.items():
         if one.kind == "server" and name not in office.hosts and name not in renamed:
             what = f"the server {name} is gone, which holds the office's accounts and files"

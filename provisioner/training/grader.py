@@ -7,7 +7,7 @@ beginning and is not mended is counted once, at its step; what was well and is n
 import base64
 import concurrent.futures
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -174,11 +174,11 @@ class Grader:
     def _call(self, *words: str, look: bool = False) -> verbs.Told:
         return verbs.call(self.trainee.inventory, *words, self.trainee.office, "--lab", *(["--look"] if look else []))
 
-    def ask(self, *, all_of_it: bool = False) -> "Grader":
-        """Call every verb that the checks need side by side: each waits for hosts for most of its time."""
+    def ask(self, checks: Sequence[Check], more: Iterable[str] = ()) -> "Grader":
+        """Call every verb that these checks need side by side: each waits for hosts for most of its time."""
         if not (self.trainee.target.folder / "dossier.yml").exists():
             return self
-        words = {check.word for check in self.checks} | ({"check", "plan"} if all_of_it else set())
+        words = {check.word for check in checks} | set(more)
         asked = {"plan": "planned", "check": "checked", "verify": "verified", "shut_out": "accessed", "command": "commands"}
         with concurrent.futures.ThreadPoolExecutor(len(asked)) as pool:
             list(pool.map(lambda word: getattr(self, asked[word]), words & asked.keys()))
@@ -241,7 +241,10 @@ class Grader:
 def judge(trainee: Trainee, course: Course, only: str = "") -> list[Judged]:
     """Every step, in an order in which each comes after those it waits for; `only` leaves one, and those."""
     wanted = _before(course, only) if only else list(course.steps)
-    return _steps(Grader(trainee, course, [check for name in wanted for check in course.steps[name].checks]).ask(), wanted)
+    grader = Grader(trainee, course, [check for name in wanted for check in course.steps[name].checks])
+    # what waits for a step that did not hold before is asked for only once that holds
+    soon = [name for name in wanted if all(trainee.holds.get(other) for other in course.steps[name].after)]
+    return _steps(grader.ask([check for name in soon for check in course.steps[name].checks]), wanted)
 
 
 def _steps(grader: Grader, wanted: Sequence[str]) -> list[Judged]:
@@ -256,7 +259,7 @@ def _steps(grader: Grader, wanted: Sequence[str]) -> list[Judged]:
 def grade(trainee: Trainee, course: Course) -> Verdict:
     """The course at its end: all steps, the faults that are mended, and what was broken beyond them."""
     grader = Grader(trainee, course, [*(check for step in course.steps.values() for check in step.checks), *course.keeps])
-    grader.ask(all_of_it=bool(trainee.checkpoint))
+    grader.ask(grader.checks, ("check", "plan") if trainee.checkpoint else ())
     steps = _steps(grader, list(course.steps))
     holds = {one.step for one in steps if one.holds}
     mended = {fault for name in holds for fault in course.steps[name].mends}
@@ -264,6 +267,8 @@ def grade(trainee: Trainee, course: Course) -> Verdict:
     if trainee.checkpoint:
         began = checkpoint.began(trainee.checkpoint)
         now = {"check": checkpoint.bad(grader.checked.data), "plan": checkpoint.due(grader.planned.data)}
+        if any(check.shut_out for step in course.steps.values() for check in step.checks):
+            now["plan"] = []  # whom a lab alone shut out the inventory still has: an apply would let them in again
         broken += [
             (N_("was well and is not any more: {what}"), {"what": what})
             for word in ("check", "plan")

@@ -128,7 +128,7 @@ def smb(ask: Ask, share: str, commands: str) -> tuple[int, str, str | None]:
     text = f"username = {ask['login']}\npassword = {ask['password']}\ndomain = {ask['workgroup']}\n"
     with secret_file(text) as path, tempfile.TemporaryDirectory() as folder:
         with open(os.path.join(folder, "out.txt"), "w", encoding="utf-8") as file:
-            file.write(SHARE_TEXT)
+            file.write(ask.get("written", SHARE_TEXT))
         code, said = call(["smbclient", f"//{ask['server']}/{share}", "-A", path, "-t", "10", "-c", commands], cwd=folder)
         back = os.path.join(folder, "back.txt")
         if not os.path.exists(back):
@@ -142,6 +142,12 @@ def share(ask: Ask) -> Answer:
     name = ask["file"]
     code, said, text = smb(ask, ask["share"], f'put out.txt "{name}"; get "{name}" back.txt; ls "{name}"; del "{name}"')
     return {"ok": code == 0 and text == SHARE_TEXT, "evidence": said}
+
+
+def work(ask: Ask) -> Answer:
+    """Do with the files of a share what a person does, in smbclient's words; `out.txt` is what they wrote."""
+    code, said, _ = smb(ask, ask["share"], ask["commands"])
+    return {"ok": code == 0, "evidence": said}
 
 
 def others(ask: Ask) -> Answer:
