@@ -85,6 +85,8 @@ def application(course: Course, where: Endpoint, problems: Mapping[str, str]) ->
         if not hmac.compare_digest(said.get("token", "").encode(), token.encode()):
             return PlainTextResponse("this form is of another page: load it again\n", 403)
         try:
+            if said.get("do", "") not in UNDER_WAY:
+                return PlainTextResponse("this page asks for no such thing\n", 404)
             who = training.find(course.name, said.get("trainee", ""))
             work.begin(who.name, said.get("do", ""), _deed(who, course, said))
         except ProvisionerError as problem:

@@ -127,6 +127,7 @@ def test_a_form_of_another_page_does_nothing(serve: Serve, form: dict[str, str],
     assert page.ask("POST", "/act", form)[0] == code
     assert page.act("../anna", "reset") == 404
     assert page.act("nobody", "reset") == 404
+    assert page.act("anna", "wipe") == 404
     assert page.ask("GET", "/", None, Host="page.example")[0] == 400
     assert (find(COURSE, "anna").inventory / "mark").exists()
 

@@ -100,3 +100,26 @@ def test_looking_at_a_machine_without_a_room_changes_nothing(tmp_path: Path, tra
 
     assert done.stdout.splitlines() == [f"made formation{number}" for number in range(1, trainees + 1)]
     assert not (tmp_path / "r").exists()
+
+
+def test_a_number_that_is_somebody_elses_by_now_is_left_alone(tmp_path: Path) -> None:
+    """An account was removed by hand and its number given to a person: nothing of that person's is ended or deleted."""
+    (tmp_path / "accounts").write_text("formation1 1001 1\n")
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("pkill", "find", "userdel", "rm", "loginctl", "useradd"):
+        (tools / name).write_text(f'#!/bin/sh\necho "{name} $*" >> {tmp_path}/done\n')
+    (tools / "getent").write_text("#!/bin/sh\n[ $2 = 1001 ] && echo zoe:x:1001:1001::/home/zoe:/bin/bash\n")
+    for one in tools.iterdir():
+        one.chmod(0o755)
+    source = (playbooks() / "roles/desktop/templates/training.sh.j2").read_text()
+    program = jinja2.Template(source).render(desktop_training={"trainees": 1, "session": 2})
+    program = program.replace("/var/lib/office-training", str(tmp_path))
+
+    said = subprocess.run(
+        ["sh", "-s", "do"], input=program, text=True, capture_output=True, check=False, env={"PATH": f"{tools}:/usr/bin:/bin"}
+    )
+
+    assert said.returncode == 1
+    assert "1001, the number of formation1, is zoe's now" in said.stderr
+    assert not (tmp_path / "done").exists()
