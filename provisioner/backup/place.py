@@ -15,15 +15,18 @@ from provisioner.backup.talk import backup_server
 from provisioner.errors import BadInput, HostFailed, HostKeyChanged, Missing, Unreachable
 from provisioner.hosts import answers
 from provisioner.hosts.answers import Answer, Line
-from provisioner.inventory import open_inventory
+from provisioner.hosts.pins import pinned
+from provisioner.inventory import open_inventory, way_in
 from provisioner.inventory.dossier import Backup
 from provisioner.inventory.placement import LAB_INTERNET
 from provisioner.inventory.target import Target, runtime_home
 from provisioner.operation import Listener, operation
+from provisioner.operation.from_afar import hub_at
 from provisioner.operation.selection import Selection
-from provisioner.repository_server import DATA, KEYS, PACKAGES, PROGRAMS, files
+from provisioner.repository_server import DATA, KEYS, PACKAGES, PROGRAMS, files, keeper
 from provisioner.runs import Event
 from provisioner.secrets import rotation, vault
+from provisioner.secrets.models import Secrets
 
 PATIENCE_S = 4 * 3600  # tidying a large repository
 
@@ -111,7 +114,7 @@ def _ask(selection: Selection, backup: Backup, accept: str) -> Tidied:
     """One request to the place's own program, with the keeper's key."""
     target = selection.target
     secrets = vault.read(target)
-    host_key = secrets.lab["provider_host_key_public"] if target.lab else backup.host_key
+    address, host_key = _met(target, backup, secrets)
     former = [text for name, text in sorted(secrets.backup.items()) if rotation.is_former(name)]
     request = {
         "password": secrets.backup["password"], "former": former, "now": time.time(), "keep": _ages(selection), "accept": accept,
@@ -126,7 +129,6 @@ def _ask(selection: Selection, backup: Backup, accept: str) -> Tidied:
         key.touch(mode=0o600)
         key.write_text(secrets.backup["keeper_key"])  # in memory, for as long as ssh reads it
         known.write_text(f"place {host_key}\n")
-        address = str(LAB_INTERNET) if target.lab else backup.host
         words = [
             "ssh", "-F", "none", "-o", "HostKeyAlias=place", "-o", f"UserKnownHostsFile={known}",
             "-o", "GlobalKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=yes", "-o", "UpdateHostKeys=no",
@@ -142,6 +144,18 @@ def _ask(selection: Selection, backup: Backup, accept: str) -> Tidied:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return _understood(target, backup, done)
+
+
+def _met(target: Target, backup: Backup, secrets: Secrets) -> tuple[str, str]:
+    """Where the place is, and the key that it must show: a lab's is the lab's provider, or the lab of the hub that keeps it."""
+    if not target.lab:
+        return backup.host, backup.host_key
+    inventory = open_inventory(target.inventory)
+    hub = keeper(inventory.office(target.office), inventory.office)
+    if not hub:
+        return str(LAB_INTERNET), secrets.lab["provider_host_key_public"]
+    keys = pinned(Target(target.inventory, hub.name, lab=True)).get(way_in.gate(hub), [])
+    return hub_at(target), next((key for key in keys if key.startswith("ssh-ed25519 ")), "")
 
 
 def _understood(target: Target, backup: Backup, done: "subprocess.CompletedProcess[str]") -> Tidied:

@@ -22,6 +22,7 @@ LAB_INTERNET = IPv4Address("198.51.100.1")
 LAB_PROXY_PORT = 3142
 WEBSITE, WEB_SERVER = "website", "web_server"
 WEB_PORTS = (80, 443)
+PLACE = "backup_place"  # on a hub: the second place of offices' backups
 SITES = ("calendar", WEBSITE)  # the roles that stand on the web server
 
 
@@ -95,6 +96,8 @@ def forwards(pack: Pack, office: Office) -> dict[str, Forward]:
     own = {f"website-{port}": Forward(port=port, to=server["name"]) for port in WEB_PORTS} if server else {}
     if office.hub and (to := way_in.gate(office)) and office.hosts[to].kind is not Kind.ROUTER:
         own["hub"] = Forward(port=way_in.PORT, to=to, protocol="udp")
+        given = pack.roles(office.hosts[to].kind, office.variant).get(PLACE)
+        own |= {f"backups-{one.port}": Forward(port=one.port, to=to) for one in (given.ports if given else ()) if one.public}
     return office.forwards | {name: one for name, one in own.items() if (one.protocol, one.port) not in taken}
 
 

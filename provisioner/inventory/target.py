@@ -112,12 +112,18 @@ class Target:
     @property
     def secret_files(self) -> list[Path]:
         """What a commit of secrets holds: the vault, the password that opens it, and what of it is no secret."""
-        return [self.vault, self.vault.with_name("vault.key"), *([self.tunnel_public] if self.tunnel_public.is_file() else [])]
+        public = [path for path in (self.tunnel_public, self.backup_public) if path.is_file()]
+        return [self.vault, self.vault.with_name("vault.key"), *public]
 
     @property
     def tunnel_public(self) -> Path:
         """The public key of the office's end of its way in, for the other end: no vault is opened to know it."""
         return self.kept / "remote.pub"
+
+    @property
+    def backup_public(self) -> Path:
+        """The public halves of the two keys to the backups' second place, the office's and the keeper's, a line each."""
+        return self.kept / "backup.pub"
 
     @property
     def summaries(self) -> Path:

@@ -5,6 +5,7 @@ small file named by PROVISIONER_HANDOVER; without it, stock `ansible -i …/doss
 secrets, and the pinned keys.
 """
 
+import contextlib
 import json
 import os
 import shlex
@@ -13,13 +14,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from provisioner import repository_server
 from provisioner.hosts import programs
+from provisioner.hosts.pins import pinned
 from provisioner.inventory import Inventory, open_inventory, way_in
 from provisioner.inventory.dossier import ACME_HOST, Office, outside
 from provisioner.inventory.models import Kind
 from provisioner.inventory.packs import Pack
 from provisioner.inventory.placement import (
     LAB_INTERNET,
+    PLACE,
     common_share,
     ports,
     roles,
@@ -114,6 +118,33 @@ def remote_data(
     return {"remote_plan": remote_plan(inventory, office, reseller, target, handover), "remote_switch": switch}
 
 
+def _with_hub(outside: list[dict[str, str]], hub: list[dict[str, str]]) -> list[dict[str, str]]:
+    """A lab's names beyond its line: a hub's is its own, whatever else is met by that name."""
+    return [*(one for one in outside if one["name"] not in [there["name"] for there in hub]), *hub]
+
+
+def backup_places(inventory: Inventory, office: Office, pack: Pack, target: Target) -> dict[str, Any]:
+    """The second places of offices' backups that a hub keeps, as `backup_places`; of any other office none."""
+    given = next((found[PLACE] for kind in Kind if PLACE in (found := pack.roles(kind, office.variant))), None)
+    if not (office.hub and given):
+        return {"backup_places": []}
+    offices = {name: inventory.office(name) for name in office.hub.offices}
+    keys = {}
+    for name in offices:
+        with contextlib.suppress(OSError):
+            keys[name] = Target(inventory.root, name, target.lab).backup_public.read_text(encoding="ascii")
+    return {"backup_places": repository_server.kept(office, offices, keys, int(str(given.settings["port"])))}
+
+
+def _lab_keeper(inventory: Inventory, office: Office, target: Target) -> str:
+    """The host key of a lab's hub, where that one keeps the office's second copies; empty where the lab's provider does."""
+    hub = repository_server.keeper(office, inventory.office)
+    if not hub:
+        return ""
+    there = pinned(Target(inventory.root, hub.name, target.lab)).get(way_in.gate(hub), [])
+    return next((key for key in there if key.startswith("ssh-ed25519 ")), "")
+
+
 def _lab_hub(inventory: Inventory, office: Office, handover: Handover | None) -> list[dict[str, str]]:
     """The name of a lab's hub, which no DNS knows, and where it is met."""
     if not (handover and handover.hub_at and office.remote and (hub := inventory.office(office.remote.hub).hub)):
@@ -167,10 +198,10 @@ def hosts(dossier: Path) -> dict[str, tuple[str, dict[str, Any]]]:
             provider = data["secrets"]["lab"]
             data["outside_authority"] = provider["provider_authority"]
             if data["backup"]:
-                data["backup"]["host_key"] = provider["provider_host_key_public"]
+                data["backup"]["host_key"] = _lab_keeper(inventory, office, target) or provider["provider_host_key_public"]
     if handover and handover.restart:
         data["restart_program"] = programs.source("stale")
-    data["outside"] = [*data["outside"], *_lab_hub(inventory, office, handover)]
+    data["outside"] = _with_hub(data["outside"], _lab_hub(inventory, office, handover))
     stay = {technician["login"]: technician["keys"] for technician in data["technicians"]}
     data["refusal"] = refusal(reseller, stay, handover.user if handover else "", keep_lease=True)
     if reseller.former:

@@ -77,10 +77,17 @@ def complete(target: "Target", office: Office) -> Secrets:
             check_clock(target)
         if new or whole != old:
             store(target, key, whole)
-        public = f"{whole.remote['key_public']}\n" if whole.remote else ""
-        if public and not (target.tunnel_public.is_file() and target.tunnel_public.read_text(encoding="ascii") == public):
-            disk.write(target.tunnel_public, public, mode=0o644)
+        _publish(target, whole)
         return whole
+
+
+def _publish(target: "Target", whole: Secrets) -> None:
+    """Have the public halves that others need beside the vault: no vault is opened to know them."""
+    second = [whole.backup.get(f"{name}_public", "") for name in ("ssh_key", "keeper_key")]
+    for path, lines in ((target.tunnel_public, [whole.remote.get("key_public", "")]), (target.backup_public, second)):
+        text = "".join(f"{line}\n" for line in lines)
+        if all(lines) and not (path.is_file() and path.read_text(encoding="ascii") == text):
+            disk.write(path, text, mode=0o644)
 
 
 def check_clock(target: "Target") -> None:
@@ -179,6 +186,7 @@ def store(target: "Target", key: str, whole: Secrets) -> None:
     """Write the vault, encrypted with its key."""
     text = render(whole.model_dump(mode="json"), {}, [])
     disk.write(target.vault, ansible_vault.encrypt(text, key, target.office), mode=mode(target))
+    _publish(target, whole)
 
 
 def mode(target: "Target") -> int:

@@ -39,14 +39,15 @@ def network(folder: Path) -> dict[str, Stage]:
     found["kinds"] = {kind: {role: found["kinds"][kind][role] for role in roles} for kind, roles in ROLES.items()}
     pack.write_text(yaml.safe_dump(found, allow_unicode=True, sort_keys=False))
     office = yaml.safe_load(first.dossier.read_text())
-    for section in ("mail", "backup", "website", "printers", "guests"):
+    for section in ("mail", "website", "printers", "guests"):
         office.pop(section, None)
     for host in office["hosts"].values():
         host["interfaces"] = (host.get("interfaces", {}) and {"wan": "wan0", "lan": ["lan0"]}) or None
     office["hosts"] = {name: {k: v for k, v in host.items() if v} for name, host in office["hosts"].items()}
     office["remote"] = {"hub": HUB}
+    office["backup"] |= {"host": "hub.lumiere.example", "port": 2222, "append_only": True}  # in a lab its key is the pinned one
     texts = {"demo": yaml.safe_dump(office, allow_unicode=True, sort_keys=False), HUB: _HUB}
-    other = {**office, "ula": "fd5c:81e7:2b95::/48"}
+    other = {name: section for name, section in office.items() if name != "backup"} | {"ula": "fd5c:81e7:2b95::/48"}
     other["hosts"] = {
         name: {**host, "mac": host["mac"].replace("5e:10", "5e:30")}
         for name, host in office["hosts"].items()

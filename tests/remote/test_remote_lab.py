@@ -101,6 +101,24 @@ def test_a_router_is_pushed_and_a_night_is_made_by_it(demo: Stage) -> None:
     assert demo.json("backup", "list", "demo", "--lab").data["places"][0]["snapshots"]
 
 
+def test_the_hub_keeps_the_second_copy_and_the_office_only_adds(demo: Stage, stages: dict[str, Stage]) -> None:
+    """Through the Internet to the hub's own port; what is there the office cannot delete, the keeper forgets and tidies."""
+    said = demo.json("backup", "run", "demo", "--lab", "--place", "remote")
+    assert said.code == 0, said
+    places = {one["place"]: one for one in demo.json("backup", "list", "demo", "--lab").data["places"]}
+    assert places["remote"]["snapshots"]
+    held = "find /srv/office-backups/epicerie/office/snapshots -type f"
+    (snapshot,) = inside(stages[HUB], "server", held).split()
+    forget = "RESTIC_PASSWORD_FILE=/etc/office-backup/password restic -r rclone:office -o rclone.program="
+    forget += (
+        "'ssh -F /etc/office-backup/ssh_config office-backup rclone' forget --unsafe-allow-remove-all --keep-last 0 --tag ''"
+    )
+    inside(demo, "server", f"{forget} || true; ssh -F /etc/office-backup/ssh_config office-backup rm -rf . </dev/null || true")
+    assert inside(stages[HUB], "server", held).split() == [snapshot]
+    assert demo.json("backup", "prune", "demo", "--lab").code == 0
+    assert inside(stages[HUB], "server", held).split() == [snapshot]
+
+
 def test_an_office_is_verified_by_it_and_the_record_names_the_way(demo: Stage) -> None:
     """Nothing is red; the way and its switch at the desktop have lines of their own; the audit has who came and why."""
     assert demo.json("backup", "run", "demo", "--lab").code == 0

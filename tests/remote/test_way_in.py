@@ -91,12 +91,12 @@ def test_the_tunnel_ends_at_the_server_else_at_a_debian_router(inventory: Invent
     assert "remote" not in roles(inventory.pack(office.pack), office.model_copy(update={"remote": None}), server)
 
 
-def test_the_hubs_router_leads_the_one_port_to_it(inventory: Inventory) -> None:
+def test_the_hubs_router_leads_its_two_ports_to_it(inventory: Inventory) -> None:
     """Behind a router of its own, the hub is called through it; an office opens no port at all."""
     hub, office = inventory.office(HUB), inventory.office("demo")
 
     led = forwards(inventory.pack(hub.pack), hub)
-    assert [(one.protocol, one.port, one.to) for one in led.values()] == [("udp", 51820, "server")]
+    assert [(one.protocol, one.port, one.to) for one in led.values()] == [("udp", 51820, "server"), ("tcp", 2222, "server")]
     assert forwards(inventory.pack(office.pack), office) == {}
 
 
