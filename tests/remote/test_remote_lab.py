@@ -109,11 +109,10 @@ def test_the_hub_keeps_the_second_copy_and_the_office_only_adds(demo: Stage, sta
     assert places["remote"]["snapshots"]
     held = "find /srv/office-backups/epicerie/office/snapshots -type f"
     (snapshot,) = inside(stages[HUB], "server", held).split()
-    forget = "RESTIC_PASSWORD_FILE=/etc/office-backup/password restic -r rclone:office -o rclone.program="
-    forget += (
-        "'ssh -F /etc/office-backup/ssh_config office-backup rclone' forget --unsafe-allow-remove-all --keep-last 0 --tag ''"
-    )
-    inside(demo, "server", f"{forget} || true; ssh -F /etc/office-backup/ssh_config office-backup rm -rf . </dev/null || true")
+    way = "ssh -F /etc/office-backup/ssh_config office-backup"
+    restic = f"restic -r rclone:office --password-file /etc/office-backup/password -o rclone.program='{way} rclone'"
+    inside(demo, "server", f"{restic} forget {snapshot.rpartition('/')[2]} || true")
+    inside(demo, "server", f"{way} rm -rf . </dev/null || true")
     assert inside(stages[HUB], "server", held).split() == [snapshot]
     assert demo.json("backup", "prune", "demo", "--lab").code == 0
     assert inside(stages[HUB], "server", held).split() == [snapshot]
