@@ -66,7 +66,7 @@ def begin(root: Path, course: Course, wanted: Sequence[str], language: str, *, s
     def one(name: str) -> str:
         try:
             training.start(root, course, name, language, say=lambda _: None)
-        except ProvisionerError as problem:
+        except (ProvisionerError, OSError) as problem:  # a full disk too: the others go on
             say(f"{name} has no office: {problem}")
             return str(problem)
         say(f"{name} may begin.")

@@ -143,6 +143,19 @@ def test_what_fails_for_one_is_said_on_the_page(serve: Serve) -> None:
     assert shown.count("it failed") == 1
 
 
+def test_for_whom_it_cannot_begin_is_said_and_the_others_go_on(run: Run, serve: Serve) -> None:
+    """Something in the way of one trainee's folder: their line says so, the others have their office."""
+    start(run, "anna")
+    (trainee.home() / COURSE / "bea").write_text("in the way")
+
+    page = serve(COURSE, "--name", "bea", "--name", "cleo")
+
+    shown = page.ask("GET", "/")[1]
+    assert re.findall(r'<th scope="row">([a-z]+)', shown) == ["anna", "cleo", "bea"]
+    assert "has no office" in shown
+    assert (find(COURSE, "cleo").inventory / "offices").is_dir()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

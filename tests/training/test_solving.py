@@ -127,7 +127,7 @@ def test_the_first_office_goes_from_dossier_to_record(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("desk", ["routeur-en-panne"], indirect=True)
-@pytest.mark.parametrize("how", ["folder", "down", "off"])
+@pytest.mark.parametrize("how", ["folder", "down", "off", "locked out"])
 def test_a_trainee_who_loses_the_lab_gets_one_sentence_and_reset_works(desk: Desk, how: str) -> None:
     """The lab's folder deleted, the lab taken down, a host switched off: said, and `reset` brings the beginning back."""
     inventory = desk.home / "inventory"
@@ -138,14 +138,21 @@ def test_a_trainee_who_loses_the_lab_gets_one_sentence_and_reset_works(desk: Des
         subprocess.run(["rm", "-rf", "--one-file-system", str(mine / "hosts/router/upper")], check=True)
     elif how == "down":
         desk.do("lab", "down", "demo")
-    else:
+    elif how == "off":
         desk.on("server", "(sleep 1; sudo systemctl poweroff) >/dev/null 2>&1 &")
         time.sleep(15)
+    else:
+        desk.on("router", "(sleep 1; sudo systemctl disable --now ssh.socket ssh.service) >/dev/null 2>&1 &")
+        time.sleep(5)
 
     said = desk.training("check")
 
-    assert said.code == 2, said
-    assert "training reset routeur-en-panne --trainee anna" in said.data["hint"]
+    if how == "locked out":  # the office is there, and nothing of it holds
+        assert said.code == 7, said
+        assert not any(one["holds"] for one in said.data["steps"])
+    else:
+        assert said.code == 2, said
+        assert "training reset routeur-en-panne --trainee anna" in said.data["hint"]
     again = desk.training("reset")
     assert again.code == 0, again
     assert desk.on("router", "echo there").strip() == "there"
