@@ -12,7 +12,7 @@ from provisioner.language import N_, PLACE, Translator
 WORDS = (
     N_("yes"), N_("no"), N_("none"), N_("there"), N_("found"), N_("silent"), N_("reached"), N_("identical"), N_("differs"),
     N_("not loaded"), N_("not adopted"), N_("nothing answers"), N_("no printer"), N_("it said nothing"), N_("never"),
-    N_("no answer"),
+    N_("nobody"), N_("no answer"),
 )  # fmt: skip
 
 SENTENCES = (
@@ -67,6 +67,10 @@ SENTENCES = (
     N_("the repository is damaged ({words})"),
     N_("no disk is mounted at {place}: plug in the one labelled office-backup (mkfs.ext4 -L office-backup DEVICE)"),
     N_("restic ended without a word"),
+    N_("up: {what}"),
+    N_("closed: {what}"),
+    N_("heard: {who}"),
+    N_("{domain}: release {release}, status {status}"),
     N_("{place}: last success {when}"),
     N_("last failure {when}"),
     N_("read {when}"),

@@ -13,7 +13,7 @@ from provisioner.language import evidence, translator
 ROOT = Path(provisioner.__file__).parent
 SAY = [path for room in ("hosts/programs", "verify", "check/subjects") for path in sorted((ROOT / room).rglob("*.py"))]
 SAME = re.compile(
-    r"7: ?7?|PDF: 7|MKCALENDAR https://77: 7|PUT: 7|SRV|-|7 s|7 7|NTP: 7|provisioner .*|.{0,2}"
+    r"7: ?7?|PDF: 7|MKCALENDAR https://77: 7|PUT: 7|SRV|-|7 s|7 7|7 7 7|NTP: 7|provisioner .*|.{0,2}"
 )  # the same in both languages
 
 
@@ -34,6 +34,8 @@ def pieces(node: ast.AST) -> Iterator[str]:
             yield from pieces(one)
     elif isinstance(node, ast.BinOp):
         yield from (*pieces(node.left), *pieces(node.right))
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):  # a text's own: strip, join
+        yield from pieces(node.func.value)
 
 
 def said() -> Iterator[tuple[str, str]]:

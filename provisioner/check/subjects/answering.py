@@ -33,7 +33,8 @@ def services(machine: Machine, said: dict[str, str]) -> Iterable[Finding]:
 def websites(machine: Machine, found: list[Website] | None) -> Iterable[Finding]:
     """What was put online, against what lies there and what the web server answers."""
     for site in found or ():
-        seen = f"{site.domain}: release {site.release or '-'}, status {site.status} {site.problem}".strip()
+        seen = f"{site.domain}: release {site.release or '-'}, status {site.status}"
+        seen += f"; {site.problem}" if site.problem else ""
         if not site.release:
             level, told = Level.NOT_APPLICABLE, N_("The website {domain} has not been put online yet.")
         elif site.problem or site.status != 200:

@@ -113,8 +113,9 @@ def way_in(ask: Ask) -> Answer:
             return {"ok": False, "up": False, "evidence": done.stderr.strip()[-300:]}
         said = json.loads(done.stdout)
         ages = {peer["name"]: said["now"] - peer["heard"] for peer in said["peers"] if peer["heard"]}
-        told = ", ".join(f"{name} {round(age)} s ago" for name, age in sorted(ages.items())) or "nobody"
-        evidence = f"up: {said['up']}; closed: {said['closed'] is not None}; heard: {told}; {said['problem']}".rstrip("; ")
+        told = ", ".join(f"{name} ({round(age)} s)" for name, age in sorted(ages.items())) or "nobody"
+        up, closed = "yes" if said["up"] else "no", "no" if said["closed"] is None else "yes"
+        evidence = f"up: {up}; closed: {closed}; heard: {told}; {said['problem']}".rstrip("; ")
         good = said["up"] and (not ask["hub"] or ages.get(ask["hub"], WAY_IN_LOST_S) < WAY_IN_LOST_S)
         if good or said["closed"] is not None or time.monotonic() > until:
             return {"ok": good, "up": said["up"], "closed": said["closed"] is not None, "evidence": evidence}
