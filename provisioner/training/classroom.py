@@ -79,12 +79,15 @@ def begin(root: Path, course: Course, wanted: Sequence[str], language: str, *, s
 
 def end(course: str, *, say: Say) -> list[str]:
     """Take away all that every trainee of a course has, ungraded; says whose it was."""
-    gone = []
-    for who in [who for who in every() if who.course == course]:
+    there = [who for who in every() if who.course == course]
+
+    def one(who: Trainee) -> str:
         training.leave(who)
         say(f"the office of {who.name} is gone.")
-        gone.append(who.name)
-    return gone
+        return who.name
+
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(one, there))
 
 
 def look(course: Course) -> list[Seen]:

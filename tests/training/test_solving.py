@@ -1,5 +1,6 @@
 """Each course on real hosts: whoever does nothing passes nothing, whoever does what its text says passes, a reset undoes all."""
 
+import json
 import subprocess
 import time
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.monitor.test_serving import free_port
 from tests.stage import CommandResult, Stage, make
 from tests.training.test_trainee import OFFICE
 
@@ -156,3 +158,34 @@ def test_a_trainee_who_loses_the_lab_gets_one_sentence_and_reset_works(desk: Des
     again = desk.training("reset")
     assert again.code == 0, again
     assert desk.on("router", "echo there").strip() == "there"
+
+
+def test_a_class_of_eight_has_its_offices_in_time_and_room(tmp_path: Path) -> None:
+    """Eight offices of router and server from a checkpoint: within 90 s, in 12 GiB; ended, nothing of them is left."""
+    stage = make(tmp_path)
+    page = None
+    try:
+        first = stage.json("training", "start", "depart-technicien", "--trainee", "anna", timeout_s=1800)  # makes the checkpoint
+        assert first.code == 0, first
+        free, began = available(), time.monotonic()
+        page = stage.start("--json", "training", "class", "depart-technicien", "--trainees", "8", "--port", str(free_port()))
+        assert page.stdout
+        said = json.loads(page.stdout.readline())
+        took, used = time.monotonic() - began, free - available()
+        assert len(said["trainees"]) == 9
+        assert said["problems"] == {}
+        assert took < 90
+        assert used < 12 << 20
+    finally:
+        if page:
+            page.terminate()
+            page.wait(30)
+        assert len(stage.json("training", "class", "depart-technicien", "--end", timeout_s=600).data["gone"]) >= 1
+        assert stage.json("lab", "list").data["labs"] == []
+
+
+def available() -> int:
+    """What memory is left, in KiB."""
+    return next(
+        int(line.split()[1]) for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemAvailable")
+    )
