@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 from provisioner.check import condition, ignored, store
 from provisioner.check.subjects import Machine, Samples
@@ -26,7 +27,7 @@ from provisioner.inventory import open_inventory
 from provisioner.inventory.target import Target
 from provisioner.language import N_
 from provisioner.operation.reaching import addresses, places, remember
-from provisioner.operation.selection import Selection, prepare
+from provisioner.operation.selection import Selection, Sweep, prepare
 from provisioner.runs import proofs
 
 AT_ONCE = 64
@@ -100,6 +101,7 @@ def check(
     with store.store() as file, ThreadPoolExecutor(AT_ONCE) as pool:
         asked: dict[Future[_Seen], tuple[_Office, str]] = {}
         offices: list[_Office] = []
+        sweeps: dict[Path, Sweep] = {}
 
         def ended(report: Report) -> None:
             reports.append(report)
@@ -108,7 +110,9 @@ def check(
         try:
             for target in targets:
                 try:
-                    selection = prepare(target)
+                    if target.inventory not in sweeps:
+                        sweeps[target.inventory] = Sweep.over(target.inventory)
+                    selection = prepare(target, sweep=sweeps[target.inventory])
                     if close:  # each machine is asked once: a socket kept for it would cost more than it saves
                         selection.ssh = replace(selection.ssh, shared=False)
                     office = _Office(selection, dict(store.samples(file, target)), addresses(target), proofs.newest(target))

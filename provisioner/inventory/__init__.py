@@ -53,6 +53,10 @@ class Inventory:
     root: Path
     _read: dict[Path, Any] | None = field(default=None, repr=False, compare=False)  # kept during one sweep only
 
+    def sweep(self) -> "Inventory":
+        """The same for a round over many offices: a member's and a pack's file is read once, and not again when it changes."""
+        return Inventory(self.root, {})
+
     def office(self, name: str) -> "Office":
         """Read one office: its dossier, its reseller and its pack, nothing else."""
         from provisioner.inventory.files import report
@@ -128,7 +132,7 @@ class Inventory:
         from provisioner.inventory.resellers import Reseller
         from provisioner.inventory.strict_yaml import Problem
 
-        sweep = Inventory(self.root, {})
+        sweep = self.sweep()
         found: set[Problem] = set()
         prefixes: dict[object, str] = {}
         served: dict[str, str] = {}

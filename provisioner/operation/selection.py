@@ -1,8 +1,10 @@
 """Which hosts of an office, and for whom: read from the inventory, before anything is contacted."""
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provisioner import runs
@@ -18,6 +20,7 @@ from provisioner.inventory.target import Target
 from provisioner.secrets import vault
 
 if TYPE_CHECKING:
+    from provisioner.inventory import Inventory
     from provisioner.inventory.dossier import Office
     from provisioner.inventory.packs import Pack
     from provisioner.inventory.resellers import Reseller
@@ -72,6 +75,28 @@ def _leaves(value: Any) -> Iterator[str]:
         yield value
 
 
+@dataclass(frozen=True)
+class Sweep:
+    """What the offices of one inventory have in common, read once for a round over many: members, packs, who works, their key."""
+
+    inventory: "Inventory"
+    me: tuple[str, str] | None
+    key: Path | None  # a lab has its own
+
+    @classmethod
+    def over(cls, root: Path) -> "Sweep":
+        """Begin one.
+
+        Raises:
+            Missing, BadInput: there is no inventory.
+        """
+        inventory = open_inventory(root).sweep()
+        key = None
+        with contextlib.suppress(Missing, BadInput):  # who needs it is told then
+            key = technician_key(Target(root, ""))
+        return cls(inventory, inventory.whoami(), key)
+
+
 def technician(target: Target) -> tuple[str, str, str]:
     """Who works: (login, name, e-mail), from the inventory's `git config`; in a lab, failing that, whoever may serve the office.
 
@@ -80,8 +105,10 @@ def technician(target: Target) -> tuple[str, str, str]:
         BadInput: the office's reseller has no such technician.
     """
     inventory = open_inventory(target.inventory)
-    reseller = inventory.reseller(inventory.office(target.office).reseller)
-    me = inventory.whoami()
+    return _who(target, inventory.reseller(inventory.office(target.office).reseller), inventory.whoami())
+
+
+def _who(target: Target, reseller: "Reseller", me: tuple[str, str] | None) -> tuple[str, str, str]:
     if me is None and target.lab:
         me = (next(iter(reseller.technicians)), reseller.name)
     if me is None:
@@ -105,16 +132,20 @@ def ssh(target: Target) -> SshAccess:
     return SshAccess(target, technician(target)[0], technician_key(target))
 
 
-def prepare(target: Target, only: Sequence[str] = (), *, pack: str = "", variant: str = "") -> Selection:
+def prepare(
+    target: Target, only: Sequence[str] = (), *, pack: str = "", variant: str = "", sweep: Sweep | None = None
+) -> Selection:  # fmt: skip
     """Read the office and choose its hosts; nothing is contacted.
 
-    With `pack` or `variant`, all is as if the dossier named that one, for a plan to show what the move would change.
+    With `pack` or `variant`, all is as if the dossier named that one, for a plan to show what the move would change. In a
+    `sweep` what offices have in common is not read again.
 
     Raises:
         BadInput: a wrong dossier, a host that the office does not have, or a pack that does not fit it.
         Missing: no host of the selection is adopted.
     """
-    inventory = open_inventory(target.inventory)
+    sweep = sweep or Sweep.over(target.inventory)
+    inventory = sweep.inventory
     office = inventory.office(target.office)
     dropped = None
     if pack or variant:
@@ -132,8 +163,11 @@ def prepare(target: Target, only: Sequence[str] = (), *, pack: str = "", variant
             f"no host of {target.office} is adopted" if not only else f"{', '.join(only)} of {target.office}: not adopted",
             hint=f"provisioner adopt {target.office}{lab}",
         )
+    reseller = inventory.reseller(office.reseller)
+    key = None if target.lab else sweep.key
     return Selection(
-        target, office, inventory.pack(office.pack), inventory.reseller(office.reseller), ssh(target),
+        target, office, inventory.pack(office.pack), reseller,
+        SshAccess(target, _who(target, reseller, sweep.me)[0], key or technician_key(target)),
         adopted, [h for h in chosen if h not in pins], [h for h in office.hosts if h in pins and h not in chosen],
         dropped=dropped,
     )  # fmt: skip
