@@ -183,7 +183,8 @@ def hosts(dossier: Path) -> dict[str, tuple[str, dict[str, Any]]]:
     data["websites"] = website_sites(office, {name: inventory.office(name) for name in office.websites_of})
     data["website_program"] = programs.source("website_release") if data["websites"] else ""
     data["acme"] = f"https://{ACME_HOST}/dir" if target.lab else ""  # Debian's certbot knows the real one's
-    data |= remote_data(inventory, office, reseller, target, handover) | {"training": _training(office, target)}
+    data |= remote_data(inventory, office, reseller, target, handover) | backup_places(inventory, office, pack, target)
+    data["training"] = _training(office, target)
     data["secrets"] = {}
     if handover:
         from provisioner.secrets import vault

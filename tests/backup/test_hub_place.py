@@ -10,6 +10,8 @@ from provisioner.errors import BadInput
 from provisioner.inventory import Inventory, open_inventory
 from provisioner.inventory.dossier import Office
 from provisioner.inventory.placement import forwards
+from provisioner.inventory.target import Target
+from provisioner.plays.handover import hosts
 from tests.remote.network import HUB, OTHER, network
 
 KEYS = "ssh-ed25519 OFFICE\nssh-ed25519 KEEPER\n"
@@ -59,3 +61,13 @@ def test_the_hubs_router_leads_that_port_on_too(inventory: Inventory) -> None:
     assert found == {("udp", 51820), ("tcp", 2222)}
     office = inventory.office("demo")
     assert not {2222, 51820} & {one.port for one in forwards(inventory.pack(office.pack), office).values()}
+
+
+def test_the_hubs_play_is_told_by_the_keys_beside_the_vaults(inventory: Inventory) -> None:
+    """No office's vault is opened; one whose keys are not there yet waits."""
+    dossier = inventory.root / f"offices/{HUB}/dossier.yml"
+    assert hosts(dossier)["server"][1]["office"]["backup_places"] == []
+    Target(inventory.root, "demo").backup_public.write_text(KEYS)
+    (one,) = hosts(dossier)["server"][1]["office"]["backup_places"]
+    assert one["user"] == "epicerie"
+    assert hosts(inventory.root / "offices/demo/dossier.yml")["server"][1]["office"]["backup_places"] == []

@@ -208,7 +208,7 @@ class Service:
         """Close or open, for good: also after a restart, also after an apply."""
         if do == "close" and not os.path.exists(CLOSED):
             with open(f"{CLOSED}.part", "w", encoding="utf-8") as file:
-                json.dump({"by": who, "at": round(time.time())}, file)
+                json.dump({"by": who, "at": int(time.time())}, file)
                 file.flush()
                 os.fsync(file.fileno())
             os.rename(f"{CLOSED}.part", CLOSED)
