@@ -24,7 +24,7 @@ BROKEN_POINTS = 5  # for each thing that was well and is not any more
 WELL = ("ok", "warning", "not_applicable")
 
 # Each line in a shell of its own, as many as asked for; its exit code and what it printed, a line each.
-_LINES = """for line; do
+LINES = """for line; do
   said=$(timeout 15 sh -c "$line" 2>/dev/null)
   printf '%s %s\\n' "$?" "$(printf %s "$said" | base64 -w0)"
 done"""
@@ -195,7 +195,7 @@ class Grader:
             return dict(answer for answers in pool.map(lambda of: list(self._lines(*of)), wanted.items()) for answer in answers)
 
     def _lines(self, host: str, lines: Sequence[str]) -> Iterator[tuple[tuple[str, str], tuple[int, str]]]:
-        line = shlex.join(["sudo", "sh", "-c", _LINES, "sh", *lines])
+        line = shlex.join(["sudo", "sh", "-c", LINES, "sh", *lines])
         told = verbs.call(self.trainee.inventory, "ssh", self.trainee.office, host, "--lab", "--", line)
         answers = [said.split(" ") for said in str(told.data.get("stdout", "")).splitlines()]
         if told.code or len(answers) != len(lines):
