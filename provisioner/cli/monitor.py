@@ -30,8 +30,8 @@ def render(
 
     To look at, or to feed a Prometheus of one's own. Equal input gives equal bytes; nobody is contacted.
     """
+    from provisioner import alerting
     from provisioner.inventory import open_inventory
-    from provisioner.monitor import render as workflow
 
     for option, url in (("--webhook", webhook), ("--watchdog", watchdog), ("--page", page)):
         if url:
@@ -39,9 +39,12 @@ def render(
     inventory = open_inventory(console.inventory)
     if reseller:
         inventory.reseller(reseller)
-    hub = workflow.Hub(sender=sender, smarthost=smarthost, webhook=webhook, watchdog=watchdog, page=page or workflow.PAGE)
-    files = workflow.render(inventory, hub, reseller)
-    changed = workflow.write(folder, files)
+    hub = alerting.Hub(sender=sender, smarthost=smarthost, webhook=webhook, watchdog=watchdog, page=page or alerting.PAGE)
+    chosen = alerting.offices(inventory, reseller)
+    if not chosen:
+        raise BadInput("there is no office to watch", hint="provisioner office list")
+    files = alerting.render(inventory, hub, chosen)
+    changed = alerting.write(folder, files)
     console.result(
         {"folder": str(folder), "files": sorted(files), "changed": changed},
         lambda: console.out.print(f"{many(len(files), 'file')} in {shown(str(folder))}, {len(changed)} of them new or changed"),
@@ -105,9 +108,9 @@ def test(console: Console, reseller: str, alertmanager: str) -> int:
 
     Exits 0 when every mail relay and webhook took them, 7 when one refused or nothing came in 90 seconds.
     """
+    from provisioner.alerting import offices
     from provisioner.inventory import open_inventory
     from provisioner.monitor import alertmanager as asked
-    from provisioner.monitor.render import offices
 
     url = _judged(alertmanager, "--alertmanager")
     one_of_each = {one.reseller: one.name for one in offices(open_inventory(console.inventory), reseller)}

@@ -16,11 +16,11 @@ from provisioner.inventory.target import cache_home
 from provisioner.laptop import disk
 from provisioner.laptop.strays import stray
 
-_FORM = "offices 1"  # changes with the fields below
+_FORM = "offices 2"  # changes with the fields below
 
 
 class OfficeLine(NamedTuple):
-    """What a list shows of an office: texts, counts of hosts and people, and why its dossier cannot be read, if so."""
+    """What a list shows of an office: texts, counts of hosts and people, whom it calls, why its dossier cannot be read, if so."""
 
     name: str
     organisation: str
@@ -29,6 +29,7 @@ class OfficeLine(NamedTuple):
     pack: str
     hosts: int
     people: int
+    hub: str = ""
     trouble: str = ""
 
 
@@ -65,7 +66,7 @@ def _line(path: Path, name: str) -> list[Any]:
     try:
         document = load(path, f"offices/{name}/dossier.yml")
     except OSError:
-        return ["", "", "", "", 0, 0, "no dossier.yml"]
+        return ["", "", "", "", 0, 0, "", "no dossier.yml"]
     dossier = _mapping(document.value)
     trouble = escaped(str(document.problems[0]), 200) if document.problems else ""
     return [
@@ -75,6 +76,7 @@ def _line(path: Path, name: str) -> list[Any]:
         _text(dossier.get("pack")),
         len(_mapping(dossier.get("hosts"))),
         len(_mapping(dossier.get("people"))),
+        _text(_mapping(dossier.get("remote")).get("hub")),
         trouble or ("" if dossier else "an empty dossier.yml"),
     ]
 

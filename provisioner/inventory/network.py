@@ -13,6 +13,7 @@ from provisioner.inventory.fields import (
     Mac,
     Name,
     Network4,
+    Shape,
     Text,
     TunnelKey,
     interface_of,
@@ -28,6 +29,7 @@ Interface4 = Annotated[IPv4Interface, BeforeValidator(interface_of)]
 Ssid = Annotated[Text, AfterValidator(ssid)]
 Server = Annotated[Text, AfterValidator(server)]
 LineUser = Annotated[Filled, AfterValidator(plain)]
+WebAddress = Annotated[Text, Shape(r"https?://[^\s\"'<>]+", "an address of the web", "as https://alerts.example/hook")]
 
 
 class Wan(Noun):
@@ -109,15 +111,20 @@ class Syslog(Noun):
 class Hub(Noun):
     """What makes an office of the reseller's the hub: where the ways in of `offices` and the technicians' meet.
 
-    `endpoint` is its public name, at UDP port 51820; which offices may call is said here, and whom they call in theirs.
+    `endpoint` is its public name, at UDP port 51820 and TCP port 443; which offices may call is said here, and whom they call in
+    theirs. Alerts go to `webhook` beside the mails; `watchdog`, outside, hears every minute that the hub lives; `page` is where
+    people reach the status page.
     """
 
     endpoint: Domain
     offices: list[Name] = []
+    webhook: WebAddress | None = None
+    watchdog: WebAddress | None = None
+    page: WebAddress | None = None
 
 
 class Remote(Noun):
-    """The office's way in for maintenance: the `hub` that its own machine calls, an office of the reseller's."""
+    """The office's way in for maintenance: the `hub`, an office of the reseller's, that it calls and sends its numbers to."""
 
     hub: Name
 

@@ -18,13 +18,14 @@ from provisioner.inventory.models import AnyKind, Kind, Noun
 class Port(Noun):
     """A port a role opens to the office's LAN, or a range of ports that ends with `last`.
 
-    `public`: from beyond the LAN too, where the office's router forwards it.
+    `public`: from beyond the LAN too, where the office's router forwards it. `only`: from the host that has this role alone.
     """
 
     port: int = Field(ge=1, le=65535)
     last: int | None = Field(default=None, ge=1, le=65535)
     protocol: Literal["tcp", "udp"] = "tcp"
     public: bool = False
+    only: Role | None = None
 
 
 class PackRole(Noun):

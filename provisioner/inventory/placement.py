@@ -21,9 +21,10 @@ from provisioner.inventory.packs import Pack, PackRole
 LAB_INTERNET = IPv4Address("198.51.100.1")
 LAB_PROXY_PORT = 3142
 WEBSITE, WEB_SERVER = "website", "web_server"
+EXPORTER, AGENT, MONITORING_HUB = "node_exporter", "metrics_agent", "monitoring_hub"
 WEB_PORTS = (80, 443)
 PLACE = "backup_place"  # on a hub: the second place of offices' backups
-SITES = ("calendar", WEBSITE)  # the roles that stand on the web server
+SITES = ("calendar", WEBSITE, MONITORING_HUB)  # the roles that stand on the web server
 
 
 def internet(*, lab: bool) -> list[tuple[str, int]]:
@@ -41,7 +42,10 @@ def _given(pack: Pack, office: Office, host: Host) -> dict[str, PackRole]:
     """The pack's roles for a host, but those that serve websites where the office's server has nothing to serve."""
     found = pack.roles(host.kind, office.variant)
     if not (office.remote or office.hub) or host != office.hosts.get(way_in.gate(office)):
-        found.pop(way_in.ROLE, None)
+        for name in (way_in.ROLE, AGENT, MONITORING_HUB):  # the machine that calls the hub speaks for the office
+            found.pop(name, None)
+    if not (office.remote or office.hub):  # nobody would read the numbers
+        found.pop(EXPORTER, None)
     if not serves_websites(office):
         found.pop(WEBSITE, None)
     if not set(SITES) & set(found):
@@ -56,7 +60,7 @@ def dropped(before: tuple[Pack, Office], after: tuple[Pack, Office]) -> dict[str
 
 
 def ports(pack: Pack, office: Office, host: Host) -> list[dict[str, Any]]:
-    """The ports the LAN may reach on a host, `public` ones from beyond it too: exactly those its roles declare."""
+    """What its roles declare: the ports the LAN may reach on a host, `public` ones from beyond too, `only` from one address."""
     return [
         {
             "role": name,
@@ -64,10 +68,17 @@ def ports(pack: Pack, office: Office, host: Host) -> list[dict[str, Any]]:
             "last": port.last or port.port,
             "protocol": port.protocol,
             "public": port.public,
+            "only": _holder(pack, office, port.only) if port.only else "",
         }
         for name, role in _given(pack, office, host).items()
         for port in role.ports
+        if not port.only or not (host.appliance or port.only in _given(pack, office, host))
     ]
+
+
+def _holder(pack: Pack, office: Office, role: str) -> str:
+    """The address of the host that has a role; without one, nobody's."""
+    return next((str(host.address) for host in office.hosts.values() if role in _given(pack, office, host)), "127.0.0.1")
 
 
 def answered(pack: Pack, office: Office, host: Host) -> list[tuple[str, int, int]]:
@@ -98,6 +109,8 @@ def forwards(pack: Pack, office: Office) -> dict[str, Forward]:
         own["hub"] = Forward(port=way_in.PORT, to=to, protocol="udp")
         given = pack.roles(office.hosts[to].kind, office.variant).get(PLACE)
         own |= {f"backups-{one.port}": Forward(port=one.port, to=to) for one in (given.ports if given else ()) if one.public}
+        if MONITORING_HUB in services(pack, office):
+            own["monitoring"] = Forward(port=443, to=to)
     return office.forwards | {name: one for name, one in own.items() if (one.protocol, one.port) not in taken}
 
 

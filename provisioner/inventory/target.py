@@ -112,7 +112,7 @@ class Target:
     @property
     def secret_files(self) -> list[Path]:
         """What a commit of secrets holds: the vault, the password that opens it, and what of it is no secret."""
-        public = [path for path in (self.tunnel_public, self.backup_public) if path.is_file()]
+        public = [path for path in (self.tunnel_public, self.backup_public, self.monitor_public) if path.is_file()]
         return [self.vault, self.vault.with_name("vault.key"), *public]
 
     @property
@@ -124,6 +124,11 @@ class Target:
     def backup_public(self) -> Path:
         """The public halves of the two keys to the backups' second place, the office's and the keeper's, a line each."""
         return self.kept / "backup.pub"
+
+    @property
+    def monitor_public(self) -> Path:
+        """What the other end of its monitoring may know: the hash of an office's password, the authority of a hub."""
+        return self.kept / "monitor.pub"
 
     @property
     def summaries(self) -> Path:

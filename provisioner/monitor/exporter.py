@@ -7,11 +7,11 @@ asks no office. prometheus_client's own objects for the same series cost ten tim
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Protocol
 
+from provisioner.alerting import Described
 from provisioner.findings import Finding, Level
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -40,20 +40,6 @@ class Judged(Protocol):
     @property
     def counted(self) -> Iterable[tuple[Finding, bool]]:
         """Each finding, and whether it is counted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Described:
-    """An office as the inventory has it; `pushes`: its pack gives it an agent."""
-
-    name: str
-    organisation: str
-    city: str
-    reseller: str
-    pack: str
-    hosts: int
-    people: int
-    pushes: bool
 
 
 class Samples(Protocol):

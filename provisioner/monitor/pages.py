@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from provisioner.alerting import Described
 from provisioner.check.table import TITLES
 from provisioner.endpoint import environment
 from provisioner.findings import Finding, Level
@@ -13,7 +14,6 @@ from provisioner.inventory.target import Target
 from provisioner.language import N_, translator, typeset
 from provisioner.laptop.installed import runbooks
 from provisioner.monitor.curves import HEIGHT, WIDTH, curve
-from provisioner.monitor.exporter import Described
 from provisioner.monitor.watch import Report, Row
 
 TEMPLATES = Path(__file__).parent / "templates"

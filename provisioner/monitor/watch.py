@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from threading import Lock
 
+from provisioner.alerting import Described, offices
 from provisioner.check import ignored, store
 from provisioner.errors import BadInput
 from provisioner.findings import Finding, Level
@@ -18,7 +19,6 @@ from provisioner.inventory import open_inventory
 from provisioner.inventory.target import Target, state_home
 from provisioner.language import N_
 from provisioner.monitor import exporter
-from provisioner.monitor.render import offices
 
 INVENTORY_S = 300.0
 CHUNK = 1000  # offices whose text is joined at a time
@@ -49,7 +49,7 @@ class Report:
 class Row:
     """What is known of an office in a line; `level` is None where no round looked at it yet."""
 
-    office: exporter.Described
+    office: Described
     level: Level | None
     at: float
 
@@ -67,7 +67,7 @@ class Watch:
     def __init__(self, inventory: Path) -> None:
         self.inventory = inventory
         self._lock = Lock()
-        self._offices: dict[str, exporter.Described] = {}
+        self._offices: dict[str, Described] = {}
         self._described: dict[str, dict[str, bytes]] = {}
         self._known: dict[str, _Known] = {}
         self._read_at = float("-inf")
@@ -117,7 +117,7 @@ class Watch:
             ]
         return sorted(rows, key=lambda row: (-(Level.UNKNOWN if row.level is None else row.level), row.office.name))
 
-    def office(self, name: str) -> exporter.Described | None:
+    def office(self, name: str) -> Described | None:
         """An office of the inventory."""
         with self._lock:
             return self._offices.get(name)

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from provisioner import repository_server
+from provisioner import alerting, repository_server
 from provisioner.hosts import programs
 from provisioner.hosts.pins import pinned
 from provisioner.inventory import Inventory, open_inventory, way_in
@@ -22,6 +22,7 @@ from provisioner.inventory.dossier import ACME_HOST, Office, outside
 from provisioner.inventory.models import Kind
 from provisioner.inventory.packs import Pack
 from provisioner.inventory.placement import (
+    EXPORTER,
     LAB_INTERNET,
     PLACE,
     common_share,
@@ -145,6 +146,44 @@ def _lab_keeper(inventory: Inventory, office: Office, target: Target) -> str:
     return next((key for key in there if key.startswith("ssh-ed25519 ")), "")
 
 
+def monitoring(inventory: Inventory, office: Office, target: Target) -> dict[str, Any]:
+    """What roles are told of monitoring: a hub, what its parts read and who may send; an office, whom it sends to as what."""
+    if office.hub:
+        known = {name: published(Target(inventory.root, name, target.lab)) for name in office.hub.offices}
+        return {
+            "endpoint": office.hub.endpoint,
+            "files": alerting.of_hub(inventory, office),
+            "offices": {name: text for name, text in known.items() if text},
+        }
+    if not office.remote:
+        return {}
+    hub = way_in.hub_of(office, inventory.office)
+    assert hub.hub
+    authority = published(Target(inventory.root, hub.name, target.lab))
+    exporters = [
+        {"name": name, "address": str(host.address), "kind": host.kind.value}
+        for name, host in office.hosts.items()
+        if not host.appliance and EXPORTER in roles(inventory.pack(office.pack), office, host)
+    ]
+    return {
+        "endpoint": hub.hub.endpoint, "authority": authority, "agent": way_in.gate(office), "exporters": exporters,
+    }  # fmt: skip
+
+
+def monitoring_data(inventory: Inventory, office: Office, target: Target) -> dict[str, Any]:
+    """`monitoring`, and the program that looks at our own facts, where somebody reads them."""
+    told = monitoring(inventory, office, target)
+    return {"monitoring": told, "facts_program": programs.source("monitor_facts") if told else ""}
+
+
+def published(target: Target) -> str:
+    """What the other end of an office's monitoring may know; empty where it was not made yet."""
+    try:
+        return target.monitor_public.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
 def _lab_hub(inventory: Inventory, office: Office, handover: Handover | None) -> list[dict[str, str]]:
     """The name of a lab's hub, which no DNS knows, and where it is met."""
     if not (handover and handover.hub_at and office.remote and (hub := inventory.office(office.remote.hub).hub)):
@@ -184,7 +223,7 @@ def hosts(dossier: Path) -> dict[str, tuple[str, dict[str, Any]]]:
     data["website_program"] = programs.source("website_release") if data["websites"] else ""
     data["acme"] = f"https://{ACME_HOST}/dir" if target.lab else ""  # Debian's certbot knows the real one's
     data |= remote_data(inventory, office, reseller, target, handover) | backup_places(inventory, office, pack, target)
-    data["training"] = _training(office, target)
+    data |= monitoring_data(inventory, office, target) | {"training": _training(office, target)}
     data["secrets"] = {}
     if handover:
         from provisioner.secrets import vault

@@ -63,6 +63,7 @@ class OpenPort:
     protocol: str
     first: int
     last: int
+    only: str = ""  # the one address that may
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ def describe(office: Office, pack: Pack, secrets: Secrets, host: str) -> Descrip
             for name, one in sorted(forwards(pack, office).items())
         ),
         open_ports=tuple(
-            OpenPort(one["role"], one["protocol"], one["port"], one["last"]) for one in ports(pack, office, own)
+            OpenPort(one["role"], one["protocol"], one["port"], one["last"], one["only"]) for one in ports(pack, office, own)
         ),
         timezone=office.timezone,
         time_servers=tuple(office.time.servers) if office.time else TIME_SERVERS,

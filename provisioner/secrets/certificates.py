@@ -58,13 +58,17 @@ def certified(old: Mapping[str, str], office: Office) -> dict[str, str]:
     The certificate is made anew a year before it ends, or when the office's names or its authority are others; both are, when
     they begin only in the future: a laptop with a wrong clock made them.
     """
+    return renewed(old, office.name, names(office), [office.lan.domain, *office.hosts])
+
+
+def renewed(old: Mapping[str, str], owner: str, called: list[str], allowed: list[str]) -> dict[str, str]:
+    """The same for any owner: a certificate that is `called` so, from an authority that may speak for `allowed`."""
     tls = dict(old)
     if "authority" not in tls or not _holds(tls["authority"]):
-        allowed = [office.lan.domain, *office.hosts]
-        tls["authority"], tls["authority_key"] = _authority(f"{office.name} {datetime.now(UTC):%Y}", allowed)
+        tls["authority"], tls["authority_key"] = _authority(f"{owner} {datetime.now(UTC):%Y}", allowed)
         tls.pop("certificate", None)
-    if "certificate" not in tls or not _holds(tls["certificate"]) or _names(tls["certificate"]) != names(office):
-        tls["certificate"], tls["key"] = issue(tls["authority"], tls["authority_key"], names(office))
+    if "certificate" not in tls or not _holds(tls["certificate"]) or _names(tls["certificate"]) != called:
+        tls["certificate"], tls["key"] = issue(tls["authority"], tls["authority_key"], called)
     return tls
 
 

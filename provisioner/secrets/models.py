@@ -1,5 +1,6 @@
 """What an office's vault holds, and how what is missing is made; pure but for chance."""
 
+import hashlib
 import secrets
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ class Secrets(Noun):
       (`ssh_key`, `ssh_key_public`);
     - `mail`: the provider's `password`, which only a person can know; `wan` likewise, of a line that asks for one;
     - `remote`: the way in's WireGuard `key` and `key_public`, of an office's end or of the hub's;
+    - `monitor`: an office's `password` at its hub; the hub's `authority` and the `certificate` that offices are shown (PEM);
     - `wifi`: the keys of the Wi-Fi networks, `staff` and `guests`; `tunnel`: the router's WireGuard `key` and `key_public`;
     - `routers`: the password of a router's own login, by host, where its system is no Debian;
     - `router`: the `key` of the routers' kept configurations, and those they had (`former_1` …);
@@ -51,10 +53,19 @@ class Secrets(Noun):
     wifi: dict[str, str] = Field(default={}, repr=False)
     tunnel: dict[str, str] = Field(default={}, repr=False)
     remote: dict[str, str] = Field(default={}, repr=False)
+    monitor: dict[str, str] = Field(default={}, repr=False)
     routers: dict[Name, str] = Field(default={}, repr=False)
     router: dict[str, str] = Field(default={}, repr=False)
     training: dict[str, str] = Field(default={}, repr=False)
     lab: dict[str, str] = Field(default={}, repr=False)
+
+    @property
+    def monitor_public(self) -> str:
+        """What the other end of the monitoring may know: a hub's authority, else the hash of the password (256 random bits)."""
+        if "authority" in self.monitor:
+            return self.monitor["authority"]
+        password = self.monitor.get("password", "")
+        return f"{hashlib.sha256(password.encode()).hexdigest()}\n" if password else ""
 
 
 def password() -> str:
@@ -86,6 +97,7 @@ def completed(old: Secrets, office: Office, *, lab: bool) -> Secrets:
         wifi=filled(old.wifi, [name for name in ("staff", "guests") if office.wifi and getattr(office.wifi, name)]),
         tunnel=(certificates.tunnel() | old.tunnel) if office.tunnel else old.tunnel,
         remote=(certificates.tunnel() | old.remote) if office.remote or office.hub else old.remote,
+        monitor=_monitor(old.monitor, office),
         routers=filled(old.routers, [name for name, host in office.hosts.items() if host.appliance]) if lab else old.routers,
         router=filled(old.router, ["key"]) if any(host.kind is Kind.ROUTER for host in office.hosts.values()) else old.router,
         training=filled(old.training, ["password"]) if office.training and office.training.trainees else {},
@@ -101,6 +113,15 @@ def _provider(old: dict[str, str], office: Office) -> dict[str, str]:
     if set(called) <= set(old.get("names", "").split()):
         return old
     return {**certificates.provider(called), "names": " ".join(called)}
+
+
+def _monitor(old: dict[str, str], office: Office) -> dict[str, str]:
+    from provisioner.secrets import certificates
+
+    if office.hub:  # an authority of its own: what proves the hub to offices need not speak for the LAN, nor the reverse
+        called = [office.hub.endpoint]
+        return certificates.renewed(old, f"hub {office.name}", called, called)
+    return {"password": secrets.token_urlsafe(32)} | old if office.remote else old
 
 
 def filled(entries: Mapping[str, str], wanted: Iterable[str]) -> dict[str, str]:

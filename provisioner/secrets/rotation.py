@@ -10,7 +10,18 @@ from provisioner.laptop import disk
 if TYPE_CHECKING:
     from provisioner.inventory.target import Target
 from provisioner.secrets.models import completed
-from provisioner.secrets.vault import check_clock, decrypted, key_file, key_of, locked, mode, next_key_file, store, wrapped
+from provisioner.secrets.vault import (
+    check_clock,
+    decrypted,
+    key_file,
+    key_of,
+    locked,
+    mode,
+    next_key_file,
+    publish,
+    store,
+    wrapped,
+)
 
 # What `rotate` makes new: the roles that use these bring the machines to whatever the vault says, at every apply.
 ROTATED = {
@@ -46,13 +57,16 @@ def rotate(target: "Target", office: Office, *, backup_key: bool = False) -> lis
         if known := old.router.get("key"):  # what is kept already opens with it alone
             gone["router"] = {name: text for name, text in old.router.items() if name != "key"}
             gone["router"][f"former_{1 + sum(map(is_former, old.router))}"] = known
+        if "password" in old.monitor:  # a hub's authority stays: its offices would send nothing until each was applied to
+            gone["monitor"] = {}
         fresh = completed(old.model_copy(update=gone), office, lab=target.lab)
         key = secrets.token_urlsafe(32)
         disk.write(next_key_file(target), wrapped(target, key), mode=mode(target))
         store(target, key, fresh)
         disk.move(next_key_file(target), key_file(target))
+        publish(target, fresh)
     names = [f"{section}.{name}" for section in ROTATED for name in getattr(fresh, section)]
-    router = ["router.key"] if fresh.router else []
+    router = [*(["router.key"] if fresh.router else []), *(["monitor.password"] if "password" in fresh.monitor else [])]
     return ["vault.key", *names, *(f"backup.{name}" for name in again if name in fresh.backup), *router]
 
 

@@ -73,18 +73,23 @@ def complete(target: "Target", office: Office) -> Secrets:
         key = _new_key(target) if new else key_of(target)
         old = Secrets() if new else decrypted(target, key)
         whole = completed(old, office, lab=target.lab)
-        if whole.tls != old.tls:
+        if (whole.tls, whole.monitor) != (old.tls, old.monitor):
             check_clock(target)
         if new or whole != old:
             store(target, key, whole)
-        _publish(target, whole)
+        publish(target, whole)
         return whole
 
 
-def _publish(target: "Target", whole: Secrets) -> None:
-    """Have the public halves that others need beside the vault: no vault is opened to know them."""
+def publish(target: "Target", whole: Secrets) -> None:
+    """Have what others need beside the vault: no vault is opened to know it."""
     second = [whole.backup.get(f"{name}_public", "") for name in ("ssh_key", "keeper_key")]
-    for path, lines in ((target.tunnel_public, [whole.remote.get("key_public", "")]), (target.backup_public, second)):
+    every = (
+        (target.tunnel_public, [whole.remote.get("key_public", "")]),
+        (target.backup_public, second),
+        (target.monitor_public, [whole.monitor_public.rstrip("\n")]),
+    )
+    for path, lines in every:
         text = "".join(f"{line}\n" for line in lines)
         if all(lines) and not (path.is_file() and path.read_text(encoding="ascii") == text):
             disk.write(path, text, mode=0o644)

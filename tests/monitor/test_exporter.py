@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from provisioner.alerting import Described
 from provisioner.check import ignored, store
 from provisioner.findings import Finding, Level
 from provisioner.inventory.target import Target
@@ -37,7 +38,7 @@ def levels(watch: Watch) -> dict[tuple[str, str, str], float]:
 
 def test_what_a_client_wrote_is_one_label(tool: Tool) -> None:
     """Quotes, newlines and what looks like the format itself come back byte for byte, and promtool has nothing to say."""
-    office = exporter.Described("cafe", HOSTILE, HOSTILE, "scop", "pack-1", 3, 4, True)
+    office = Described("cafe", HOSTILE, HOSTILE, "scop", "pack-1", 3, 4, True)
     report = Report("cafe", 1.5, [finding("disks", Level.CRITICAL, HOSTILE), finding("units", Level.NOT_APPLICABLE)])
     text = b"".join(exporter.joined([exporter.described(office), exporter.found(report)]))
 

@@ -92,19 +92,18 @@ def test_a_website_is_watched_once_it_was_deployed(run: Run, example: Path, tmp_
 
 
 @pytest.mark.usefixtures("run")  # its folders hold the list's cache
-def test_only_an_office_whose_pack_has_the_agent_is_missed(example: Path) -> None:
-    """`pushes` of an office is its pack's word."""
+def test_only_an_office_that_sends_is_missed(example: Path) -> None:
+    """`pushes` of an office: its pack has the agent, and its dossier a hub to send to."""
+    from provisioner.alerting import offices
     from provisioner.inventory import open_inventory
-    from provisioner.monitor.render import offices
 
     assert not any(one.pushes for one in offices(open_inventory(example)))
-    text = (
-        (example / "packs/standard-2026.1.yml")
-        .read_text()
-        .replace("    mail_relay: {}\n    desktop:", "    metrics_agent: {}\n    desktop:")
-    )
-    (example / "packs/standard-2026.1.yml").write_text(text)
-    assert all(one.pushes for one in offices(open_inventory(example)))
+    with (example / "offices/demo/dossier.yml").open("a") as dossier:
+        dossier.write("remote: {hub: lumiere}\n")
+    assert [one.name for one in offices(open_inventory(example)) if one.pushes] == ["demo"]
+    pack = example / "packs/standard-2026.1.yml"
+    pack.write_text(pack.read_text().replace("    metrics_agent: {}\n", ""))
+    assert not any(one.pushes for one in offices(open_inventory(example)))
 
 
 def test_the_page_that_alerts_lead_to_is_the_hubs(run: Run, example: Path, tmp_path: Path) -> None:

@@ -96,7 +96,9 @@ def test_the_hubs_router_leads_its_two_ports_to_it(inventory: Inventory) -> None
     hub, office = inventory.office(HUB), inventory.office("demo")
 
     led = forwards(inventory.pack(hub.pack), hub)
-    assert [(one.protocol, one.port, one.to) for one in led.values()] == [("udp", 51820, "server"), ("tcp", 2222, "server")]
+    assert [(one.protocol, one.port, one.to) for one in led.values()] == [
+        ("udp", 51820, "server"), ("tcp", 2222, "server"), ("tcp", 443, "server"),
+    ]  # fmt: skip
     assert forwards(inventory.pack(office.pack), office) == {}
 
 

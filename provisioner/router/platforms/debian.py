@@ -215,10 +215,14 @@ def _ports(first: int, last: int) -> str:
     return str(first) if first == last else f"{first}-{last}"
 
 
+def _from(only: str) -> str:
+    return f"ip saddr {only} " if only else ""
+
+
 def _firewall(wanted: Description) -> str:
     wan, lan = wan_link(wanted), lan_link(wanted)
     reserved = [
-        f'\t\tiifname "{lan}" {one.protocol} dport {_ports(one.first, one.last)} accept comment "{one.role}"'
+        f'\t\tiifname "{lan}" {_from(one.only)}{one.protocol} dport {_ports(one.first, one.last)} accept comment "{one.role}"'
         for one in wanted.open_ports
     ]
     guests, tunnel, behind = "", "", guests_link(wanted)

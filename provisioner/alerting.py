@@ -1,4 +1,4 @@
-"""`monitor render`: what Prometheus, Alertmanager and blackbox-exporter read, made from the inventory.
+"""What Prometheus, Alertmanager and blackbox-exporter read, made from the inventory: for `monitor render` and a hub's own role.
 
 Equal input gives equal bytes. Whatever comes from the inventory is quoted where it is put: it is never YAML, a regular expression
 or one of Alertmanager's templates.
@@ -6,7 +6,7 @@ or one of Alertmanager's templates.
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,19 +15,33 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from provisioner.errors import BadInput
-from provisioner.inventory import Inventory
+from provisioner.inventory import Inventory, placement, way_in
+from provisioner.inventory.dossier import Office
 from provisioner.laptop import disk
 from provisioner.laptop.installed import monitoring
-from provisioner.monitor.exporter import Described
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-AGENT = "metrics_agent"  # the role that makes an office push
+AGENT = placement.AGENT  # the role that makes an office push
 PAGE = "http://127.0.0.1:9810"  # where `monitor serve` answers unless told otherwise; the rules' runbooks lie there
 HEAD = "# Written by provisioner monitor render"
 _NAME = re.compile(r"[a-z][a-z0-9.-]*")  # what else lies there is no office: `inventory check` says it
 OURS = {"rules": "*.yml", "targets": "*.json", "dashboards": "*.json"}  # folders in which nothing but ours is left
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """An office as the inventory has it; `pushes`: its pack gives it an agent, and its dossier a hub to send to."""
+
+    name: str
+    organisation: str
+    city: str
+    reseller: str
+    pack: str
+    hosts: int
+    people: int
+    pushes: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +50,7 @@ class Hub:
 
     `watchdog` is an address outside that hears every minute that all is well; `outage` how long an office's line may be cut
     (Prometheus' duration), `zone` whose morning the digest is sent in, `page` where people reach the status page.
+    Without an `exporter` (`monitor serve`) Prometheus is told of the offices by a rule each; `receiver` is what offices send to.
     """
 
     sender: str = ""
@@ -50,6 +65,7 @@ class Hub:
     node_exporter: str = "127.0.0.1:9100"
     blackbox: str = "127.0.0.1:9115"
     exporter: str = "127.0.0.1:9810"
+    receiver: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +90,41 @@ def offices(inventory: Inventory, reseller: str = "") -> list[Described]:
         else:
             agents[name] = any(AGENT in roles for roles in kinds.values())
     return [
-        Described(one.name, one.organisation, one.city, one.reseller, one.pack, one.hosts, one.people, agents[one.pack])
+        Described(
+            one.name, one.organisation, one.city, one.reseller, one.pack, one.hosts, one.people,
+            pushes=agents[one.pack] and bool(one.hub),
+        )
         for one in lines
-    ]
+    ]  # fmt: skip
 
 
-def render(inventory: Inventory, hub: Hub, reseller: str = "") -> dict[str, str]:
+def of_hub(inventory: Inventory, office: Office) -> dict[str, str]:
+    """What the parts on a hub's own machine read (`render`): for the offices that send to it.
+
+    Raises:
+        BadInput: an office cannot be read, or nobody would hear of it.
+    """
+    assert office.hub
+    mail = office.mail.sender if office.mail else ""
+    told = {name: str(text) for name in ("webhook", "watchdog", "page") if (text := getattr(office.hub, name))}
+    hub = Hub(sender=mail, zone=office.timezone, exporter="", receiver="127.0.0.1:9098", **told)
+    return render(inventory, hub, [_described(inventory, inventory.office(name), office.name) for name in office.hub.offices])
+
+
+def _described(inventory: Inventory, office: Office, hub: str) -> Described:
+    there = placement.roles(inventory.pack(office.pack), office, office.hosts[gate]) if (gate := way_in.gate(office)) else []
+    return Described(
+        office.name, office.organisation.name, office.address.city, office.reseller, office.pack, len(office.hosts),
+        len(office.people), pushes=AGENT in there and bool(office.remote and office.remote.hub == hub),
+    )  # fmt: skip
+
+
+def render(inventory: Inventory, hub: Hub, chosen: Sequence[Described]) -> dict[str, str]:
     """Every file, by its path in the folder.
 
     Raises:
-        BadInput: there is no office, or nobody would hear of some.
+        BadInput: nobody would hear of some offices.
     """
-    chosen = offices(inventory, reseller)
-    if not chosen:
-        raise BadInput("there is no office to watch", hint="provisioner office list")
     members = list(_members(inventory, chosen, hub))
     everybody = tuple(dict.fromkeys(email for one in members for email in one.contacts))
     receivers = [_receiver("hub", everybody)]
@@ -114,6 +151,11 @@ def render(inventory: Inventory, hub: Hub, reseller: str = "") -> dict[str, str]
         "targets/offices.json": _targets(([one.name], _labels(one)) for one in chosen),
         "targets/websites.json": _targets(_websites(inventory, chosen)),
         **rules,
+        **(
+            {}
+            if hub.exporter
+            else {"rules/inventory.yml": _environment().get_template("inventory.yml.j2").render(offices=chosen)}
+        ),
         **boards,
     }
 
