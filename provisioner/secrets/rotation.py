@@ -64,7 +64,6 @@ def rotate(target: "Target", office: Office, *, backup_key: bool = False) -> lis
         disk.write(next_key_file(target), wrapped(target, key), mode=mode(target))
         store(target, key, fresh)
         disk.move(next_key_file(target), key_file(target))
-        publish(target, fresh)
     names = [f"{section}.{name}" for section in ROTATED for name in getattr(fresh, section)]
     router = [*(["router.key"] if fresh.router else []), *(["monitor.password"] if "password" in fresh.monitor else [])]
     return ["vault.key", *names, *(f"backup.{name}" for name in again if name in fresh.backup), *router]

@@ -77,11 +77,11 @@ def complete(target: "Target", office: Office) -> Secrets:
             check_clock(target)
         if new or whole != old:
             store(target, key, whole)
-        publish(target, whole)
+        _publish(target, whole)
         return whole
 
 
-def publish(target: "Target", whole: Secrets) -> None:
+def _publish(target: "Target", whole: Secrets) -> None:
     """Have what others need beside the vault: no vault is opened to know it."""
     second = [whole.backup.get(f"{name}_public", "") for name in ("ssh_key", "keeper_key")]
     every = (

@@ -137,6 +137,22 @@ def test_what_an_office_sends_reaches_prometheus_byte_for_byte(hub: Hub) -> None
         (made.literal(b"\x0a\xff\xff\xff\xff\x0f"), "unreadable", 400),
         (b"\x80\x80\x80\x80\x04" + b"\x00", "too_large", 413),  # says 1 GB
     ],
+    ids=[
+        "another's",
+        "none",
+        "two",
+        "the hub's job",
+        "one of two",
+        "1970",
+        "before",
+        "2100",
+        "nothing",
+        "noise",
+        "cut",
+        "a copy of nothing",
+        "endless",
+        "1 GB",
+    ],
 )
 def test_what_is_not_its_own_is_refused_and_counted(hub: Hub, sent: bytes, result: str, status: int) -> None:
     """Another's label, none, two, the hub's own job, 1970, 2100, garbage: nothing of it reaches Prometheus, the next does."""

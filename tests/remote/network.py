@@ -1,5 +1,6 @@
 """A co-op's hub and two offices that call it: their dossiers, and their labs on one Internet."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -31,12 +32,12 @@ hosts:
 ROLES = {"server": ("base", "remote", "backup"), "desktop": ("base", "remote_client"), "router": ("base", "router")}
 
 
-def network(folder: Path) -> dict[str, Stage]:
+def network(folder: Path, kinds: Mapping[str, Sequence[str]] = ROLES) -> dict[str, Stage]:
     """The hub, the example's office and another without a desktop, each with these roles of the standard pack alone."""
     first = make(folder)
     pack = first.inventory / "packs/standard-2026.1.yml"
     found = yaml.safe_load(pack.read_text())
-    found["kinds"] = {kind: {role: found["kinds"][kind][role] for role in roles} for kind, roles in ROLES.items()}
+    found["kinds"] = {kind: {role: found["kinds"][kind][role] for role in roles} for kind, roles in kinds.items()}
     pack.write_text(yaml.safe_dump(found, allow_unicode=True, sort_keys=False))
     office = yaml.safe_load(first.dossier.read_text())
     for section in ("mail", "website", "printers", "guests"):
