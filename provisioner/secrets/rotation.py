@@ -18,7 +18,6 @@ from provisioner.secrets.vault import (
     locked,
     mode,
     next_key_file,
-    publish,
     store,
     wrapped,
 )
