@@ -104,9 +104,12 @@ def window():
         box.pack_start(one, one is around, one is around, 0)
 
     def show(said):
+        first = state["said"] is None and said is not None
         state["said"], state["asked"] = said, False
         now.set_markup(f"<b>{GLib.markup_escape_text(chr(10).join(sentences(said, at)))}</b>")
         button.set_sensitive(said is not None)
+        if first:
+            button.grab_focus()  # for whoever has no mouse
         if said is not None:
             button.set_label(told("Open the way in" if said.get("closed") is not None else "Close the way in"))
             lines = [str(line) for line in reversed(said.get("log", []))]
