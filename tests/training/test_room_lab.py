@@ -19,7 +19,8 @@ BY_ITSELF = (
     *("/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp", "/var/log", "/var/cache", "/var/lib/apt", "/var/lib/systemd"),
     *("/var/lib/provisioner", "/var/lib/sss", "/var/lib/lightdm", "/var/lib/chrony", "/var/lib/lastlog", "/var/lib/wtmpdb"),
     *("/var/lib/aide", "/var/lib/NetworkManager", "/var/spool/cups", "/etc/cups", "/root/.ansible", "/var/lib/logrotate"),
-    *("/var/lib/dpkg/lock", "/etc/.pwd.lock", "/var/spool/anacron", "/var/backups"),
+    *("/var/lib/dpkg/lock", "/etc/.pwd.lock", "/var/spool/anacron", "/var/backups", "/home/c.lefevre/.local"),
+    "/var/lib/lightdm-data/lightdm",  # of the first log-in screen that anybody sees
 )
 TREE = (
     "(find / -xdev \\( {} \\) -prune -o -printf '%p|%y|%m|%U|%G|%l\\n'; "
