@@ -130,7 +130,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if not 0 <= size <= MOST_BODY:
                 raise Refused("too_large", f"a body of {size} bytes")
             body = self.rfile.read(size)
-            if self.headers.get("Content-Encoding") != "snappy":
+            if not body or self.headers.get("Content-Encoding") != "snappy":
                 raise Refused("encoding", "no remote write")
             if not self.receiver.places.acquire(timeout=PATIENCE_S):
                 raise Refused("busy", "too much at once")
@@ -141,7 +141,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             finally:
                 self.receiver.places.release()
         except Refused as why:
-            if why.reason == "encoding":  # vmagent asks so whether we speak its maker's own protocol, and then does not
+            if why.reason == "encoding":  # vmagent begins with an empty one: do we speak its maker's own protocol?
                 self.answer(415)
                 return
             self.receiver.count(office, why.reason)
