@@ -7,7 +7,10 @@ import jinja2
 import pytest
 import yaml
 
+from provisioner.inventory import open_inventory
+from provisioner.inventory.target import Target
 from provisioner.laptop.installed import playbooks
+from provisioner.training import room as office_room
 from tests.stage import make
 from tests.verbs import Run, log
 
@@ -123,3 +126,16 @@ def test_a_number_that_is_somebody_elses_by_now_is_left_alone(tmp_path: Path) ->
     assert said.returncode == 1
     assert "1001, the number of formation1, is zoe's now" in said.stderr
     assert not (tmp_path / "done").exists()
+
+
+def test_once_the_desktops_are_without_the_dossier_is_as_before(run: Run, example: Path) -> None:
+    """What `end` does last leaves the dossier as it was, byte for byte, and none of the courses' files."""
+    before = (example / "offices/demo/dossier.yml").read_bytes()
+    run("training", "setup", "demo", "--course", COURSE, "--course", "mots-de-passe", "--yes", "--inventory", example)
+    assert (example / "offices/demo/training/mots-de-passe/messages/4-banque.eml").is_file()
+    run("training", "end", "demo", "--yes", "--inventory", example)
+
+    office_room.gone(open_inventory(example), Target(example, "demo", lab=False))
+
+    assert (example / "offices/demo/dossier.yml").read_bytes() == before
+    assert not (example / "offices/demo/training").exists()
