@@ -93,7 +93,14 @@ def photograph(target: Target, root: Path, course: Course) -> list[Path]:
     assert visit
     if "agenda" in visit.steps:
         office = open_inventory(target.inventory).office(target.office)
-        entry = {"do": "calendar", "at": f"calendar.{office.lan.domain}", "name": "agenda", "token": TOKEN, "today": True}
+        entry = {
+            "do": "calendar",
+            "at": f"calendar.{office.lan.domain}",
+            "name": "agenda",
+            "token": TOKEN,
+            "today": True,
+            "there": True,
+        }
         host = next(name for name, one in office.hosts.items() if one.kind.value == "desktop")
         act(target, host, "user_session", {**person(target, visit.login), **entry, "text": ENTRY})
     said = sit_down(target, visit.login, visit.steps)

@@ -65,7 +65,8 @@ def test_the_first_day_goes_as_its_course_says(desk: Desk, monkeypatch: pytest.M
     assert [step for step, holds in desk.steps().items() if holds] == ["password"]
     come.sits_down("document")
     come.files('put out.txt "bonjour.txt"', written="Bonjour à toute la boutique.\n")
-    come.does("calendar", at=f"calendar.{come.office.lan.domain}", name="agenda", token="course", text="Bienvenue", today=True)
+    about = {"at": f"calendar.{come.office.lan.domain}", "name": "agenda", "token": "course", "today": True, "there": True}
+    come.does("calendar", text="Bienvenue", **about)
     assert all(desk.steps().values())
 
     said = desk.training("finish").data

@@ -198,14 +198,14 @@ def http(ask: Ask, method: str, path: str, text: str = "", kind: str = "") -> in
 
 
 def calendar(ask: Ask) -> Answer:
-    """Make a calendar of one's own with one entry in it."""
+    """Make a calendar of one's own, unless it is `there`, with one entry in it."""
     base, day = f"/{ask['login']}/{ask['name']}/", time.strftime("%Y%m%d") if ask.get("today") else "20260101"
     event = (
         "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//provisioner//verify//EN\r\nBEGIN:VEVENT\r\n"
         f"UID:{ask['token']}\r\nDTSTAMP:20260101T000000Z\r\nDTSTART:{day}T090000Z\r\nDTEND:{day}T100000Z\r\n"
         f"SUMMARY:{ask['text']}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
     )
-    made = http(ask, "MKCALENDAR", base)
+    made = 201 if ask.get("there") else http(ask, "MKCALENDAR", base)
     put = http(ask, "PUT", f"{base}{ask['token']}.ics", event, "text/calendar; charset=utf-8") if made == 201 else 0
     return {"ok": put == 201, "evidence": f"MKCALENDAR https://{ask['at']}{base}: {made}; PUT: {put}"}
 
