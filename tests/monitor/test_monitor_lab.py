@@ -118,7 +118,7 @@ def test_who_is_well_alerts_nobody(monitored: Monitored) -> None:
 
 
 def test_each_part_that_ends_is_heard_of_and_so_is_its_end(monitored: Monitored) -> None:
-    """An office's exporter and agent, a part of the hub: in two intervals and `for` (the agent: and what Prometheus looks back)."""
+    """An exporter, an agent, a part of the hub: within two intervals and `for` (the agent: and what is looked back)."""
     soonest = 2 * INTERVAL_S + FOR_S + LATE_S
     for stage, unit, within_s, labels in (
         (monitored.office, "prometheus-node-exporter", soonest, {"alertname": "HostSilent", "office": OFFICE}),
