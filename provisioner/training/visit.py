@@ -102,7 +102,7 @@ def photograph(target: Target, root: Path, course: Course) -> list[Path]:
             "there": True,
         }
         host = next(name for name, one in office.hosts.items() if one.kind.value == "desktop")
-        act(target, host, "user_session", {**person(target, visit.login), **entry, "text": ENTRY})
+        act(target, host, "user_session", {**person(target, visit.login), **entry, "text": ENTRY, "today": True, "there": True})
     said = sit_down(target, visit.login, visit.steps)
     for step in visit.steps:
         answer = said.get(step, said)
