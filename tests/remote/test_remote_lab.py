@@ -13,7 +13,7 @@ from provisioner import lab
 from provisioner.inventory import open_inventory, way_in
 from provisioner.inventory.target import Target
 from provisioner.lab.internet import Internet
-from tests.lab.light import inside, soon
+from tests.lab.light import inside, soon, state
 from tests.lab.small import clean
 from tests.remote.network import HUB, OTHER, network
 from tests.stage import Stage
@@ -130,7 +130,7 @@ def test_an_office_is_verified_by_it_and_the_record_names_the_way(demo: Stage) -
     assert made.code == 0, made
     (page,) = demo.home.glob("provisioner/labs/demo-*/records/*.html")
     assert "Maintenance à distance" in page.read_text()
-    opened = [json.loads(path.read_text()) for path in sorted(demo.target.summaries.glob("*.json"))]
+    opened = [json.loads(path.read_text()) for path in (state(demo) / "runs").glob("*.json")]
     assert BECAUSE in [one.get("because") for one in opened if one["verb"] == "remote open"]
 
 
