@@ -162,13 +162,16 @@ def test_no_office_sees_another(demo: Stage, stages: dict[str, Stage]) -> None:
 
 
 def test_a_person_closes_it_at_a_desktop(demo: Stage) -> None:
-    """Without a password and without us; the log says who, at which machine; the same person opens it again."""
-    said = demo.on("desktop", "office-remote close")
-    assert said.splitlines()[0].startswith("The way in is closed, by ")
+    """Without a password and without us; whoever is in is out at once; the log says at which machine; and opens it again."""
+    going = demo.start("ssh", "demo", "server", "--lab", "--", "echo in; sleep 300")
+    assert going.stdout
+    assert going.stdout.readline().strip() == "in"
+    said = inside(demo, "desktop", "runuser -u nobody office-remote close")
+    assert said.splitlines()[0].startswith("The way in is closed, by nobody (192.168.1.20)")
+    assert going.wait(30) != 0
     assert demo.json("remote", "status", "demo", "--lab").code == 7
     log = inside(demo, "server", "cat /var/log/office-remote.log").splitlines()
-    assert log[-1].endswith("(192.168.1.20)")
-    assert "fermé par" in log[-1]
+    assert log[-1].endswith("fermé par nobody (192.168.1.20)")
     inside(demo, "desktop", "runuser -u nobody office-remote open")
     assert soon(lambda: demo.json("remote", "open", "demo", "--lab", "--because", BECAUSE).code == 0, 60)
 
