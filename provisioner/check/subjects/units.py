@@ -11,7 +11,12 @@ UNITS = {
     "base": ("ssh.service", "nftables.service"), "directory": ("samba-ad-dc.service",), "printing": ("cups.service",),
     "mail_relay": ("postfix.service",), "calendar": ("radicale.service", "nginx.service"), "backup": ("office-backup.timer",),
     "directory_client": ("sssd.service",), "desktop": ("lightdm.service",), "router": ("systemd-networkd.service",),
-    "remote": ("office-remote.service",),
+    "remote": ("office-remote.service",), "node_exporter": ("prometheus-node-exporter.service", "office-facts.timer"),
+    "metrics_agent": ("office-metrics.service",),
+    "monitoring_hub": (
+        "prometheus.service", "prometheus-alertmanager.service", "prometheus-blackbox-exporter.service",
+        "office-receiver.service",
+    ),
 }  # fmt: skip
 NOT_THERE = {("router", "nftables.service")}  # a router's firewall is the push's own unit
 
