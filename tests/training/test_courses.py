@@ -7,6 +7,7 @@ import pytest
 
 from provisioner.cli.training_parts import known
 from provisioner.inventory import courses, open_inventory
+from provisioner.training import material
 from tests.stage import EXAMPLE
 from tests.verbs import Run
 
@@ -123,3 +124,22 @@ def test_list_names_the_shipped_courses_wherever_one_works(run: Run, net: Path) 
 
     assert "premier-bureau" in [one["course"] for one in json.loads(told.out)["courses"]]
     assert net.is_dir()
+
+
+def test_a_page_has_the_courses_own_pictures_and_no_others(tmp_path: Path) -> None:
+    """A picture of the course's folder is in the page itself; one of elsewhere, or that is not there, is its words alone."""
+    text = TEXT.replace(
+        "Look.\n", "![The <door>](pictures/door.png) ![far](https://x.example/a.png) ![up](pictures/../door.png)\n", 1
+    )
+    root = network(tmp_path, en=text)
+    picture = root / "courses/trial/pictures/door.png"
+    assert any("shows pictures/door.png, which is not there" in problem for problem in said(root))
+    picture.parent.mkdir()
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n")
+    assert said(root) == []
+
+    page = material.page(root, courses.course(root, "trial", known()), "en", by="us", made="2026-01-01T00:00:00Z")
+
+    assert page.count("<img") == 1
+    assert 'alt="The &lt;door&gt;" src="data:image/png;base64,iVBORw0KGgo="' in page
+    assert "x.example" not in page
