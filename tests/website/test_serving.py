@@ -183,7 +183,7 @@ def noise(size: int) -> bytes:
     ("line", "told"),
     [
         ("", "the name epicerie.example is not in the DNS"),
-        (f"{INTERNET.ip} {DOMAIN}", "the certificate authority refuses"),
+        (f"{INTERNET.ip} {DOMAIN}", f"the name {DOMAIN} leads to {INTERNET.ip}, where another machine answers"),
     ],
 )
 def test_a_name_that_does_not_lead_here_is_said_and_the_site_goes_on(site: Site, line: str, told: str) -> None:
@@ -219,7 +219,8 @@ def test_an_authority_that_is_down_or_refuses_leaves_the_certificate_there_is(si
 
     assert down.code == 0 and "the certificate authority does not answer" in notes(down), down
     assert "it keeps the one until" in notes(down) and same == before
-    assert again.code == 0 and notes(again) == "" and site.serial() not in ("", before), again
+    # the lab's authority makes itself a new root at each start, of which the office's machines do not know
+    assert again.code == 0 and site.serial() not in ("", before), again
 
 
 @pytest.mark.deep
@@ -238,7 +239,7 @@ def test_another_office_s_site_lies_beside_kept_apart(site: Site) -> None:
         "curl", "-sk", "--resolve", f"saint-aubin.example:443:{OUTSIDE.ip}", "https://saint-aubin.example/"
     )  # fmt: skip
 
-    assert lacking.code == 2 and unnamed.code == 2 and "does not name it" in unnamed.err, (lacking, unnamed)
+    assert lacking.code == 2 and unnamed.code == 2 and "does not name it" in unnamed.out, (lacking, unnamed)
     assert early.code == 4 and "does not serve the website of mairie-saint-aubin yet" in problem(early), early
     assert applied.code == 0 and said.code == 0, (applied, said)
     assert owners == ["web-demo", "web-mairie-saint-aubin", "demo", "mairie-saint-aubin"]
