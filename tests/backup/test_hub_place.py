@@ -55,10 +55,10 @@ def test_two_offices_never_share_an_account(inventory: Inventory) -> None:
 
 
 def test_the_hubs_router_leads_that_port_on_too(inventory: Inventory) -> None:
-    """Beside the tunnel's; an office's own router knows neither."""
+    """Beside the tunnel's, and the one that takes the offices' numbers; an office's own router knows neither."""
     hub = inventory.office(HUB)
     found = {(one.protocol, one.port) for one in forwards(inventory.pack(hub.pack), hub).values()}
-    assert found == {("udp", 51820), ("tcp", 2222)}
+    assert found == {("udp", 51820), ("tcp", 2222), ("tcp", 443)}
     office = inventory.office("demo")
     assert not {2222, 51820} & {one.port for one in forwards(inventory.pack(office.pack), office).values()}
 

@@ -248,7 +248,7 @@ def test_init_asks_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for _ in range(2):  # ssh-keygen's own question
         child.expect("passphrase.*: ")
         child.sendline("")
-    child.expect(r"(?s)your key: .*id_ed25519.*\n  SHA256:.*next:")
+    child.expect(r"(?s)your key, now in your co-op's\s+file:.*id_ed25519.*\n  SHA256:.*next:")
     child.expect(pexpect.EOF)
     child.wait()
     from provisioner.inventory import open_inventory

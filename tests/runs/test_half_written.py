@@ -48,7 +48,7 @@ VERBS: dict[str, tuple[tuple[str, ...], str, tuple[int, ...]]] = {
 }
 # how many calls of each verb change a file, those of them that a full disk refuses, and those that write: each is a case
 COUNTED: dict[str, tuple[int, int, int]] = {
-    "office new": (20, 20, 3),
+    "office new": (25, 25, 4),
     "person add": (11, 11, 2),
     "person password": (7, 7, 1),
     "secrets set": (8, 8, 1),
@@ -198,6 +198,10 @@ def whole(place: Place, verb: str, name: str, path: Path, *, half: bool) -> None
         assert [json.loads(line)["seq"] for line in lines[:-1]] == list(range(1, len(lines)))
         assert not lines[-1] or half, "a line is written in one go"
         assert len(list(journal.read_journal(path))) >= len(lines) - 1
+    elif path.suffix == ".pub":
+        text = path.read_text()
+        assert text.endswith("\n")
+        assert all(re.fullmatch(r"ssh-ed25519 AAAA\S{60,}( .*)?", line) for line in text.splitlines()), text
     elif path.parent.name == "runs":
         audit.read(path.read_bytes())
     elif path.suffix == ".json" and path.parent.name != "records":
