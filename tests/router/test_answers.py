@@ -1,9 +1,12 @@
 """What a router says of itself is data: read by shape, to the last word, before anything of it is shown."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from provisioner.errors import Unreachable
+from provisioner.router.platforms.connection import Connection
 from provisioner.router.platforms.debian_router import _runs
 
 GOOD: dict[str, Any] = {
@@ -29,3 +32,23 @@ def test_an_honest_answer_is_taken() -> None:
 def test_another_shape_is_no_answer(lie: dict[str, Any]) -> None:
     """Whatever its word, an answer of another shape is refused as a whole."""
     assert not _runs({**GOOD, **lie})
+
+
+def test_silence_after_the_login_is_no_traceback() -> None:
+    """A router that prints no prompt any more is one that does not answer: the timer does the rest."""
+    from netmiko.exceptions import ReadTimeout
+
+    connection = Connection.__new__(Connection)
+    connection.way = SimpleNamespace(  # type: ignore[assignment]
+        host="router", password="", access=SimpleNamespace(target=SimpleNamespace(words="demo"))
+    )
+    connection._named, connection._user = "router (192.168.1.1)", "jo"
+
+    def silent() -> None:
+        raise ReadTimeout("Pattern not detected: 'router.*' in output.")
+
+    with pytest.raises(Unreachable, match="gives no session"):
+        connection.of_netmiko(silent)
+    assert connection.of_netmiko(lambda: 7) == 7
+    with pytest.raises(ZeroDivisionError):
+        connection.of_netmiko(lambda: 1 // 0)

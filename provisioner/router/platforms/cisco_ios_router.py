@@ -55,7 +55,7 @@ class Device:
         prompt = rf"(^|\n)({'|'.join(re.escape(name[:16]) for name in names)})\S*[#>]\s*$" if self._before else ""
         connection = Connection(self.way, "cisco_ios", error=ERROR, usual="admin", prompt=prompt)
         try:
-            if not connection.session.check_enable_mode():
+            if not connection.of_netmiko(connection.session.check_enable_mode):
                 raise Unreachable(
                     f"{self.way.host} ({self.way.address}) gives this login no privilege to configure it",
                     hint="on the router: username LOGIN privilege 15",

@@ -10,9 +10,9 @@ import contextlib
 import re
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from provisioner.errors import HostKeyChanged, ProvisionerError, Unreachable, Unreadable
 from provisioner.hosts import access, first_contact
@@ -23,6 +23,7 @@ from provisioner.router.platforms import Way
 if TYPE_CHECKING:
     from netmiko import BaseConnection
 
+T = TypeVar("T")
 LIMIT = 4 << 20  # characters of an answer
 LOGIN_S = 20.0  # a router's processor takes seconds for a handshake
 PREPARE_S = 12.0  # netmiko sees no session that ended: it waits for this long
@@ -61,16 +62,28 @@ class Connection:
         self.way, self.error = way, re.compile(error, re.MULTILINE)
         self.prompt = prompt or None
         self._named = f"{way.host} ({way.address})"
-        began = time.monotonic()
         try:
             wire = socket.create_connection((way.address, way.port), timeout=access.CONNECT_TIMEOUT_S)
         except OSError as error_:
             raise Unreachable(f"{self._named} does not answer: {error_}", hint=f"is {way.host} switched on?") from error_
+        self._user = way.login or usual
         try:
-            self.session = self._open(wire, kind, way.login or usual, more)
-        except BaseException as problem:
+            self.session = self.of_netmiko(lambda: self._open(wire, kind, self._user, more))
+        except BaseException:
             wire.close()
-            told = self._told(problem, began, way.login or usual)
+            raise
+
+    def of_netmiko(self, call: Callable[[], T]) -> T:
+        """What a call of netmiko's own comes to.
+
+        Raises:
+            HostKeyChanged, Unreachable: no connection, no login, no answer, in our words.
+        """
+        began = time.monotonic()
+        try:
+            return call()
+        except BaseException as problem:
+            told = self._told(problem, began, self._user)
             if told is None:
                 raise
             raise told from problem
