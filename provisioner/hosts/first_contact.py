@@ -84,6 +84,7 @@ class FirstContact:
         self._transport.banner_timeout = CONNECT_TIMEOUT_S
         try:
             self._transport.start_client(timeout=CONNECT_TIMEOUT_S)
+            remote = self._transport.get_remote_server_key()  # a time-out of the line above says nothing; there is no key then
         except (OSError, EOFError, paramiko.SSHException) as error:
             self._socket.close()
             if time.monotonic() - began >= CONNECT_TIMEOUT_S:
@@ -91,7 +92,6 @@ class FirstContact:
             if isinstance(error, paramiko.SSHException) and "banner" not in str(error):
                 raise Unreachable(f"{self.named} does not answer as an SSH server: {error}") from error
             raise Unreachable(f"{self.named} {HANGS_UP}: {error or 'no word'}", hint="wait a minute, then again") from error
-        remote = self._transport.get_remote_server_key()
         self.key = f"{remote.get_name()} {remote.get_base64()}"
         self.banner = self._transport.remote_version
 
@@ -123,7 +123,9 @@ class FirstContact:
             raise Unreachable(f"{self.named}: the login of {user} failed: {error}") from error
         self._user, self._password, self._may_sudo = user, password, False
 
-    def run(self, command: str, *, stdin: str | None = "", sudo: bool = False, timeout_s: float = 120) -> tuple[int, str, str]:
+    def run(
+        self, command: str, *, stdin: str | None = "", sudo: bool = False, timeout_s: float = 120, errors: str = "replace"
+    ) -> tuple[int, str, str]:
         """Run a shell command, as root with `sudo`; the sudo password goes by standard input, before a line `BEGIN`.
 
         A sudo that asks for no password leaves that line unread: the command starts by reading up to `BEGIN`. The password
@@ -132,6 +134,7 @@ class FirstContact:
         Args:
             stdin: None sends nothing, not even its end: a router hangs up once it has answered, and what comes then resets the
                 connection under its answer.
+            errors: what becomes of bytes that are no UTF-8; `surrogateescape` keeps them (PEP 383), both ways.
 
         Returns:
             (exit code, stdout, stderr)
@@ -146,15 +149,15 @@ class FirstContact:
             command = 'while IFS= read -r line && [ "$line" != BEGIN ]; do :; done\n' + command
             command = f"sudo -S -p '' -- sh -c {shlex.quote(command)}"
             stdin = f"{password or chr(10)}BEGIN\n{stdin or ''}"
-        return self._run(command, stdin, timeout_s)
+        return self._run(command, stdin, timeout_s, errors)
 
-    def _run(self, command: str, stdin: str | None, timeout_s: float) -> tuple[int, str, str]:
+    def _run(self, command: str, stdin: str | None, timeout_s: float, errors: str = "replace") -> tuple[int, str, str]:
         channel = self._transport.open_session(timeout=timeout_s)
         channel.settimeout(timeout_s)
         try:
             channel.exec_command(command)
             if stdin is not None:
-                channel.sendall(stdin.encode())
+                channel.sendall(stdin.encode("utf-8", "surrogateescape" if errors == "surrogateescape" else "strict"))
                 channel.shutdown_write()
             out, err = bytearray(), bytearray()
             for said, more in ((out, channel.recv), (err, channel.recv_stderr)):
@@ -162,7 +165,7 @@ class FirstContact:
                     said.extend(chunk)
                     if len(said) > answers.LIMIT_BYTES:
                         raise Unreadable(f"{self.named} says too much where a short answer belongs", hint=UNREADABLE)
-            return channel.recv_exit_status(), out.decode(errors="replace"), err.decode(errors="replace")
+            return channel.recv_exit_status(), out.decode(errors=errors), err.decode(errors=errors)
         except (OSError, EOFError) as error:
             raise Unreachable(f"{self.named} stopped answering while running: {command[:60]}") from error
         finally:

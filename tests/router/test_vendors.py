@@ -17,7 +17,7 @@ from provisioner.errors import Busy, HostKeyChanged, Unreachable
 from provisioner.hosts import access
 from provisioner.router import guard
 from provisioner.router.guard import Rejected
-from provisioner.router.platforms import File, Files
+from provisioner.router.platforms import File, Files, openwrt
 from tests.router.boxes import Bench, bench, elsewhere, make_key, pushed, soon
 
 pytestmark = [pytest.mark.case("R1")]
@@ -55,6 +55,28 @@ def _pool(text: str) -> str:
     return text.replace("192.168.1.200 192.168.1.254", "192.168.1.180 192.168.1.254")
 
 
+def _openwrt(change: Callable[[str], str] = lambda text: text) -> Callable[[], Files]:
+    """The packages as a router has them, its board's radio too; of the line's names those that answer on a bench."""
+    radio = "\nconfig wifi-device 'radio0'\n\toption type 'mac80211'\n\toption path 'platform/soc/wifi'\n\n"
+    bench_s = (("203.0.113.9", "198.51.100.1"), ("203.0.113.10", "198.51.100.2"), ("epicerie.internal", "office.internal"))
+
+    def files() -> Files:
+        found = {}
+        for path in sorted((ROOM / "openwrt/static-line").glob("etc_config_*")):
+            text = path.read_text().removeprefix(openwrt.RENDERED)
+            for theirs, ours in bench_s:
+                text = text.replace(theirs, ours)
+            name = path.name.removeprefix("etc_config_")
+            found[f"{openwrt.FOLDER}/{name}"] = File(change(radio if name == "wireless" else text), "0600")
+        return found
+
+    return files
+
+
+def _limit(text: str) -> str:
+    return text.replace("option limit '50'", "option limit '40'").replace("option hostname 'router'", "option hostname 'gate'")
+
+
 CASES: Mapping[str, Case] = {
     "cisco_ios": Case(
         before=_ios(),
@@ -66,6 +88,15 @@ CASES: Mapping[str, Case] = {
         ),
         wrong=_ios(lambda text: _pool(text) + "logging host 192.168.1.10 transport udp port none\n"),
         lines=50,
+    ),
+    "openwrt": Case(
+        before=_openwrt(),
+        after=_openwrt(_limit),
+        no_way_out=_openwrt(lambda text: text.replace("ipaddr '198.51.100.2'", "ipaddr '203.0.113.10'")),
+        nobody_in=_openwrt(lambda text: text.replace("dest_port '22'", "dest_port '2222'")),
+        wrong=_openwrt(lambda text: _limit(text).replace("option src 'guests'", "option src 'guest'")),
+        timeout_s=8.0,
+        lines=130,
     ),
 }  # fmt: skip
 PLATFORMS = sorted(CASES)

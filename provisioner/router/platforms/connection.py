@@ -242,8 +242,9 @@ class Connection:
         )
 
 
-def printed(way: Way, line: str, *, usual: str) -> str:
-    """What a router prints for one line that is given with the connection: no terminal, so no prompt nor page is waited for.
+@contextlib.contextmanager
+def logged_in(way: Way, *, usual: str) -> Iterator[first_contact.FirstContact]:
+    """A connection without a terminal, whose key is the pinned one; so no prompt nor page is waited for.
 
     Raises:
         HostKeyChanged: the router shows another key than the pinned one; no login was begun.
@@ -257,6 +258,16 @@ def printed(way: Way, line: str, *, usual: str) -> str:
             contact.login(way.login or usual, password=way.password or None, key=None if way.password else way.access.key)
         except Unreachable as problem:
             raise Unreachable(str(problem), hint=f"provisioner secrets set {words} routers.{way.host}") from problem
+        yield contact
+
+
+def printed(way: Way, line: str, *, usual: str) -> str:
+    """What a router prints for one line that is given with the connection.
+
+    Raises:
+        HostKeyChanged, Unreachable: as `logged_in`.
+    """
+    with logged_in(way, usual=usual) as contact:
         return contact.run(line, stdin=None, timeout_s=ANSWER_S)[1]
 
 

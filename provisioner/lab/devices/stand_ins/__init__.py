@@ -34,8 +34,17 @@ class Channel(Protocol):
     def send(self, data: bytes) -> None:
         """Write."""
 
+    def complain(self, data: bytes) -> None:
+        """Write to the second stream."""
+
     def receive(self) -> bytes:
         """Some bytes, at least one."""
+
+
+class Droppable(Protocol):
+    """Whose answer ends that many bytes later."""
+
+    drop_in: int
 
 
 class System(Protocol):
@@ -142,10 +151,14 @@ class Box:
 
     # ---- what can go wrong
 
-    def obeyed(self, channel: "Terminal") -> None:
+    def obeyed(self, channel: "Droppable") -> None:
         """A line was entered: what is to go wrong with it goes wrong now."""
         with suppress(OSError, ValueError):
             time.sleep(float((self.folder / "slow").read_text()))
+        self.step(channel)
+
+    def step(self, channel: "Droppable") -> None:
+        """One more moment at which something may go wrong, inside a line that a system obeys by several steps too."""
         try:
             text = (self.folder / "fault.json").read_bytes()
         except OSError:
@@ -162,7 +175,7 @@ class Box:
         (self.folder / "fault.json").rename(self.folder / "fault.done")
         self._happen(str(fault["do"]), channel)
 
-    def _happen(self, what: str, channel: "Terminal") -> None:
+    def _happen(self, what: str, channel: "Droppable") -> None:
         self.note(f"fault {what}")
         if what == "power":
             os.kill(os.getpid(), signal.SIGKILL)

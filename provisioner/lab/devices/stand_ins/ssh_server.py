@@ -107,6 +107,17 @@ class Line:
         except OSError as error:
             raise Gone from error
 
+    def complain(self, data: bytes) -> None:
+        """Write to the second stream.
+
+        Raises:
+            Gone: nobody reads.
+        """
+        try:
+            self.channel.sendall_stderr(data)
+        except OSError as error:
+            raise Gone from error
+
     def receive(self) -> bytes:
         """Some bytes.
 
@@ -168,17 +179,20 @@ def _talk(box: Box, system: System, plain: socket.socket, key: paramiko.PKey) ->
     server = Server(system, box)
     try:
         transport.start_server(server=server)
-        channel = transport.accept(60)
-        if channel is None or not server.asked.wait(30):
+        while (channel := transport.accept(60)) is not None and server.asked.wait(30):
+            command, server.command = server.command, None
+            server.asked.clear()  # before the client hears the end of this one and asks for the next
+            with suppress(Gone, OSError, EOFError):
+                if command is None:
+                    system.shell(Terminal(box, Line(channel), user=server.user))
+                else:
+                    terminal = Terminal(box, Line(channel), height=0, echo=False)
+                    box.obeyed(terminal)
+                    channel.send_exit_status(system.execute(command, terminal))
+                    channel.close()  # the end of the answer is said (RFC 4254 5.3), before the connection is hung up
+                    if getattr(system, "several", False):
+                        continue  # one connection bears as many sessions as are asked for
             return
-        with suppress(Gone, OSError, EOFError):
-            if server.command is None:
-                system.shell(Terminal(box, Line(channel), user=server.user))
-            else:
-                terminal = Terminal(box, Line(channel), height=0, echo=False)
-                box.obeyed(terminal)
-                channel.send_exit_status(system.execute(server.command, terminal))
-                channel.close()  # the end of the answer is said (RFC 4254 5.3), before the connection is hung up
     except (paramiko.SSHException, OSError, EOFError):
         pass  # whoever it was is gone
     finally:
