@@ -80,12 +80,16 @@ ELSEWHERE = {
     "{value} min {value2} s", "{name}: deleted", "{name}: altered", "chmod 600 {key}", "ssh-add {key}", "| nothing",
     "refuses sudo to {}", "lets {} in, but runs no command", "ls -ld {path} {parent}", "ps -o pid,stat,wchan,args {pid}",
     ":put settled", "RouterOS {strip}", "Restore and reboot? [y/N]:", "Reboot, yes? [y/N]:", "dynamic object", "default item",
+    "nslookup {name} 127.0.0.1 2>&1", "({tries}) > /dev/null 2>&1", "ubus call system board; echo =; cat /proc/uptime",
+    "ubus call network.interface dump", "cat /tmp/dhcp.leases 2> /dev/null", "printf '%s' {text} > {name} || exit 5", "not found",
+    "Permission denied", "package {name}", "config {type}", "option {key} {value}",
     "builtin item", "[ find default-name={item} ]", "[ find default=yes ]", "[ find name={wanted} ]",
     "backup: {host: …, user: …, host_key: …}", "type: {kind}", "resellers/{name}.yml: {what}", "Content-Length: 0",
 }  # fmt: skip
 WIRES = (
     "lab/devices/",
     "router/platforms/debian.py",
+    "router/platforms/openwrt_router.py",
     "router/platforms/routeros_router.py",
     "router/platforms/routeros_changes.py",
     "router/platforms/uci.py",

@@ -1,14 +1,15 @@
 """UCI's text is read and written as libuci does it, and what only a board knows stays on it."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from provisioner.errors import Unreadable
-from provisioner.hosts.access import SshAccess
-from provisioner.inventory.target import Target
-from provisioner.router import platforms
-from provisioner.router.platforms import Way, hidden, openwrt, uci
+from provisioner.router.guard import Rejected
+from provisioner.router.platforms import File, Files, hidden, openwrt, uci
 from provisioner.router.platforms.uci import Section
-from tests import network
+from tests.router.boxes import Bench, bench, pushed
 
 NASTY = [
     "{{ 7*7 }}",
@@ -93,9 +94,78 @@ def test_secrets_are_hidden() -> None:
         assert not any(word in text for word in ("it", "s3", "QUJD"))
 
 
-def test_a_router_is_refused_before_any_connection(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No push of ours is guarded on OpenWrt yet, so there is none."""
-    folder = tmp_path_factory.mktemp("net")
-    target = Target(network.with_office(folder / "net"), "demo")
-    with pytest.raises(Unreadable, match="runs OpenWrt"):
-        platforms.router("openwrt")(Way(SshAccess(target, "m.durand", folder / "no-key"), "router", "127.0.0.1", "run"), {}, {})
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """A router as it comes."""
+    with bench(tmp_path_factory.mktemp("openwrt"), "openwrt") as one:
+        yield one
+
+
+def wanted() -> Files:
+    """What a dossier makes, with the names of a bench."""
+    found = {}
+    for path in sorted((Path(__file__).parent / "openwrt/plain").glob("etc_config_*")):
+        text = path.read_text().replace("epicerie.internal", "office.internal")
+        found[f"{openwrt.FOLDER}/{path.name.removeprefix('etc_config_')}"] = File(text, "0600")
+    return found
+
+
+def shell(box: Bench, line: str) -> str:
+    """What its shell says."""
+    device = box.device({})
+    try:
+        return str(device._ask(line)[1])  # type: ignore[attr-defined]
+    finally:
+        device.close()
+
+
+def test_a_dossier_is_pushed_and_what_the_board_knows_is_there_still(box: Bench) -> None:
+    """Radio, light and a port's own address; then nothing differs, until somebody changes it by hand; secrets are never shown."""
+    said = pushed(box.device(wanted()), 30.0)
+    assert said.how == "applied", said
+    kept = shell(box, "cat /etc/config/*")
+    for word in ("mac80211", "18000000.wifi", "blue:wan", "02:00:5e:77:00:01", "router.office.internal"):
+        assert word in kept
+    assert pushed(box.device(wanted()), 30.0).how == "unchanged"
+    shell(box, "uci set dhcp.lan.limit=7; uci set network.lan.password='s3cret'; uci commit")
+    device = box.device(wanted())
+    found = {one.part: one for one in device.differences()}
+    device.close()
+    assert (set(found), all(one.by_hand for one in found.values())) == ({"dhcp", "network"}, True)
+    assert "s3cret" not in found["network"].diff and "password" in found["network"].diff
+
+
+def test_changes_that_wait_there_are_somebody_s(box: Bench) -> None:
+    """Whoever has not committed yet loses nothing: the push is refused, and says so; afterwards nothing lies about."""
+    shell(box, "uci set dhcp.lan.leasetime=1h")
+    before = shell(box, "cat /etc/config/*")
+    device = box.device(wanted())
+    assert device.differences()
+    with pytest.raises(Rejected, match="wait there to be committed"):
+        device.arm("a" * 16, 30.0)
+    device.close()
+    assert shell(box, "uci changes; ls /etc/provisioner") == "dhcp.lan.leasetime='1h'\nguard\nlast\npushed\n"
+    assert shell(box, "uci revert dhcp; cat /etc/config/*") == before
+
+
+def test_a_router_that_keeps_nothing_is_refused(tmp_path: Path) -> None:
+    """Its overlay is in memory: a power cut would take the copy and the guard alike."""
+    with bench(tmp_path, "openwrt", model="without flash") as one, pytest.raises(Rejected, match="lies in memory"):
+        pushed(one.device(wanted()), 30.0)
+
+
+def test_bytes_that_are_no_text_come_back_as_they_are(box: Bench) -> None:
+    """A comment in Latin-1 in somebody's file is kept, and given back."""
+    assert pushed(box.device(wanted()), 30.0).how != "reverted"
+    shell(box, "printf '# caf\351\n' > /tmp/x; cat /etc/config/system >> /tmp/x; cp /tmp/x /etc/config/system; sync")
+    device = box.device({})
+    files = device.current()
+    device.close()
+    assert files["/etc/config/system"].data.startswith(b"# caf")
+    with_time = {path: replace(file, content=file.content.replace("'12h'", "'6h'")) for path, file in wanted().items()}
+    assert pushed(box.device(with_time), 30.0).how == "applied"
+    said = pushed(box.device(files), 30.0)
+    assert said.how == "applied", said
+    device = box.device({})
+    assert device.current() == files
+    device.close()

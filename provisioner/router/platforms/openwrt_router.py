@@ -60,7 +60,8 @@ class Device:
             code, said, _ = self._at().run(line, stdin=stdin, timeout_s=ANSWER_S, errors="surrogateescape")
         except Exception as problem:
             self.close()
-            if isinstance(problem, Unreachable) or type(problem).__module__.partition(".")[0] != "paramiko":
+            broken = isinstance(problem, OSError | EOFError) or type(problem).__module__.partition(".")[0] == "paramiko"
+            if isinstance(problem, Unreachable) or not broken:
                 raise
             raise Unreachable(f"{self.way.host} ({self.way.address}) stopped answering: {problem}") from problem
         return code, said

@@ -20,6 +20,7 @@ class Expansion:
     variables: dict[str, str]
     cwd: str
     status: int
+    substituted = 0  # of the last command that stood in a word
     last: int
 
     @abstractmethod
@@ -89,9 +90,9 @@ class Expansion:
             shell = self.child()
             try:
                 shell.script(part.value, Streams(streams.inp, held.extend, streams.err))
-                self.status = shell.status
+                self.substituted = shell.status
             except Left as left:
-                self.status = left.value
+                self.substituted = left.value
             return held.decode("utf-8", "surrogateescape").rstrip("\n")
         if part.kind == "sum":
             return str(_sum("".join(self.words([part.value], streams, split=False)), self.variables))

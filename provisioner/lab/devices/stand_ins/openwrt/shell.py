@@ -156,7 +156,7 @@ class Shell(Expansion):
         given = {name: "".join(self.words([word], streams, split=False)) for name, word in command.assignments}
         if not words:
             self.variables |= given
-            return self.status if any(part.kind == "command" for _, word in command.assignments for part in word) else 0
+            return self.substituted if any(part.kind == "command" for _, word in command.assignments for part in word) else 0
         former = {name: self.variables.get(name) for name in given}
         self.variables |= given
         try:

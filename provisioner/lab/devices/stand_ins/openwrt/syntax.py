@@ -385,8 +385,9 @@ class _Parser:
             return Part("text", str(self.fail("${")), quoted)
         self.at = found.end()
         operand = self._parts("}", quoted=False) if found[3] else ()
-        if not self.take("}"):
+        if self.text[self.at : self.at + 1] != "}":
             self.fail("${")
+        self.at += 1
         return Part("variable", found[2], quoted, "length" if found[1] else found[3] or "", operand)
 
 
