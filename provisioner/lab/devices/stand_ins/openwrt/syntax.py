@@ -395,8 +395,6 @@ def _joined(parts: list[Part]) -> list[Part]:
     """Letters that stand beside each other are one text."""
     found: list[Part] = []
     for part in parts:
-        if found and part.kind == found[-1].kind == "text" and part.quoted == found[-1].quoted:
-            found[-1] = Part("text", found[-1].value + part.value, part.quoted)
-        else:
-            found.append(part)
+        last = found.pop() if found and part.kind == found[-1].kind == "text" and part.quoted == found[-1].quoted else None
+        found.append(Part("text", last.value + part.value, part.quoted) if last else part)
     return found
