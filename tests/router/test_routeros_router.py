@@ -182,7 +182,7 @@ def test_how_it_runs(box: Bench, tmp_path: Path) -> None:
     assert said["route"] == {"gateway": "198.51.100.1", "dev": "ether1"}
     assert {"name": "office-lan", "up": True, "addresses": ["192.168.1.1/24"]} in said["links"]
     assert said["last"]["how"] in ("applied", "reverted")
-    assert said["up_s"] > 0
+    assert said["up_s"] >= 0
 
 
 def test_what_was_kept_is_given_back(box: Bench, tmp_path: Path) -> None:
