@@ -1,6 +1,7 @@
 """`monitor serve`: a server as it is started, asked over the network as Prometheus and a browser do."""
 
 import base64
+import contextlib
 import os
 import re
 import socket
@@ -78,15 +79,18 @@ def start(run: Run, example: Path) -> Iterator[Start]:
             str(port),
             *words,
         ]
-        running.append(subprocess.Popen(list(map(str, command)), env=os.environ.copy()))
+        mine = subprocess.Popen(list(map(str, command)), env=os.environ.copy())
+        running.append(mine)
         server = Server(f"{'https' if '--certificate' in words else 'http'}://127.0.0.1:{port}")
         for _ in range(150):
-            try:
+            if mine.poll() is not None:  # another worker's test took the port meanwhile, and would answer for this one
+                return started(*words)
+            with contextlib.suppress(urllib.error.URLError):
                 server.get("/-/healthy")
-            except urllib.error.URLError:
-                time.sleep(0.2)
-            else:
-                return server
+                time.sleep(0.3)
+                if mine.poll() is None:
+                    return server
+            time.sleep(0.2)
         raise AssertionError("it does not answer")
 
     yield started
