@@ -202,3 +202,20 @@ def test_what_is_recorded_of_our_own_programs_is_what_they_tell() -> None:
     lines = (EXPORTED / "own.txt").read_text().splitlines()
     told = {*monitor_facts.HELP, *(name for name, _ in receiver.HELP)}
     assert {line for line in lines if not line.startswith("#")} == told
+
+
+def test_a_field_that_go_would_take_for_another_is_no_way_round(hub: Hub) -> None:
+    """Prometheus cuts a field's number to 32 bits: beside an honest series, one of another office under such a number is refused.
+
+    So is whatever has a time that nobody judged: a histogram, an exemplar, a number of more than 64 bits.
+    """
+    honest = made.request(made.series(CAFE, {NOW_MS: 1.0}))
+    forged = made.series([*CAFE[:3], ("office", "bakery")], {NOW_MS: 1.0})
+    unjudged = made.request(made.series(CAFE, {NOW_MS: 1.0}) + made.field(4, b"\x78\x01"))
+
+    assert hub.send(made.literal(honest + made.field(1 + (1 << 32), forged))) == 400
+    assert hub.send(made.literal(honest + made.field(2, forged))) == 400
+    assert hub.send(made.literal(honest + unjudged)) == 400
+    assert hub.send(made.literal(honest + b"\xff" * 9 + b"\x7f")) == 400
+    assert hub.store.blocks == []
+    assert hub.send(made.literal(honest)) == 204

@@ -25,7 +25,7 @@ from remote_write import Refused, judge
 
 MOST_BODY = 8 << 20
 AHEAD_S = 600  # a clock may be a little before ours
-AT_ONCE = 8
+AT_ONCE = 4  # each may take some 70 MB while it is unpacked; see MemoryMax
 PATIENCE_S = 30
 HELP = (
     ("provisioner_receiver_requests_total", "Blocks by office and what became of them."),

@@ -25,7 +25,7 @@ def varint(data, at):
         if byte < 0x80:
             return value, at
         shift += 7
-        if shift > 63:
+        if shift > 63 or value >> 64:
             raise ValueError("a number without an end")
 
 
@@ -59,7 +59,8 @@ def unpacked(data):
                 at += wide
             if not 0 < back <= len(out):
                 raise ValueError("a copy of what is not there")
-            pattern = out[len(out) - back :][:length]
+            start = len(out) - back
+            pattern = out[start : start + length]
             out += (pattern * (length // len(pattern) + 1))[:length]  # a copy may run into what it makes
         if len(out) > size:
             raise ValueError("more than was said")
@@ -74,6 +75,8 @@ def fields(data):
     while at < end:
         key, at = varint(data, at)
         kind = key & 7
+        if not 0 < key >> 3 < 1 << 29:  # Go cuts it to 32 bits: what is another field here would be ours there
+            raise ValueError("a field of no number that can be")
         if kind == 2:
             length, at = varint(data, at)
             if at + length > end:
@@ -99,8 +102,10 @@ def judge(block, office, oldest_ms, newest_ms):
     office, samples = office.encode(), 0
     try:
         for number, series in fields(unpacked(block)):
-            if number != 1:  # metadata: types and help, of no office
+            if number == 3:  # metadata: types and help, of no office
                 continue
+            if number != 1:
+                raise ValueError(f"a field {number}")
             offices, jobs = [], []
             for kind, part in fields(series):
                 if kind == 1:
@@ -115,6 +120,8 @@ def judge(block, office, oldest_ms, newest_ms):
                     samples += 1
                     if not oldest_ms <= when <= newest_ms:
                         raise Refused("clock", f"a sample of {when} ms is of no time that can be")
+                else:  # exemplars and histograms have times of their own; no agent of ours sends any
+                    raise ValueError(f"a field {kind} of a series")
             if offices != [office]:
                 raise Refused("forged", f"series of {offices[:2]!r} were sent by {office!r}")
             if len(jobs) != 1 or jobs[0] not in JOBS:
