@@ -99,33 +99,38 @@ def judge(block, office, oldest_ms, newest_ms):
     Raises:
         Refused: it does not.
     """
-    office, samples = office.encode(), 0
+    samples = 0
     try:
-        for number, series in fields(unpacked(block)):
-            if number == 3:  # metadata: types and help, of no office
-                continue
-            if number != 1:
+        for number, content in fields(unpacked(block)):
+            if number == 1:
+                samples += judge_series(content, office.encode(), oldest_ms, newest_ms)
+            elif number != 3:  # metadata: types and help, of no office
                 raise ValueError(f"a field {number}")
-            offices, jobs = [], []
-            for kind, part in fields(series):
-                if kind == 1:
-                    label = dict(fields(part))
-                    if label.get(1) == b"office":
-                        offices.append(label.get(2))
-                    elif label.get(1) == b"job":
-                        jobs.append(label.get(2))
-                elif kind == 2:
-                    when = dict(fields(part)).get(2, 0)
-                    when -= (when >> 63) << 64  # int64, of two's complement
-                    samples += 1
-                    if not oldest_ms <= when <= newest_ms:
-                        raise Refused("clock", f"a sample of {when} ms is of no time that can be")
-                else:  # exemplars and histograms have times of their own; no agent of ours sends any
-                    raise ValueError(f"a field {kind} of a series")
-            if offices != [office]:
-                raise Refused("forged", f"series of {offices[:2]!r} were sent by {office!r}")
-            if len(jobs) != 1 or jobs[0] not in JOBS:
-                raise Refused("forged", f"series of job {jobs[:2]!r} are not an office's")
     except (ValueError, IndexError, TypeError) as problem:
         raise Refused("unreadable", f"no remote write: {problem}") from None
+    return samples
+
+
+def judge_series(series, office, oldest_ms, newest_ms):
+    """The same of one series."""
+    offices, jobs, samples = [], [], 0
+    for kind, part in fields(series):
+        if kind == 1:
+            label = dict(fields(part))
+            if label.get(1) == b"office":
+                offices.append(label.get(2))
+            elif label.get(1) == b"job":
+                jobs.append(label.get(2))
+        elif kind == 2:
+            when = dict(fields(part)).get(2, 0)
+            when -= (when >> 63) << 64  # int64, of two's complement
+            samples += 1
+            if not oldest_ms <= when <= newest_ms:
+                raise Refused("clock", f"a sample of {when} ms is of no time that can be")
+        else:  # exemplars and histograms have times of their own; no agent of ours sends any
+            raise ValueError(f"a field {kind} of a series")
+    if offices != [office]:
+        raise Refused("forged", f"series of {offices[:2]!r} were sent by {office!r}")
+    if len(jobs) != 1 or jobs[0] not in JOBS:
+        raise Refused("forged", f"series of job {jobs[:2]!r} are not an office's")
     return samples
