@@ -5,11 +5,12 @@ and never leaves it; its public half is the reseller's file's to know, and with 
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -67,7 +68,7 @@ class Status:
 
 
 def open_way(target: Target, because: str) -> Way:
-    """Put this laptop's link up and route the office into it; whether the office answers is `announce`'s to say.
+    """Put this laptop's link up and route the office into it; open it is once `announce` has met the office by it.
 
     Raises:
         BadInput: no reason, no way in, or the reseller's file does not know this laptop's key.
@@ -93,37 +94,72 @@ def open_way(target: Target, because: str) -> Way:
         raise Missing(f"nobody has made the key of the hub {way.hub.name} yet", hint=f"provisioner apply {way.hub_target.words}")
     for program in ("wg", "ip"):
         _needed(program)
-    record = Opened(way.hub.name, name, because, time.time(), way_in.boot())
-    _route(way, path, hub_key, login, {*_open_offices(way), way.office.name})
-    disk.write(target.state / way_in.RECORD, json.dumps(asdict(record)))
+    with _one_at_a_time(way):
+        _record(target, Opened(way.hub.name, name, because, time.time(), way_in.boot(), way_in.process(os.getpid())))
+        _route(way, path, hub_key, login, _led(way))
     return way
 
 
 def close_way(target: Target) -> bool:
-    """Take the office's route away, and the link with the last one; False when it was not open."""
+    """Take the office's route away, and the link with the last one, a killed `open`'s too; False when it was not open."""
     way = read(target)
     there = way_in.opened(target) is not None
-    (target.state / way_in.RECORD).unlink(missing_ok=True)
-    left = _open_offices(way) - {way.office.name}
-    if left:
-        path, _ = laptop_key(way)
-        _route(way, path, way_in.public_key(way.hub_target), technician(target)[0], left)
-    elif there:
-        with contextlib.suppress(HostFailed):
-            run(_within(way, ["ip", "link", "delete", way.link]))
+    with _one_at_a_time(way):
+        written = (target.state / way_in.RECORD).exists()
+        (target.state / way_in.RECORD).unlink(missing_ok=True)
+        if left := _led(way):
+            path, _ = laptop_key(way)
+            _route(way, path, way_in.public_key(way.hub_target), technician(target)[0], left)
+        elif written or (not target.lab and way_in.linked(way.link)):
+            with contextlib.suppress(HostFailed, Missing):
+                run(_within(way, ["ip", "link", "delete", way.link]))
     return there
 
 
+@contextlib.contextmanager
+def _one_at_a_time(way: Way) -> Iterator[None]:
+    """One process at a time decides what is led into this laptop's link to a hub."""
+    with (way.hub_target.state / "remote.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _record(target: Target, opened: Opened) -> None:
+    disk.write(target.state / way_in.RECORD, json.dumps(asdict(opened)))
+
+
 def announce(target: Target, *, say: Callable[[str], None], commit: bool = True) -> str:
-    """Meet the office by its open way, write down there who came and why, and here in the audit; the host it was met at.
+    """Meet the office by the way, write down there who came and why, and here in the audit; then it is open.
+
+    Returns the host it was met at. However it ends else, the way is closed again, so that the next verb looks on the LAN.
 
     Raises:
-        Unreachable: it did not answer; the way is closed again, so that the next verb looks on the LAN.
+        Unreachable: it did not answer.
         HostKeyChanged: somebody else did.
         Unreadable: it did not note it; nothing is in the audit.
+        BadInput: somebody closed it meanwhile.
     """
-    way, opened = read(target), way_in.opened(target)
-    assert opened
+    way, opened = read(target), _begun(target)
+    _record(target, replace(opened, owner=way_in.process(os.getpid())))  # a call plugged into a lab is another process
+    try:
+        _announce(target, way, opened, say=say, commit=commit)
+        with _one_at_a_time(way):
+            _record(target, replace(_begun(target), owner="", met=True))
+    except BaseException:
+        with contextlib.suppress(HostFailed, Missing):
+            close_way(target)
+        raise
+    return way.gate
+
+
+def _begun(target: Target) -> Opened:
+    """What `open` has written down so far; a `close` beside it takes that away."""
+    if found := way_in.recorded(target):
+        return found
+    raise BadInput(f"{target.office} was closed meanwhile", hint=f"provisioner remote open {target.words} --because …")
+
+
+def _announce(target: Target, way: Way, opened: Opened, *, say: Callable[[str], None], commit: bool) -> None:
     selection, detail = prepare(target, [way.gate]), {"because": opened.because, "hub": opened.hub}
     with operation(
         selection, "remote open", watch=lambda _: None, say=say, leased=False, reaching=False, commit=commit, detail=detail
@@ -131,7 +167,6 @@ def announce(target: Target, *, say: Callable[[str], None], commit: bool = True)
         _announced(target, way, opened)
         op.recorder(Event("host_changed", way.gate, "Note who came and why"))
         op.begun, op.status = True, "changed"
-    return way.gate
 
 
 def _announced(target: Target, way: Way, opened: Opened) -> None:
@@ -142,7 +177,6 @@ def _announced(target: Target, way: Way, opened: Opened) -> None:
             if found.key_changed:
                 raise HostKeyChanged(found.problem, hint=found.hint)
             if time.monotonic() > until:
-                close_way(target)
                 raise Unreachable(
                     f"{target.office} does not answer through {way.hub.name}: {found.problem}",
                     hint="closed by the office, switched off, or without a line: ask them",
@@ -234,11 +268,11 @@ def _heard(way: Way) -> float | None:
     return None
 
 
-def _open_offices(way: Way) -> set[str]:
-    """The offices of this hub that are open on this laptop."""
+def _led(way: Way) -> set[str]:
+    """The offices of this hub that are open on this laptop, or about to be."""
     assert way.hub.hub
     names = {way.hub.name, *way.hub.hub.offices}
-    found = {name: way_in.opened(Target(way.target.inventory, name, way.target.lab)) for name in names}
+    found = {name: way_in.recorded(Target(way.target.inventory, name, way.target.lab)) for name in names}
     return {name for name, one in found.items() if one and one.hub == way.hub.name}
 
 

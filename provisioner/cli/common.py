@@ -278,8 +278,10 @@ def confirm(question: str, option: str = "--yes") -> bool:
         objection(f"{answer!r} is neither yes nor no")
 
 
-def plug(target: "Target") -> None:
+def plug(target: "Target", *, from_afar: bool = False) -> None:
     """For a lab: run this very call again, plugged into the lab's LAN, unless it already is; for real hosts do nothing.
+
+    With `from_afar`, plugged into its Internet.
 
     Raises:
         Missing: the lab is not up.
@@ -291,6 +293,6 @@ def plug(target: "Target") -> None:
     # In the arguments, not in the environment, which sudo filters: a call that does not know it is plugged plugs for ever.
     settings = [f"PROVISIONER_PLUGGED={target.id}", f"PROVISIONER_LANG={spoken()}"]
     command = ["env", *settings, sys.executable, "-m", "provisioner.cli", *sys.argv[1:]]
-    words = lab.plugged(target, command)
+    words = lab.plugged(target, command, from_afar=from_afar)
     sys.stdout.flush()
     os.execvp(words[0], words)  # noqa: S606 - we are to become that call

@@ -35,7 +35,7 @@ def open_(console: Console, office: str, because: str, lab: bool, no_commit: boo
     if not _plugged():
         open_way(target, because)
         console.say(f"waiting for {office} through its hub")
-    plug(target)
+    plug(target, from_afar=True)
     host = announce(target, say=console.say, commit=not no_commit)
     console.result(
         {"office": office, "open": True, "host": host, "because": because},

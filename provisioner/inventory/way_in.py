@@ -9,6 +9,7 @@ Technicians' addresses lie in subnet 1 of the hub's prefix, each derived from th
 
 import hashlib
 import json
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
@@ -20,6 +21,7 @@ from provisioner.inventory.dossier import Office
 from provisioner.inventory.models import Kind
 from provisioner.inventory.resellers import Reseller
 from provisioner.inventory.target import Target
+from provisioner.laptop.processes import born
 
 ROLE, PORT = "remote", 51820
 RECORD = "remote.json"
@@ -118,13 +120,29 @@ def plan(
 
 @dataclass(frozen=True)
 class Opened:
-    """That a technician has opened the way to an office on this laptop: the hub, who, why, since when (s, epoch)."""
+    """That a technician opens the way to an office on this laptop: the hub, who, why, since when (s, epoch).
+
+    It is open once the office was met by it, noted why, and the audit has it; until then it is its owner's alone, the process
+    (pid, start) that opens it: whatever kills that one leaves nothing open.
+    """
 
     hub: str
     who: str
     because: str
     since: float
     boot: str
+    owner: str = ""
+    met: bool = False
+
+    @property
+    def alive(self) -> bool:
+        """Whether this is of this start of the laptop, and either open or about to be."""
+        return self.boot == boot() and (self.met or (self.owner != "" and self.owner == process(int(self.owner.split()[0]))))
+
+
+def process(pid: int) -> str:
+    """One process in the world, as an owner is written; empty where there is none."""
+    return f"{pid} {started}" if (started := born(pid)) else ""
 
 
 def boot() -> str:
@@ -132,13 +150,32 @@ def boot() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
-def opened(target: Target) -> Opened | None:
-    """How the way to an office is open here; None: it is not, and its hosts are looked for on the LAN."""
+def recorded(target: Target) -> Opened | None:
+    """What is written down of the way to an office, open or about to be; None where that is of the past."""
     try:
         found = Opened(**json.loads((target.state / RECORD).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        return found if found.alive else None
+    except (OSError, ValueError, TypeError, AttributeError, IndexError):
         return None
-    return found if found.boot == boot() else None
+
+
+def opened(target: Target) -> Opened | None:
+    """How the way to an office is open here; None: it is not, and its hosts are looked for on the LAN.
+
+    A real one needs its link too, which anybody may have taken down; a lab's lies in a network that a call is yet to enter.
+    """
+    found = recorded(target)
+    if not found or not found.met:
+        return None
+    return found if target.lab or linked(link(Target(target.inventory, found.hub))) else None
+
+
+def linked(name: str) -> bool:
+    """Whether this network has a link of that name."""
+    try:
+        return socket.if_nametoindex(name) > 0
+    except OSError:
+        return False
 
 
 def link(hub: Target) -> str:

@@ -301,10 +301,10 @@ mount --bind "$resolver" /etc/resolv.conf && exec "$@"
 """
 
 
-def seat(state: State, target: Target) -> str:
-    """The namespace that the laptop is plugged into: the LAN's, or the Internet's while the way in is open."""
+def seat(state: State, target: Target, *, from_afar: bool = False) -> str:
+    """The namespace that the laptop is plugged into: the LAN's, or the Internet's while the way in is open or being opened."""
     line = state.network.line
-    return Internet(line.internet).namespace if line and way_in.opened(target) else state.network.lan
+    return Internet(line.internet).namespace if line and (from_afar or way_in.opened(target)) else state.network.lan
 
 
 def on_the_internet(target: Target) -> list[str]:
@@ -320,7 +320,7 @@ def on_the_internet(target: Target) -> list[str]:
     return ["nsenter", f"--net={network.NAMESPACES / Internet(line.internet).namespace}", "--"]
 
 
-def plugged(target: Target, command: list[str]) -> list[str]:
+def plugged(target: Target, command: list[str], *, from_afar: bool = False) -> list[str]:
     """The argv that runs `command` plugged into the lab's LAN, as the calling user, with the lab's own resolv.conf.
 
     Not `ip netns exec`: that one remounts /sys, and cgroups vanish.
@@ -329,7 +329,7 @@ def plugged(target: Target, command: list[str]) -> list[str]:
         Missing: the lab is not up; the hint says how to bring it up.
     """
     state = ready(target)
-    enter = ["nsenter", f"--net={network.NAMESPACES / seat(state, target)}", "--"]
+    enter = ["nsenter", f"--net={network.NAMESPACES / seat(state, target, from_afar=from_afar)}", "--"]
     enter += ["unshare", "--mount", "--propagation", "private", "--"]
     enter += ["sh", "-c", _PLUG, "plug", str(state.folder / "resolv.conf")]
     if os.geteuid() == 0:

@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import json
+import os
 import sys
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from pathlib import Path
@@ -181,14 +182,33 @@ def test_a_reason_is_one_line_that_can_be_read(stages: dict[str, Stage], because
 
 
 def test_open_is_of_this_start_of_the_laptop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the laptop's restart no link is there: the hosts are looked for on the LAN again, whatever the record says."""
+    """After the laptop's restart, or without its link, the hosts are looked for on the LAN, whatever the record says."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     target = Target(tmp_path, "demo")
-    record = {"hub": HUB, "who": "C", "because": "b", "since": 1.0, "boot": way_in.boot()}
+    record = {"hub": HUB, "who": "C", "because": "b", "since": 1.0, "boot": way_in.boot(), "owner": "", "met": True}
+    damaged = ("{", "[]", json.dumps({**record, "met": False, "owner": "x"}), json.dumps({**record, "met": False, "owner": 5}))
 
-    for text, is_open in ((json.dumps(record), True), (json.dumps({**record, "boot": "x"}), False), ("{", False), ("[]", False)):
-        (target.state / way_in.RECORD).write_text(text)
-        assert (way_in.opened(target) is not None) is is_open
+    for link in ("lo", "pr-gone"):
+        monkeypatch.setattr(way_in, "link", lambda _, link=link: link)
+        for text, is_open in ((json.dumps(record), link == "lo"), (json.dumps({**record, "boot": "x"}), False)):
+            (target.state / way_in.RECORD).write_text(text)
+            assert (way_in.opened(target) is not None) is is_open
+        for text in damaged:
+            (target.state / way_in.RECORD).write_text(text)
+            assert (way_in.opened(target), way_in.recorded(target)) == (None, None)
+
+
+def test_about_to_be_open_is_its_owners_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until the office was met no verb takes the way; with the process that opens it ends what it wrote down."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    target = Target(tmp_path, "demo", lab=True)
+    pid = os.getpid()
+
+    for owner, about in ((way_in.process(pid), True), (f"{pid} 1", False), ("", False)):
+        record = {"hub": HUB, "who": "C", "because": "b", "since": 1.0, "boot": way_in.boot(), "owner": owner}
+        (target.state / way_in.RECORD).write_text(json.dumps(record))
+        assert way_in.opened(target) is None
+        assert (way_in.recorded(target) is not None) is about
 
 
 def test_the_log_shows_text_as_text() -> None:
