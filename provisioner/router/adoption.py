@@ -124,5 +124,5 @@ def _rendered(office: Office, pack: Pack, known: Secrets, made: Proposal, host: 
     for name, text in made.secrets.items():
         section, _, entry = name.partition(".")
         known = known.model_copy(update={section: {**getattr(known, section), entry: text}})
-    rendering = platforms.rendering(office.hosts[host].platform)
-    return [file.content for file in rendering.render(describe(office, pack, known, host)).values()]
+    platform = office.hosts[host].platform
+    return platforms.statements(platform, platforms.rendering(platform).render(describe(office, pack, known, host)))

@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from provisioner.inventory.dossier import Office
 from provisioner.inventory.models import Kind
+from provisioner.inventory.network import Ssid
 from provisioner.inventory.strict_yaml import Place
 
 
@@ -23,18 +26,35 @@ class Line:
     where: str
     text: str
     why: str = "the dossier has no word for it"
+    like: str = ""  # how the office's own rendering says the same, where that is not `text`
 
     @property
     def shown(self) -> str:
         """The line without a secret in it."""
-        return _SECRET.sub(_STARS, self.text)
+        return _SECRET.sub(_STARS, _IN_ADDRESS.sub(_STARS, self.text))
 
     def __str__(self) -> str:
         return f"{self.where}: {self.shown}: {self.why}"
 
 
-_SECRET = re.compile(r"(?i)((?:pass\w*|secret|psk|key|community|pre-shared\S*)[\w-]*\s*[=: ]\s*)(?!.*[{]$)(\S.*)")
+def staying(where: str, text: str) -> Line:
+    """A line of what is not ours."""
+    return Line(where, text, why="it stays on the router: a push leaves it alone")
+
+
+_SECRET = re.compile(r"(?i)((?:pass\w*|secret|psk|key|community|pre-shared\S*|pincode|wps_pin)[\w-]*\s*[=: ]\s*)(?!.*[{]$)(\S.*)")
+_IN_ADDRESS = re.compile(r"(://[^/\s:@]*:)[^@\s/]+(?=@)")
 _STARS = r"\1********"
+
+
+def fits(form: Any, value: object) -> bool:
+    """Whether the dossier takes this in a place of that form; what does not fit is told, so that all else is read."""
+    try:
+        TypeAdapter(form).validate_python(value)
+        str(value).encode()  # a file of text has no place for other bytes
+    except (ValidationError, UnicodeEncodeError):
+        return False
+    return True
 
 
 @dataclass(slots=True)
@@ -262,6 +282,9 @@ def _air(found: Reading, lan: Network | None, guests: Network | None, made: Prop
             why = f"a second Wi-Fi of the {word}" if word else f"a Wi-Fi into {one.port}, no network of the office"
             made.left.append(Line(one.line.where, one.line.text, why))
             continue
+        if not fits(Ssid, one.ssid) or one.ssid in there.values():
+            made.left.append(Line(one.line.where, one.line.text, why="a name of a Wi-Fi that no dossier takes"))
+            continue
         there[word] = one.ssid
         made.values.append((("wifi",), word, {"ssid": one.ssid, "security": one.security}))
         if one.key:
@@ -271,4 +294,4 @@ def _air(found: Reading, lan: Network | None, guests: Network | None, made: Prop
 def said(lines: Iterable[Line], rendered: Iterable[str]) -> Iterator[Line]:
     """The lines that the dossier's own rendering does not say word for word."""
     words = {" ".join(line.split()) for text in rendered for line in text.splitlines()}
-    return (line for line in lines if " ".join(line.text.split()) not in words)
+    return (line for line in lines if " ".join((line.like or line.text).split()) not in words)

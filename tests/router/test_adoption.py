@@ -17,7 +17,7 @@ from provisioner.inventory.editing import Draft
 from provisioner.inventory.models import Kind
 from provisioner.router.adoption import Adoption, adoption
 from provisioner.router.description import describe
-from provisioner.router.platforms import cisco_ios, cisco_ios_reading, debian, debian_reading
+from provisioner.router.platforms import cisco_ios, cisco_ios_reading, debian, debian_reading, openwrt_reading, routeros_reading
 from provisioner.router.reading import Reading
 from provisioner.secrets.models import Secrets
 from tests import network
@@ -113,6 +113,8 @@ def outcome(case: Path, folder: Path) -> dict[str, str]:
     """The dossier afterwards, and what is told."""
     raw = yaml.safe_load((case / "raw.yml").read_text(encoding="utf-8"))
     reading = cisco_ios_reading.read(raw["running"]) if "running" in raw else None
+    reading = openwrt_reading.read(raw["packages"], raw["others"], raw["staged"]) if "packages" in raw else reading
+    reading = routeros_reading.read(raw["export"]) if "export" in raw else reading
     found = adopted(case / "before.yml", folder, raw, Secrets(), reading)
     told = [*map(str, found.left), *(f"into the vault: {name}" for name in found.secrets)]
     return {"after.yml": found.draft.text, "told.txt": "".join(f"{line}\n" for line in told)}

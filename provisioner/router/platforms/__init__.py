@@ -118,6 +118,12 @@ def rendering(platform: str) -> Rendering:
     return cast(Rendering, import_module(f"{__name__}.{platform}"))
 
 
+def statements(platform: str, files: Files) -> list[str]:
+    """What a platform's configuration says, as texts of lines in the form in which `PLATFORM_reading` tells a router's own."""
+    form = getattr(import_module(f"{__name__}.{platform}_reading"), "statements", None)
+    return form(files) if form else [file.content for file in files.values()]
+
+
 def router(platform: str) -> type[Router]:
     """The class that speaks to routers of a platform."""
     return cast(type[Router], import_module(f"{__name__}.{platform}_router").Device)

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Interface
 
 from provisioner.inventory.fields import mac_form
 from provisioner.router.platforms import cisco_ios
-from provisioner.router.reading import Fixed, Inward, Line, Network, Reading
+from provisioner.router.reading import Fixed, Inward, Line, Network, Reading, staying
 
 _SILENT = re.compile(
     r"version |hostname |ip dns server$|ipv6 unicast-routing$|end$|Building configuration|Current configuration|"
@@ -99,7 +99,7 @@ def _left(head: str, line: str) -> Line:
     where = "running-config" if line == head else f"running-config, {head}"
     if cisco_ios.ours(f"{head}\n", ""):
         return Line(where, line)
-    return Line(where, line, why="it stays on the router: a push leaves it alone")
+    return staying(where, line)
 
 
 def _port(head: str, below: list[str], found: Reading) -> _Port:

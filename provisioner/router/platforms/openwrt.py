@@ -21,7 +21,7 @@ HEAD = "# Set by the office's dossier; changes here are overwritten.\n"
 WAN, LAN = "wan", ["lan1", "lan2", "lan3", "lan4"]
 BRIDGE, GUESTS = "br-lan", "br-guests"
 LEASE = "12h"
-_SECURITY = {"wpa3": ("sae", 2), "wpa3-wpa2": ("sae-mixed", 1), "wpa2": ("psk2", 0)}
+SECURITY = {"wpa3": ("sae", 2), "wpa3-wpa2": ("sae-mixed", 1), "wpa2": ("psk2", 0)}
 _BOARD = {"system": ("led", "gpio_switch", "rngd"), "network": ("switch", "switch_vlan", "switch_port", "dsl", "atm-bridge"),
           "wireless": ("wifi-device",)}  # fmt: skip
 
@@ -68,7 +68,8 @@ def merged(package: str, here: Sequence[Section], wanted: Sequence[Section]) -> 
 
 
 def _network(wanted: Description) -> Iterator[Section]:
-    wan, ports = wanted.wan, wanted.interfaces.lan or LAN
+    wan, others = wanted.wan, (wanted.interfaces.wan or WAN, wanted.interfaces.guests)
+    ports = wanted.interfaces.lan or [port for port in LAN if port not in others]
     vlans = wanted.guests is not None and not wanted.interfaces.guests
     yield section("interface", "loopback", device="lo", proto="static", ipaddr="127.0.0.1", netmask="255.0.0.0")
     yield section("globals", "globals", ula_prefix=str(wanted.ula))
@@ -211,7 +212,7 @@ def _wireless(wanted: Description) -> Iterator[Section]:
         return
     yield section("wifi-device", radio, country=wanted.country, channel="auto", disabled="0")
     for one in wanted.wireless:
-        encryption, frames = _SECURITY[one.security]
+        encryption, frames = SECURITY[one.security]
         into = "lan" if one.subnet == "staff" else "guests"
         yield section("wifi-iface", f"office_{one.subnet}", device=radio, mode="ap", network=into, ssid=one.ssid,
                       encryption=encryption, key=one.key, ieee80211w=frames,

@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from provisioner.errors import BadInput, Busy, Unreachable, Unreadable
+from provisioner.errors import Busy, Unreachable, Unreadable
 from provisioner.hosts.first_contact import FirstContact
 from provisioner.router.guard import Difference, Rejected, State, Window
-from provisioner.router.platforms import File, Files, Probes, Way, hidden, openwrt, openwrt_state, uci
+from provisioner.router.platforms import File, Files, Probes, Way, hidden, openwrt, openwrt_reading, openwrt_state, uci
 from provisioner.router.platforms.connection import ANSWER_S, CANNOT_READ, logged_in
 from provisioner.router.platforms.openwrt_guard import PACKAGES, PROGRAM, ROOT, installed, written
 from provisioner.router.reading import Reading
@@ -27,6 +27,7 @@ READ = (
     f"cd {openwrt.FOLDER} && for one in {' '.join(PACKAGES)}; do if [ -f $one ]; then"
     ' echo "file $one $(wc -c < $one)"; cat $one; echo; fi; done'
 )
+OTHERS = f"ls {openwrt.FOLDER}; echo =; uci changes"
 NOTES = f"cat {ROOT}/pushed 2> /dev/null; echo =; cat /proc/mounts"
 IN_MEMORY = re.compile(r"^(overlayfs:/tmp\S*|tmpfs|rootfs) / ", re.M)
 BUSY, STAGED = 3, 4
@@ -135,11 +136,16 @@ class Device:
         return openwrt_state.probes(self._ask, self.probes)
 
     def reading(self) -> Reading:
-        """Its configuration in the dossier's words: none is had of OpenWrt yet."""
-        raise BadInput(
-            f"{self.way.host} runs OpenWrt, which is not read into a dossier yet",
-            hint="provisioner router diff shows what it has; its section is written by hand",
-        )
+        """Its configuration in the dossier's words."""
+        names, _, staged = self._ask(OTHERS)[1].partition("=\n")
+        there = re.findall(r"^[\w-]{1,60}$", names, re.M)
+        others = [name for name in there if name not in PACKAGES]
+        waits = [name for name in there if re.search(rf"^-?{re.escape(name)}\.", staged, re.M)]  # what is said may be a secret
+        try:
+            return openwrt_reading.read(self._packages(), others, waits)
+        except ValueError as problem:
+            why = f"{self.way.host} has a configuration that no program would take: {problem}"
+            raise Unreadable(why, hint=CANNOT_READ) from None
 
     # ---------------------------------------------------------------------------------------- the guard
 

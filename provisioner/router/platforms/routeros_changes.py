@@ -18,7 +18,7 @@ def ours(export: str) -> list[Item]:
         Unparsable: it is no export.
     """
     place = list(OWNED)
-    found = [_plain(item) for item in parsed(export) if item.menu in OWNED and _ours(item)]
+    found = [plain(item) for item in parsed(export) if item.menu in OWNED and _ours(item)]
     found = [item for item in found if item.verb == "add" or item.props]
     return sorted(found, key=lambda item: (place.index(item.menu), "" if OWNED[item.menu].ordered else item.text))
 
@@ -33,7 +33,7 @@ def text(items: Iterable[Item]) -> str:
     return "".join(f"{item.text}\n" for item in items)
 
 
-def _plain(item: Item) -> Item:
+def plain(item: Item) -> Item:
     """An item without what goes without saying: older and newer systems say more or less of it."""
     menu = OWNED[item.menu]
     silent = {("disabled", "no"), *menu.defaults} - ({("disabled", "no")} if ("disabled", "yes") in menu.defaults else set())
@@ -67,7 +67,7 @@ def digests(items: Iterable[Item]) -> dict[str, str]:
 
 def _by_menu(items: Iterable[Item]) -> dict[str, list[Item]]:
     found: dict[str, list[Item]] = {menu: [] for menu in OWNED}
-    for item in map(_plain, items):
+    for item in map(plain, items):
         if item.verb == "add" or item.props:
             found[item.menu].append(item)
     return {menu: here if OWNED[menu].ordered else sorted(here, key=lambda item: item.text) for menu, here in found.items()}

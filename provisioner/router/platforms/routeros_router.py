@@ -10,13 +10,13 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from provisioner.errors import BadInput, Busy, Unreadable
+from provisioner.errors import Busy, Unreadable
 from provisioner.router.guard import Difference, Rejected, State, Window
-from provisioner.router.platforms import File, Files, Probes, Way, hidden, routeros_state
+from provisioner.router.platforms import File, Files, Probes, Way, hidden, routeros_reading, routeros_state
 from provisioner.router.platforms import routeros_changes as changes
 from provisioner.router.platforms.routeros import FILE
 from provisioner.router.platforms.routeros_state import UPTIME
@@ -32,6 +32,8 @@ SETTLED_S = 8.0
 LAST = "office-last.txt"
 OURS = re.compile(r"office-[0-9a-f]{16}[.-].*")
 FOUND = '[ find name="{}" ]'
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -86,8 +88,12 @@ class Device:
         return {FILE: File(changes.text(self._running()), "0600", secret=True)}
 
     def _running(self) -> list[Item]:
+        return self._exported(changes.ours)
+
+    def _exported(self, read: Callable[[str], T]) -> T:
+        """All that it is set to, read."""
         try:
-            return changes.ours(self._at().run("/export show-sensitive terse"))
+            return read(self._at().run("/export show-sensitive terse"))
         except Unparsable as error:
             raise Unreadable(f"{self.host} says something else than its configuration: {error}", hint="look at it") from None
 
@@ -104,11 +110,8 @@ class Device:
         return routeros_state.probes(self._at(), self.probes)
 
     def reading(self) -> Reading:
-        """Its configuration in the dossier's words: none is had of RouterOS yet."""
-        raise BadInput(
-            f"{self.host} runs RouterOS, which is not read into a dossier yet",
-            hint="provisioner router diff shows what it has; its section is written by hand",
-        )
+        """Its whole configuration in the dossier's words."""
+        return self._exported(routeros_reading.read)
 
     # ---------------------------------------------------------------------------------------- the guard
 

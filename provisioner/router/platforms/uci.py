@@ -6,7 +6,7 @@ a WPA2 mode, and it has no words for a firewall, a forward, DHCP or names but op
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 Value = str | tuple[str, ...]
@@ -65,6 +65,43 @@ def hide(sections: Sequence[Section]) -> list[Section]:
         Section(one.type, one.name, tuple((key, HIDDEN if key in SECRETS else value) for key, value in one.options))
         for one in sections
     ]  # fmt: skip
+
+
+_SINGLE = ("dnsmasq", "odhcpd", "system", "globals", "timeserver", "defaults")
+_WHOLE = ("host", "domain", "device", "bridge-vlan")  # by what they say, whatever they are called
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def label(one: Section) -> str:
+    """By what a section is found in another configuration; empty where only all that it says tells."""
+    if one.type in _SINGLE:
+        return f"@{one.type}"
+    if one.type == "zone":
+        return f"@zone[{one.get('name')}]"
+    return "" if one.type in _WHOLE else one.name
+
+
+def statement(package: str, one: Section, key: str, value: str) -> str:
+    """One option, or one entry of a list, as one line (as `uci show` has it)."""
+    return f"{package}.{label(one) or f'@{one.type}'}.{key}={_line(value)}"
+
+
+def whole(one: Section) -> str:
+    """A section as one line, its options in the order of their names; a list of one is an option."""
+    return " ".join([f"config {one.type}", *(f"{key}={_line(value)}" for key, value in sorted(one.options))])
+
+
+def _line(value: Value) -> str:
+    said = quoted(value) if isinstance(value, str) else " ".join(map(quoted, value))
+    return _UNSEEN.sub(lambda sign: f"\\u{ord(sign[0]):04x}", said)
+
+
+def statements(package: str, sections: Iterable[Section]) -> Iterator[str]:
+    """All that a package says, a line each."""
+    for one in sections:
+        yield whole(one)
+        for key, value in one.options:
+            yield from (statement(package, one, key, each) for each in ([value] if isinstance(value, str) else value))
 
 
 def read(text: str) -> list[Section]:
