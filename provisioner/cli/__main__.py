@@ -79,7 +79,6 @@ class Verbs(click.Group):
 def provisioner(ctx: click.Context, as_json: bool, inventory: str | None) -> None:
     """Install and maintain the offices of a network of IT co-ops.
 
-    \b
     Exit codes: 0 done, 1 internal error, 2 usage or bad input, 3 the plan has changes, 4 a host failed,
     5 a host unreachable, 6 somebody else works there, 7 a verification or check failed, 130 interrupted.
     """

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from provisioner.errors import BadInput, Missing, ProvisionerError
 from provisioner.language import N_, translator
 from provisioner.language.terminal import agreed, spoken, told, word
 from provisioner.laptop.streams import unicode
-from provisioner.laptop.text import visible
+from provisioner.laptop.text import folded, visible
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -245,11 +246,14 @@ def ask(
         return answer
 
 
+ANSWER = 8  # columns that are left for what is typed behind a question: `yes`, a number, a login's beginning
+
+
 def _typed(text: str, secret: bool = False) -> str:
     # click's prompt without its own loop and default, whose words are English whatever is spoken here
     colon = translator(spoken())(N_("{name}: {value}"), name="", value="")  # French has a space before it
     typed: str = click.prompt(
-        text, hide_input=secret, default="", show_default=False, value_proc=str, err=True, prompt_suffix=colon
+        folded(text, shutil.get_terminal_size().columns - ANSWER), hide_input=secret, default="", show_default=False, value_proc=str, err=True, prompt_suffix=colon
     )
     return typed
 

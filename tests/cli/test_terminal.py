@@ -17,11 +17,12 @@ from tests.stage import EXAMPLE
 from tests.verbs import Run
 
 
-def on_terminal(*words: str, columns: int = 80, **environment: str) -> str:
-    """A verb's output and errors as they reach a terminal of this width."""
+def on_terminal(*words: str, columns: int = 80, typed: str = "", program: str = "", **environment: str) -> str:
+    """A verb's output and errors as they reach a terminal of this width, where `typed` is typed; `program` runs in a verb's place."""
     master, slave = pty.openpty()
+    os.write(master, typed.encode())
     child = subprocess.Popen(
-        [sys.executable, "-m", "provisioner.cli", *words],
+        [sys.executable, *(["-c", program] if program else ["-m", "provisioner.cli"]), *words],
         stdin=slave, stdout=slave, stderr=slave,
         env={**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": "40", **environment},
     )  # fmt: skip
@@ -43,6 +44,25 @@ def on_terminal(*words: str, columns: int = 80, **environment: str) -> str:
 def text_on_terminal(*words: str, columns: int) -> str:
     """The same without colours and weights."""
     return re.sub(r"\x1b\[[0-9;]*m", "", on_terminal(*words, columns=columns))
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_a_long_question_is_folded_between_words(columns: int) -> None:
+    """What is asked is read before it is answered: no word is cut, and there is room for the answer."""
+    question = "Make the account j.petit, with its key and sudo, on server? (nothing else is changed before you see a plan)"
+    program = "import sys; from provisioner.cli.common import confirm; print('agreed', confirm(sys.argv[1]))"
+    said = on_terminal(question, columns=columns, typed="n\n", program=program)
+
+    asked = said[said.index("Make") : said.index("agreed False")]
+    assert max(map(len, asked.splitlines())) <= columns
+    assert asked.split() == [*question.split(), "[y/N]:"]
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_help_is_folded_between_words(columns: int) -> None:
+    """The first thing that is read: also its line of exit codes."""
+    for words in ([], ["apply"], ["training"]):
+        assert max(map(len, on_terminal(*words, "--help", columns=columns).splitlines())) <= columns
 
 
 def test_no_color_holds_for_errors_too() -> None:
