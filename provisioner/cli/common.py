@@ -62,22 +62,22 @@ class Console:
         return speaker(stderr=True)
 
     def page(self, lines: "Sequence[Text]") -> None:
-        """Print lines of a result; on a terminal that they overflow through `$PAGER` (less), as git does."""
-        import shutil
+        """Print lines of a result, those with `no_wrap` whole; on a terminal through `$PAGER` (less) where they overflow it."""
+        from rich.text import Text
 
         width, height = self.out.size
         words = shlex.split(os.environ.get("PAGER") or "less")
+        with self.out.capture() as kept:
+            for line in lines:
+                self.out.print(line, soft_wrap=True)
+        rows = sum(max(1, math.ceil(line.cell_len / width)) for line in Text.from_ansi(kept.get()).split("\n"))
         if (
-            sum(max(1, math.ceil(line.cell_len / width)) for line in lines) < height
+            rows < height
             or not (self.out.is_terminal and sys.stdin.isatty() and words and shutil.which(words[0]))
             or self.out.is_dumb_terminal
         ):
-            for line in lines:
-                self.out.print(line, soft_wrap=True, fold=False)
+            sys.stdout.write(kept.get())
             return
-        with self.out.capture() as kept:
-            for line in lines:
-                self.out.print(line, soft_wrap=True, fold=False)
         # as git sets it: colours pass, what was read stays; and our UTF-8 is shown where the machine lacks the locale
         as_git = {"LESS": "FRX", "LESSCHARSET": "utf-8" if unicode(sys.stdout) else "iso8859"}
         pager = subprocess.Popen(words, stdin=subprocess.PIPE, text=True, env=as_git | os.environ)
@@ -252,8 +252,9 @@ ANSWER = 8  # columns that are left for what is typed behind a question: `yes`, 
 def _typed(text: str, secret: bool = False) -> str:
     # click's prompt without its own loop and default, whose words are English whatever is spoken here
     colon = translator(spoken())(N_("{name}: {value}"), name="", value="")  # French has a space before it
+    text = folded(text, shutil.get_terminal_size().columns - ANSWER)
     typed: str = click.prompt(
-        folded(text, shutil.get_terminal_size().columns - ANSWER), hide_input=secret, default="", show_default=False, value_proc=str, err=True, prompt_suffix=colon
+        text, hide_input=secret, default="", show_default=False, value_proc=str, err=True, prompt_suffix=colon
     )
     return typed
 

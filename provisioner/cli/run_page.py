@@ -30,7 +30,7 @@ def changes(host: "HostRun", *, whole: bool) -> Iterator[Text]:
             words, below = in_short(change.diff, change.task)
         yield Text.assemble(("  ~ ", "yellow"), shown(change.task), (shown(f"  {words}" if words else ""), "dim"))
         for line in below:
-            yield Text(f"      {shown(line)}", _STYLES.get(line.strip()[:1], "dim"))
+            yield Text(f"      {shown(line)}", _STYLES.get(line.strip()[:1], "dim"), no_wrap=True)
 
 
 def show_plan(console: Console, found: "Plan", selection: "Selection", *, whole: bool) -> None:

@@ -16,17 +16,13 @@ _COMMAND = r"[^ ]*\bprovisioner (?:--|(?:[a-z]+ )+)[^»”)\"]*[»”)\"]?[^ ]*"
 class Voice(Console):
     """A console that speaks the operator's language: lines, tables with their titles and headings."""
 
-    def print(self, *objects: Any, fold: bool = True, **how: Any) -> None:
-        """As rich prints, translated.
+    def print(self, *objects: Any, **how: Any) -> None:
+        """As rich prints, translated; on a terminal a line printed with `soft_wrap` is broken between words.
 
-        Args:
-            objects: what to print.
-            fold: on a terminal a line printed with `soft_wrap` is broken between words, but for a command, which is copied. False
-                leaves all lines whole.
-            how: as rich has it.
+        A command in it is not broken, because it is copied, nor is a Text with `no_wrap`.
         """
         told = [_told(one) for one in objects]
-        if fold and how.get("soft_wrap") and self.is_terminal:
+        if how.get("soft_wrap") and self.is_terminal:
             told = [_folded(one, self.width) for one in told]
         super().print(*told, **how)
 
@@ -57,6 +53,8 @@ def _folded(thing: Any, columns: int) -> Any:
     if not isinstance(thing, str | Text):
         return thing
     text = Text(thing) if isinstance(thing, str) else thing
+    if text.no_wrap:
+        return text
     lines = []
     for line in text.split("\n", allow_blank=True):
         plain = line.plain

@@ -13,7 +13,7 @@ def visible(text: str) -> str:
 
 def hanging(line: str) -> int:
     """How far in the text of a line begins: behind its spaces, and its mark where it has one."""
-    return re.match(r" *(?:[✓✗!?•–-] )?", line).end()  # type: ignore[union-attr]  # it always matches
+    return re.match(r" *(?:[✓✗!?~•–-] )?", line).end()  # type: ignore[union-attr]  # it always matches
 
 
 def folds(line: str, columns: int, whole: str = "") -> list[tuple[int, int]]:

@@ -18,7 +18,7 @@ from tests.verbs import Run
 
 
 def on_terminal(*words: str, columns: int = 80, typed: str = "", program: str = "", **environment: str) -> str:
-    """A verb's output and errors as they reach a terminal of this width, where `typed` is typed; `program` runs in a verb's place."""
+    """What reaches a terminal of this width, where `typed` is typed, of a verb, or of a `program` in its place."""
     master, slave = pty.openpty()
     os.write(master, typed.encode())
     child = subprocess.Popen(
@@ -63,6 +63,27 @@ def test_help_is_folded_between_words(columns: int) -> None:
     """The first thing that is read: also its line of exit codes."""
     for words in ([], ["apply"], ["training"]):
         assert max(map(len, on_terminal(*words, "--help", columns=columns).splitlines())) <= columns
+
+
+@pytest.mark.parametrize("pager", ["cat", "no-such-pager"])
+def test_a_plan_is_folded_between_words_and_its_diffs_are_whole(pager: str) -> None:
+    """A task's line is read, a diff's line is looked for in a file."""
+    program = """
+import sys
+from provisioner.cli.common import Console
+from provisioner.cli.run_page import changes
+from provisioner.runs import Change, HostRun
+old, new = "a\\n", "This is a private system: access is for persons authorised by its owner, and logged\\n"
+diff = "--- before: /etc/issue\\n+++ after: /etc/issue\\n@@ -1 +1 @@\\n-" + old + "+" + new
+host = HostRun(changes=[Change("base: The dossier's address is what the host takes at every start", diff)] * 9)
+Console(False, None).page(list(changes(host, whole="whole" in sys.argv)))
+""".replace("\\\\n", "\\n")
+    said = on_terminal("whole", columns=60, program=program, PAGER=pager, LINES="9")
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", said).splitlines()
+
+    assert [line for line in lines if len(line) > 60 and not line.startswith("      +This is a private")] == []
+    assert lines.count("      +This is a private system: access is for persons authorised by its owner, and logged") == 9
+    assert lines[:2] == ["  ~ base: The dossier's address is what the host takes at", "    every start"]
 
 
 def test_no_color_holds_for_errors_too() -> None:
