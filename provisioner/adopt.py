@@ -59,6 +59,13 @@ if ! grep -qs "^$login " "$sudoers"; then
   { cat "$sudoers" 2>/dev/null || echo 'Defaults !fqdn'; printf '%s ALL=(ALL:ALL) NOPASSWD: ALL\n' "$login"; } > "$sudoers~"
   chmod 0440 "$sudoers~"; visudo -cqf "$sudoers~"; mv "$sudoers~" "$sudoers"
 fi
+# whom the machine was installed by: the base role closes that account, once the technicians' is proven
+case ${SUDO_USER:-root} in
+  root|"$login") ;;
+  *) noted=/var/lib/provisioner/installation
+     install -d -m 0700 /var/lib/provisioner
+     grep -qsxF -- "$SUDO_USER" "$noted" || printf '%s\n' "$SUDO_USER" >> "$noted" ;;
+esac
 if ! command -v python3 >/dev/null; then
   DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 install python3 >&2
 fi

@@ -144,6 +144,8 @@ def _one(console: Console, host: str, address: str, *, ssh: Any, name: str, doss
     remember(target, {host: address})
     assert host in pinned(target)
     console.say(f"✓ {host} is adopted: {ssh.user} logs in with a key, sudo asks nothing")
+    if user not in ("root", ssh.user, *dossier.people):
+        console.say(f"  the next apply closes the account {user}, by which the machine was installed")
     return {"status": "adopted", "address": address, "fingerprint": print_, "found": _found(holding)}
 
 

@@ -53,6 +53,14 @@ def test_a_second_apply_changes_nothing(office: Stage) -> None:
     assert {name: host["changed"] for name, host in again.data["hosts"].items()} == dict.fromkeys(HOSTS, 0)
 
 
+def test_who_installed_a_machine_gets_in_no_more(office: Stage) -> None:
+    """The account that adopt came in by is closed and no longer root; what is in its home stays."""
+    for host in HOSTS:
+        assert office.on(host, "sudo getent shadow installer | cut -d: -f8").strip() == "1", host
+        assert office.on(host, "id -nG installer").split() == ["installer"], host
+        assert office.on(host, "sudo ls -A /home/installer").split(), host
+
+
 def test_hosts_end_on_the_dossiers_addresses_and_on_no_other(office: Stage) -> None:
     """The run survived the move: the DHCP address is gone, and stays gone over a restart."""
     for host, address in (("server", "192.168.1.10"), ("desktop", "192.168.1.20")):

@@ -159,8 +159,15 @@ def certificates(paths: list[str]) -> dict[str, float]:
 
 
 def ways_in() -> dict[str, Any]:
-    """Who can log in or become root: accounts of people, members of sudo, and every key of SSH by the file it lies in."""
-    accounts = sorted(one.pw_name for one in pwd.getpwall() if one.pw_uid == 0 or 1000 <= one.pw_uid < 60000)
+    """Who can log in or become root: accounts of people, members of sudo, and every key of SSH by the file it lies in.
+
+    An account whose last day is past (shadow(5)'s eighth field, days since 1970) lets nobody in, by password or key.
+    """
+    with open("/etc/shadow", encoding="utf-8", errors="replace") as file:
+        ends = {parts[0]: parts[7] for line in file if len(parts := line.split(":")) > 7}
+    closed = {name for name, day in ends.items() if day.isdecimal() and int(day) <= time.time() // 86400}
+    people = [one.pw_name for one in pwd.getpwall() if one.pw_uid == 0 or 1000 <= one.pw_uid < 60000]
+    accounts = sorted({*people} - closed)
     keys: dict[str, list[str]] = {}
     homes = {one.pw_dir for one in pwd.getpwall()}
     files = [*glob.glob("/etc/ssh/technicians/*"), *glob.glob("/etc/ssh/authorized_keys*")]
