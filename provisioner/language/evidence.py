@@ -69,6 +69,7 @@ SENTENCES = (
     N_("restic ended without a word"),
     N_("up: {what}"),
     N_("closed: {what}"),
+    N_("answers now: {what}"),
     N_("heard: {who}"),
     N_("{domain}: release {release}, status {status}"),
     N_("{place}: last success {when}"),

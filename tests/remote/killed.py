@@ -1,7 +1,7 @@
-"""Opens and closes the way to an office again and again, killed at each thing it writes; run in a network and mounts of its own.
+"""Opens and closes the way to an office again and again, killed at what it writes; run in a network and mounts of its own.
 
-killed.py FOLDER. The office's server is a stand-in at its own address: it shows the pinned key, tells the time and keeps notes.
-All else is real: OpenSSH, git, WireGuard, the link, its routes. One line of JSON for each kill says what was left.
+killed.py FOLDER STEP: at every STEPth thing. The office's server is a stand-in at its own address: it shows the pinned key,
+tells the time and keeps notes. All else is real: OpenSSH, git, WireGuard, the link, its routes. One line of JSON for each kill.
 """
 
 import io
@@ -139,7 +139,7 @@ def left(target: Target, log: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Open and close, each killed once at every place."""
-    folder = Path(sys.argv[1])
+    folder, step = Path(sys.argv[1]), int(sys.argv[2])
     os.environ["XDG_STATE_HOME"] = str(folder / "home")
     target, log = stage(folder), folder / "notes"
     way = read(target)
@@ -153,9 +153,9 @@ def main() -> None:
         serve(address, key, log)
     try:
         for do in ("open", "close"):
-            number, ended = 0, signal.SIGKILL.value
+            number, ended = 1 - step, signal.SIGKILL.value
             while os.WIFSIGNALED(ended):
-                number += 1
+                number += step
                 if do == "close":
                     child("open", target, 0)
                 before = left(target, log)

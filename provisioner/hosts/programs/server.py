@@ -19,8 +19,6 @@ from typing import Any
 Ask = dict[str, Any]
 Answer = dict[str, Any]
 
-WAY_IN_LOST_S = 180  # WireGuard, REJECT_AFTER_TIME
-
 
 def log(since: float) -> str:
     """What the mail programs wrote since then."""
@@ -104,19 +102,22 @@ def online(ask: Ask) -> Answer:
 
 
 def way_in(ask: Ask) -> Answer:
-    """What the office's end of its tunnel says of itself; waits until it heard its `hub`, or (the hub itself) until it is up."""
+    """What the office's end of its tunnel says of itself; waits until its `hub` answers, or (the hub itself) until it is up."""
     until = time.monotonic() + ask["patience"]
     while True:
-        words = ["/usr/local/libexec/office-remote", "status"]
-        done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False, timeout=20)
+        words = ["/usr/local/libexec/office-remote", "try" if ask["hub"] else "status"]
+        done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False, timeout=40)
         if done.returncode:
-            return {"ok": False, "up": False, "evidence": done.stderr.strip()[-300:]}
+            old = "office-remote serve" in done.stderr  # its usage
+            why = "an older office-remote is there: apply first" if old else done.stderr.strip()[-300:]
+            return {"ok": False, "up": False, "evidence": why}
         said = json.loads(done.stdout)
         ages = {peer["name"]: said["now"] - peer["heard"] for peer in said["peers"] if peer["heard"]}
         told = ", ".join(f"{name} ({round(age)} s)" for name, age in sorted(ages.items())) or "nobody"
         up, closed = "yes" if said["up"] else "no", "no" if said["closed"] is None else "yes"
-        evidence = f"up: {up}; closed: {closed}; heard: {told}; {said['problem']}".rstrip("; ")
-        good = said["up"] and (not ask["hub"] or ages.get(ask["hub"], WAY_IN_LOST_S) < WAY_IN_LOST_S)
+        answered = f"; answers now: {'yes' if said['answered'] else 'no'}" if ask["hub"] else ""
+        evidence = f"up: {up}; closed: {closed}{answered}; heard: {told}; {said['problem']}".rstrip("; ")
+        good = said["up"] and (not ask["hub"] or said["answered"])
         if good or said["closed"] is not None or time.monotonic() > until:
             return {"ok": good, "up": said["up"], "closed": said["closed"] is not None, "evidence": evidence}
         time.sleep(1)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 NAME, SWITCH = "remote", "remote_switch"
 PATIENCE_S = 45  # after a restart: the first call, and another if that one was lost
+ASK_S = 40  # the last asking, beyond it
 NO_WAY = N_("This office has no way in from afar.")
 
 
@@ -22,7 +23,7 @@ def run(session: VerifySession) -> Iterable[Finding]:
     if session.wants(NAME):
         if gate:
             hub = session.office.remote.hub if session.office.remote else ""
-            said = session.ask(gate, "server", do="way_in", hub=hub, patience=PATIENCE_S, timeout_s=PATIENCE_S + 15)
+            said = session.ask(gate, "server", do="way_in", hub=hub, patience=PATIENCE_S, timeout_s=PATIENCE_S + ASK_S)
             yield judge(session.office, gate, said)
         else:
             yield not_applicable(NAME, NO_WAY)

@@ -8,6 +8,7 @@ never an office to another.
 
   office-remote serve                      what systemd runs
   office-remote status | close | open      for whoever administers this machine; `note` reads why somebody came
+  office-remote try                        status, and whether the hub answers now; up to 16 s
 """
 
 import asyncio
@@ -33,6 +34,7 @@ SOCKET = "/run/office-remote/socket"
 LINES = 2000  # of the log that are kept
 PAUSE_S = 60  # without a connection: a visit has ended
 LOOK_S = 5
+ANSWER_S = 16  # WireGuard, its whitepaper 6.5: a sign is owed within KEEPALIVE_TIMEOUT, 10 s, then REKEY_TIMEOUT, 5 s
 
 FRENCH = {
     "{who} is here ({host})": "{who} est là ({host})",
@@ -204,6 +206,18 @@ class Service:
         said = {"closed": closed, "up": self.tunnel is not None, "problem": self.problem, "peers": peers, "here": here}
         return {**said, "now": round(time.time()), "user_space": bool(self.tunnel and self.tunnel.program)}
 
+    async def answered(self):
+        """Whether the hub gives a sign of life now, by the key that is known here."""
+        if not self.tunnel or not self.config["peers"]:
+            return False
+        before, until = self.tunnel.received(), time.monotonic() + ANSWER_S
+        self.tunnel.ask(self.config["technicians_from"])
+        while self.tunnel and time.monotonic() < until:
+            await asyncio.sleep(0.2)
+            if self.tunnel and self.tunnel.received() > before:
+                return True
+        return False
+
     async def switch(self, do, who):
         """Close or open, for good: also after a restart, also after an apply."""
         if do == "close" and not os.path.exists(CLOSED):
@@ -229,7 +243,8 @@ class Service:
                 await self.switch(do, who)
             elif do == "note" and inside:
                 self.log("{who} says why: {because}", who=who, because=asked.get("because", ""))
-            said = self.state()
+            more = {"answered": await self.answered()} if do == "try" and inside else {}
+            said = {**self.state(), **more}
             if not inside:
                 said = {word: said[word] for word in ("closed", "up", "here", "now")}
             writer.write(json.dumps({**said, "log": self.lines()}).encode() + b"\n")
@@ -296,7 +311,7 @@ def main():
     do = sys.argv[1] if len(sys.argv) == 2 else ""
     if do == "serve":
         asyncio.run(Service().serve())
-    elif do in ("status", "close", "open", "note"):
+    elif do in ("status", "close", "open", "note", "try"):
         given = json.loads(sys.stdin.readline()) if do == "note" else {}
         print(json.dumps(ask(do, **given), ensure_ascii=False, indent=None if do == "note" else 1))
     else:

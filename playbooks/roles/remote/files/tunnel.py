@@ -148,6 +148,23 @@ class Tunnel:
         rows = [line.split("\t") for line in call("wg", "show", LINK, "dump", within=self.inside, check=False).splitlines()[1:]]
         return {row[0]: (int(row[4]), row[2]) for row in rows if len(row) > 4}
 
+    def received(self):
+        """How many bytes came from all peers together."""
+        rows = [line.split("\t") for line in call("wg", "show", LINK, "dump", within=self.inside, check=False).splitlines()[1:]]
+        return sum(int(row[5]) for row in rows if len(row) > 5)
+
+    def ask(self, network):
+        """Send something that nobody takes: whoever has the other end owes it a sign within 10 s (WireGuard, passive keepalive).
+
+        A keepalive of ours owes us none, so that an end whose key has changed would go on looking heard for three minutes.
+        """
+        enter(self.inside)
+        try:
+            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as made:
+                made.sendto(b"?", (network.partition("/")[0], 9))  # discard, RFC 863
+        finally:
+            enter(self.outside)
+
     def refresh(self):
         """Look up again where a silent peer is: its address may be another now.
 
