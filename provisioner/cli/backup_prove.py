@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provisioner.cli.common import Console, complete_office, echo, lab_option, many, shown, verb
-from provisioner.errors import BadInput, Locked, ProvisionerError
+from provisioner.errors import BadInput, ProvisionerError
 from provisioner.language.terminal import spoken
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def prove(
 
 
 def _several(console: Console, count: int, place: str, language: str, *, commit: bool) -> int:
-    """One office after the other; what cannot be tried at one is said and does not end the others, but a vault that is locked."""
+    """One office after the other; what cannot be tried at one, a locked vault too, is said and does not end the others."""
     from provisioner.backup import proof
 
     rows, bad = list[dict[str, Any]](), 0
@@ -53,13 +53,15 @@ def _several(console: Console, count: int, place: str, language: str, *, commit:
         console.say(f"{target.office}:")
         try:
             made = _proven(console, target, place, language, commit=commit)
-        except Locked:
-            raise
         except ProvisionerError as problem:
             bad += 1
-            rows.append({"office": target.office, "problem": str(problem)})
+            rows.append({"office": target.office, "problem": str(problem), "hint": problem.hint})
             if not console.as_json:
-                console.out.print(f"✗ {target.office}: {shown(str(problem))}", soft_wrap=True, markup=False)
+                console.out.print(
+                    f"✗ {target.office}: {shown(str(problem))}{f' ({shown(problem.hint)})' if problem.hint else ''}",
+                    soft_wrap=True,
+                    markup=False,
+                )
             continue
         bad += not made.good
         rows.append(_data(made))

@@ -3,6 +3,7 @@
 import json
 import shutil
 import struct
+import subprocess
 import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from provisioner.hosts.programs import backup_proof
 from provisioner.inventory.target import Target
 from provisioner.runs import proofs
 from tests.stage import EXAMPLE
+from tests.verbs import Run
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC).timestamp()
 NIGHT = {"id": "ab" * 32, "at": "2026-11-28T01:00:00+01:00", "host": "server", "bytes": 5}
@@ -122,6 +124,25 @@ def test_the_oldest_proofs_come_first(target: Target) -> None:
     assert len(longest_unproven(root, 1)) == 1
     (root / "offices/another/dossier.yml").write_text("{")
     assert "another" not in [one.office for one in longest_unproven(root, 9)]
+
+
+def test_a_locked_vault_is_one_offices_finding(target: Target, run: Run) -> None:
+    """A round goes on past it: every office has its line with what to try, and none of them is proven."""
+    root = target.inventory
+    shutil.copytree(root / "offices/demo", root / "offices/another")
+    for name in ("vault.yml", "vault.key"):
+        (root / "offices/another" / name).write_text("x")
+    (root / "network.key").write_text("x")
+    subprocess.run(["git", "init", "-q", str(root)], check=True)
+    for word, value in (("technician", "c.lefevre"), ("reseller", "scop-lumiere")):
+        subprocess.run(["git", "-C", str(root), "config", f"provisioner.{word}", value], check=True)
+    said = run("--json", "--inventory", root, "backup", "prove", "--oldest", "9")
+
+    assert said.code == 7
+    found = {one["office"]: one for one in said.data["offices"]}
+    assert found["another"]["hint"] == "provisioner unlock"
+    assert "demo" in found
+    assert found["demo"]["problem"] != found["another"]["problem"]
 
 
 GOOD = Proof(
