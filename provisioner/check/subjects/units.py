@@ -10,6 +10,8 @@ from provisioner.language import N_
 UNITS = {
     "base": ("ssh.service", "nftables.service"), "directory": ("samba-ad-dc.service",), "printing": ("cups.service",),
     "mail_relay": ("postfix.service",), "calendar": ("radicale.service", "nginx.service"), "backup": ("office-backup.timer",),
+    "web_server": ("nginx.service",), "website": ("certbot.timer", "website-metrics.timer"),
+    "backup_place": ("office-place.service",),
     "directory_client": ("sssd.service",), "desktop": ("lightdm.service",), "router": ("systemd-networkd.service",),
     "remote": ("office-remote.service",), "node_exporter": ("prometheus-node-exporter.service", "office-facts.timer"),
     "metrics_agent": ("office-metrics.service",),
