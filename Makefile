@@ -10,8 +10,10 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 PYTHON := $$(for v in 3.13 3.12 3.11; do p=$$(command -v python$$v) && $$p -c '' 2>/dev/null && { echo $$p; break; }; done || true)
 RUN := .venv/bin/provisioner
 TIMED = began=$$SECONDS; trap 'echo "$@ took $$(((SECONDS - began) / 60)) min $$(((SECONDS - began) % 60)) s"' EXIT;
+SFTP := /usr/lib/openssh/sftp-server
 # programs, each with the packages that bring it
-PACKAGES := smbclient=smbclient cc=gcc,libc6-dev pdftoppm=poppler-utils strace=strace gpg=gpg wrk=wrk
+PACKAGES := smbclient=smbclient cc=gcc,libc6-dev pdftoppm=poppler-utils strace=strace gpg=gpg wrk=wrk brotli=brotli \
+  restic=restic rclone=rclone $(SFTP)=openssh-sftp-server
 INSTALLED = for p in $(1); do command -v $$p >/dev/null || { for one in $(PACKAGES); do case $$one in $$p=*) \
 	  $(SUDO) apt-get install -y -q --no-install-recommends $$(echo $${one\#*=} | tr , ' ');; esac; done; }; done
 
@@ -50,12 +52,12 @@ test: ## everything that lands, on real systems too: at most 30 minutes on 2 cor
 	@$(TIMED) $(MAKE) --no-print-directory lint tools; .venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 unit: ## style, types, and everything that needs no lab: at most 4 minutes
-	@$(TIMED) $(MAKE) --no-print-directory lint; $(call INSTALLED,pdftoppm strace cc); .venv/bin/pytest -q -n 2 -m "not lab and not deep" $(PYTEST)
+	@$(TIMED) $(MAKE) --no-print-directory lint; $(call INSTALLED,pdftoppm strace cc brotli restic rclone $(SFTP)); .venv/bin/pytest -q -n 2 -m "not lab and not deep" $(PYTEST)
 
 # What the tests look with, beside what labs need: a person's seat, a wrong clock, pages, a kill at a call, a mirror of one's own.
 tools: .venv/ready
 	@$(RUN) doctor --repair
-	@$(call INSTALLED,smbclient cc pdftoppm strace gpg)
+	@$(call INSTALLED,smbclient cc pdftoppm strace gpg brotli restic rclone $(SFTP))
 	@# unpacked, not installed: the packages would start servers that everybody reaches
 	@[ -x .venv/prometheus/usr/bin/amtool ] || { mkdir -p .venv/prometheus && cd .venv/prometheus && \
 	  apt-get download -q -q prometheus prometheus-alertmanager && for p in *.deb; do dpkg -x "$$p" .; done && rm -f -- *.deb; }

@@ -13,6 +13,7 @@ from provisioner.errors import Unverified
 from provisioner.inventory import open_inventory
 from provisioner.inventory.target import Target
 from provisioner.language import N_, of_locale, translator
+from provisioner.language.terminal import told
 from provisioner.laptop import git
 from provisioner.runs import proofs
 
@@ -100,6 +101,7 @@ def page(said: dict[str, Any]) -> str:
         "proof.html",
         said["language"],
         {"r": said, "good": good, "titles": PLACES, "tried": TRIED, "days": days, "author": said["provider"],
+         "causes": [told(one["cause"], said["language"]) for one in said["places"]],
          "day": documents.day_of(said["made"], said["timezone"])},
         title=f"{name} – {said['client']}",
         running=f"{name} · {said['office']}",

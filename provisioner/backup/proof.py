@@ -18,6 +18,7 @@ from provisioner.errors import BadInput, HostFailed, Missing, ProvisionerError, 
 from provisioner.inventory import open_inventory
 from provisioner.inventory.placement import WEBSITE, common_share, services
 from provisioner.inventory.target import Target
+from provisioner.language import translator
 from provisioner.laptop.text import visible
 from provisioner.runs import proofs
 from provisioner.secrets import vault
@@ -224,7 +225,7 @@ def _online(here: Throwaway) -> None:
         raise HostFailed(f"check in the throw-away lab says nothing of the website: {done.why}")
     for one in found:
         if one["level"] != "ok":
-            raise HostFailed(f"{WEBSITE}: {one.get('sentence')} {str(one.get('evidence', ''))[:300]}")
+            raise HostFailed(_why(one))
 
 
 def _answered(findings: list[dict[str, Any]]) -> Iterator[str]:
@@ -232,4 +233,10 @@ def _answered(findings: list[dict[str, Any]]) -> Iterator[str]:
         if one["check"] in TRIED and one["level"] == "ok":
             yield str(one["check"])
         elif one["check"] in TRIED and one["level"] != "not_applicable":
-            raise HostFailed(f"{one['check']}: {one.get('summary') or one.get('sentence')} {str(one.get('evidence', ''))[:300]}")
+            raise HostFailed(_why(one))
+
+
+def _why(finding: dict[str, Any]) -> str:
+    """A finding as a cause; two spaces before what was seen, so that either part is found in the catalog."""
+    sentence = translator("en")(finding["sentence"], finding["values"])
+    return f"{finding['check']}: {sentence}  {str(finding['evidence'])[:300]}"

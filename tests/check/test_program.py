@@ -2,6 +2,7 @@
 
 import hashlib
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,22 +14,37 @@ from provisioner.hosts.programs import answering
 from provisioner.website.builder.release import name_of
 
 
-def test_a_release_is_unchanged_while_its_files_are_those_it_is_named_by(tmp_path: Path) -> None:
-    """What the server pressed beside them is none of it; a word, a file more or less is seen; another name says nothing."""
+@pytest.mark.parametrize("ends", [(), (".gz",), (".gz", ".br")], ids=str)
+def test_a_release_is_unchanged_while_its_files_are_those_it_is_named_by(tmp_path: Path, ends: tuple[str, ...]) -> None:
+    """What the server pressed beside them is none of it, while it is the same; a word, a file more or less is seen.
+
+    The builder presses with gzip itself (as `ends` says), and the server with what is left.
+    """
     content = {"index.html": b"<p>bonjour", "news/index.html": b"<p>rien", "a.png": b"\x89PNG"}
+    content |= {f"index.html{end}": press(content["index.html"], end) for end in ends}
     name = name_of({path: hashlib.sha256(data).hexdigest() for path, data in content.items()})
     folder = tmp_path / name
     for path, data in content.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
-    (folder / "index.html.gz").write_bytes(b"pressed")
+    for end in {".gz", ".br"} - set(ends):
+        for page in ("index.html", "news/index.html"):
+            (folder / f"{page}{end}").write_bytes(press(content[page], end))
     assert answering._unchanged(str(folder), name) is True
-    (folder / "a.png").write_bytes(b"\x89PNH")
-    assert answering._unchanged(str(folder), name) is False
-    (folder / "a.png").write_bytes(b"\x89PNG")
-    (folder / "more.html").write_bytes(b"")
-    assert answering._unchanged(str(folder), name) is False
+
+    for path, other in (("a.png", b"\x89PNH"), ("index.html.br", press(b"<p>evil", ".br")), ("index.html.gz", b"\x1f\x8b"),
+                        ("more.html", b""), ("more.html.br", b"")):  # fmt: skip
+        before = (folder / path).read_bytes() if (folder / path).exists() else None
+        (folder / path).write_bytes(other)
+        assert answering._unchanged(str(folder), name) is False, path
+        (folder / path).write_bytes(before) if before is not None else (folder / path).unlink()
+    assert answering._unchanged(str(folder), name) is True
     assert answering._unchanged(str(folder), "by-hand") is None
+
+
+def press(data: bytes, end: str) -> bytes:
+    """As gzip or brotli packs it."""
+    return subprocess.run([answering.UNPRESS[end], "-c"], input=data, capture_output=True, check=True).stdout
 
 
 @contextmanager

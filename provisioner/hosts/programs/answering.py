@@ -5,8 +5,10 @@ import http.client
 import json
 import os
 import re
+import shutil
 import socket
 import ssl
+import subprocess
 from typing import Any
 
 
@@ -38,7 +40,10 @@ def websites() -> list[dict[str, Any]] | None:
 
 
 def _unchanged(folder: str, release: str) -> bool | None:
-    """By the builder's rule for a release's name (`website/builder/release.py`); what was pressed here is none of it."""
+    """By the builder's rule for a release's name (`website/builder/release.py`); what this server pressed is none of it.
+
+    Of the pressed files of an ending, either all are of the release or none is; those that are not must hold what they are of.
+    """
     if not re.fullmatch(r"[0-9a-f]{16}", release):
         return None
     digests = {}
@@ -46,9 +51,31 @@ def _unchanged(folder: str, release: str) -> bool | None:
         for name in names:
             with open(os.path.join(here, name), "rb") as file:
                 digests[os.path.relpath(os.path.join(here, name), folder)] = hashlib.sha256(file.read()).hexdigest()
-    own = {path: digest for path, digest in digests.items() if os.path.splitext(path)[0] not in digests}
-    listed = ("".join(f"{digest}  {path}\n" for path, digest in sorted(one.items())) for one in (own, digests))
-    return release in [hashlib.sha256(text.encode()).hexdigest()[:16] for text in listed]
+    pressed = {end: [path for path in digests if path.endswith(end) and path[: -len(end)] in digests] for end in UNPRESS}
+    for ends in ((), (".br",), (".gz",), (".br", ".gz")):
+        beside = {path for end in ends for path in pressed[end]}
+        listed = "".join(f"{digest}  {path}\n" for path, digest in sorted(digests.items()) if path not in beside)
+        if hashlib.sha256(listed.encode()).hexdigest()[:16] == release:
+            said = [_holds(os.path.join(folder, path), end) for end in ends for path in pressed[end]]
+            return False if False in said else None if None in said else True
+    return False
+
+
+# What gives back the content of a pressed file: Debian's own programs, which the role `website` brings.
+UNPRESS = {".br": "brotli", ".gz": "gzip"}
+
+
+def _holds(path: str, end: str) -> bool | None:
+    """Whether a pressed file is what it is of; None where nothing here can unpress it."""
+    if not (tool := shutil.which(UNPRESS[end])):
+        return None
+    with open(path[: -len(end)], "rb") as file:
+        content = file.read()
+    with subprocess.Popen([tool, "-dc", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout
+        same = process.stdout.read(len(content) + 1) == content  # no more of what swells
+        process.stdout.close()
+        return process.wait() == 0 and same
 
 
 def _first_page(domain: str) -> tuple[int, bytes]:
