@@ -61,6 +61,11 @@ tools: .venv/ready
 	@# unpacked, not installed: the packages would start servers that everybody reaches
 	@[ -x .venv/prometheus/usr/bin/amtool ] || { mkdir -p .venv/prometheus && cd .venv/prometheus && \
 	  apt-get download -q -q prometheus prometheus-alertmanager && for p in *.deb; do dpkg -x "$$p" .; done && rm -f -- *.deb; }
+	@# with the libraries it needs, but LLVM, which compiles queries
+	@ls .venv/postgresql/usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || { mkdir -p .venv/postgresql && cd .venv/postgresql && \
+	  v=$$(apt-cache depends postgresql | sed -n 's/.*Depends: \(postgresql-[0-9]*\)$$/\1/p') && apt-get download -q -q \
+	  $$v postgresql-client-$${v##*-} libsasl2-2 $$(apt-cache depends $$v | sed -n 's/^ *|*Depends: \(lib[a-z0-9.+-]*\)$$/\1/p' | \
+	  grep -vE '^lib(c6|gcc|llvm|elogind)' | sort -u) && for p in *.deb; do dpkg -x "$$p" .; done && rm -f -- *.deb; }
 	@[ "$$(cat /proc/sys/fs/inotify/max_user_instances)" -ge 512 ] || $(SUDO) sysctl -qw fs.inotify.max_user_instances=1024  # many hosts
 
 lint: .venv/ready ## style, types, directions of imports, roles

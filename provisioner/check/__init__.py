@@ -19,7 +19,7 @@ from provisioner.check.subjects import Machine, Samples
 from provisioner.check.subjects.answering import served
 from provisioner.check.subjects.certificates import FILES
 from provisioner.check.subjects.units import needed
-from provisioner.check.table import REACHED, SUBJECTS, TITLES
+from provisioner.check.table import REACHED, SILENT, SUBJECTS, TITLES
 from provisioner.errors import HostKeyChanged, Missing, ProvisionerError, Unreachable, Unreadable
 from provisioner.findings import Finding, Level, verdict
 from provisioner.hosts import programs
@@ -195,9 +195,8 @@ def _look(office: _Office, host: str) -> _Seen:
         answered = machine.judged(REACHED, Level.OK, N_("{host} answers."), f"SSH, {address}, the pinned key")
         found = [answered, *(one for subject in SUBJECTS for one in subject.findings(machine))]
         return _Seen(found, address, measured(machine))
-    told = N_("{host} does not answer: nothing else is known of it.")
     evidence = "; ".join(problems) or "no known address"
-    return _Seen([Finding(REACHED, Level.CRITICAL, told, {"host": host}, host, evidence[:1500], at=time.time())])
+    return _Seen([Finding(REACHED, Level.CRITICAL, SILENT, {"host": host}, host, evidence[:1500], at=time.time())])
 
 
 def _appliance(selection: Selection, host: str, address: str) -> _Seen:

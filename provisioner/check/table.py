@@ -19,6 +19,7 @@ from provisioner.check.subjects import (
 from provisioner.language import N_
 
 REACHED = "reached"
+SILENT = N_("{host} does not answer: nothing else is known of it.")
 SUBJECTS: tuple[Subject, ...] = (
     backups.SUBJECT, disks.SUBJECT, *units.SUBJECTS, *answering.SUBJECTS, updates.SUBJECT,
     ways_in.SUBJECT, ports.SUBJECT, certificates.SUBJECT,

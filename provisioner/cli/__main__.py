@@ -38,6 +38,7 @@ VERBS = {
     "update": ("update", "Security updates: canary first, checked before and after, restarts in the office's hours."),
     "bulletin": ("bulletin", "The month's page for the client: 13 questions, what was done, what to decide."),
     "schedule": ("schedule", "Rounds that run by themselves, as systemd timers: install, list, remove."),
+    "fleet": ("fleet", "Rounds, updates and proofs over several workers: work, add, list, cancel, schedule."),
     "record": ("record", "The hand-over record and the first-steps sheets: new, show, check, sheet."),
     "backup": ("backup", "The office's backups: list, run, restore, prove."),
     "website": ("website", "The office's website: new, build, preview, check, deploy, rollback, list, versions, undo."),

@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from provisioner.hosts import access
 from provisioner.inventory.target import Target, runtime_home
@@ -17,20 +17,28 @@ RUN_VARIABLE = "PROVISIONER_RUN"
 TOOL_VARIABLE = "PROVISIONER_TOOL"  # the process that plays, and when it started
 
 
-def find(target: Target) -> dict[int, str]:
-    """Processes of earlier plays on this target whose tool is gone: pid -> run. Only our own are looked at."""
+def _all() -> Iterator[tuple[int, str, str]]:
+    """Processes of plays whose tool is gone: pid, target's id, run. Only our own are looked at."""
     import psutil
 
-    found: dict[int, str] = {}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):  # it ended meanwhile, or is somebody else's
             if process.uids().real != os.getuid() or "ansible-playbook" not in " ".join(process.cmdline()):
                 continue
             given = process.environ()
             office, _, run = given.get(RUN_VARIABLE, "").partition("/")
-            if process.pid != os.getpid() and office == target.id and not _at_work(given.get(TOOL_VARIABLE, "")):
-                found[process.pid] = run
-    return found
+            if process.pid != os.getpid() and office and not _at_work(given.get(TOOL_VARIABLE, "")):
+                yield process.pid, office, run
+
+
+def find(target: Target) -> dict[int, str]:
+    """Processes of earlier plays on this target whose tool is gone: pid -> run."""
+    return {pid: run for pid, office, run in _all() if office == target.id}
+
+
+def targets() -> set[str]:
+    """On which targets such plays are still at work: their ids."""
+    return {office for _, office, _ in _all()}
 
 
 def _used_s(pid: int) -> float:

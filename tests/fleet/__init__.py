@@ -1,0 +1,1 @@
+"""Many offices over several workers: jobs, PostgreSQL, workers that are killed."""
