@@ -22,14 +22,14 @@ from provisioner.hosts import answers
 from provisioner.hosts.access import SshAccess
 from provisioner.hosts.keys import technician_key
 from provisioner.hosts.lookup import look_up
-from provisioner.inventory import open_inventory, way_in
+from provisioner.inventory import open_inventory, technicians, way_in
 from provisioner.inventory.target import Target
 from provisioner.inventory.way_in import Opened
 from provisioner.language import N_
-from provisioner.laptop import disk
+from provisioner.laptop import disk, git
 from provisioner.laptop.processes import run
-from provisioner.operation import operation
-from provisioner.operation.from_afar import Way, hub_at, laptop_key, read
+from provisioner.operation import Operation, operation
+from provisioner.operation.from_afar import Way, hub_at, key_file, laptop_key, read
 from provisioner.operation.selection import prepare, technician
 from provisioner.runs import Event
 
@@ -75,12 +75,7 @@ def open_way(target: Target, because: str) -> Way:
         Missing: no key of the hub's is known, a program is missing, or (lab) the hub is not up on the same Internet.
         HostFailed: the link could not be made.
     """
-    because = " ".join(because.split())
-    if not because or len(because) > REASON or not because.isprintable():
-        raise BadInput(
-            f"why do you come? one line of at most {REASON} characters, which the office reads", hint='--because "updates of May"'
-        )
-    way = read(target)
+    because, way = _reason(because), read(target)
     login, name, _ = technician(target)
     path, public = laptop_key(way)
     known = open_inventory(target.inventory).reseller(way.office.reseller).technicians[login].tunnel_key
@@ -98,6 +93,77 @@ def open_way(target: Target, because: str) -> Way:
         _record(target, Opened(way.hub.name, name, because, time.time(), way_in.boot(), way_in.process(os.getpid())))
         _route(way, path, hub_key, login, _led(way))
     return way
+
+
+def rekey(target: Target, because: str, *, say: Callable[[str], None], commit: bool = True) -> Way:
+    """A new key of the office's end: with the next `apply` of the hub the old one opens nothing there.
+
+    Raises:
+        BadInput, Missing, Locked: nothing is changed.
+    """
+    from provisioner.secrets import rotation
+
+    way, because = read(target), _reason(because)
+    with _noted(target, way.gate, because, say=say, commit=commit) as op:
+        op.more["key"] = rotation.rekey(target)
+    return way
+
+
+def rekey_technician(
+    target: Target, login: str, because: str, *, say: Callable[[str], None], commit: bool = True
+) -> tuple[Way, str]:
+    """Another key of a technician's laptop in the reseller's file: a new one of this laptop, or none where it is somebody else's.
+
+    With the next `apply` of the hub the one before opens nothing there. Returns the way and the new public key.
+
+    Raises:
+        BadInput, Missing, Busy: nothing is changed.
+    """
+    from provisioner.secrets.certificates import tunnel
+
+    way, because, me = read(target), _reason(because), technician(target)
+    if target.lab:
+        raise BadInput("in a lab the reseller's file says nothing of laptops: each lab has its own key", hint="without --lab")
+    new = tunnel() if login == me[0] else {}
+    with _noted(way.hub_target, way_in.gate(way.hub), because, say=say, commit=commit) as op:
+        op.more |= {"laptop_of": login, "key": new.get("key_public", "")}
+        path = key_file(way)
+        if new:
+            disk.write(path.with_name("tunnel.new.key"), new["key"] + "\n")
+        inventory = open_inventory(target.inventory)
+        technicians.set_tunnel_key(inventory, way.office.reseller, login, new.get("key_public", ""))
+        if new:
+            disk.move(path.with_name("tunnel.new.key"), path)
+    if commit:
+        said = f"{way.office.reseller}: {'another' if new else 'no'} key of {login}'s laptop in tunnels"
+        git.commit(inventory.root, [inventory.root / "resellers" / f"{way.office.reseller}.yml"], said, name=me[1], email=me[2])
+    return way, new.get("key_public", "")
+
+
+@contextlib.contextmanager
+def _noted(target: Target, host: str, because: str, *, say: Callable[[str], None], commit: bool) -> Iterator[Operation]:
+    """A change of keys, kept in the audit; no machine is asked: the next `apply` tells them."""
+    selection = prepare(target, [host])
+    with operation(
+        selection, "remote rekey", watch=lambda _: None, say=say, leased=False, reaching=False, commit=commit,
+        detail={"because": because},
+    ) as op:  # fmt: skip
+        yield op
+        op.begun, op.status = True, "changed"
+
+
+def _reason(because: str) -> str:
+    """Why somebody does it, as one line.
+
+    Raises:
+        BadInput: it is none that can be read.
+    """
+    because = " ".join(because.split())
+    if not because or len(because) > REASON or not because.isprintable():
+        raise BadInput(
+            f"why do you come? one line of at most {REASON} characters, which the office reads", hint='--because "updates of May"'
+        )
+    return because
 
 
 def close_way(target: Target) -> bool:

@@ -58,7 +58,7 @@ def known(target: Target, *, lab: bool) -> list[Secret]:
         ("wifi.guests", "the key of the guests' Wi-Fi", f"another one: provisioner secrets set {said} wifi.guests"),
         ("wan.password", "the Internet provider's", f"a new one there, then: provisioner secrets set {said} wan.password"),
         ("tunnel.key", "the router's, in its tunnel to us", "at the tunnel's other end, this router's key is taken out"),
-        ("remote.key", "the office's end of its way in", "nothing: who calls the hub by it lacks the hosts' pinned keys"),
+        ("remote.key", "the office's end of its way in", f"provisioner remote rekey {said} --because WHY"),
         ("backup.keeper_key", "what opens the backups' second place to its keeper", tell),
     ):
         section, _, name = word.partition(".")

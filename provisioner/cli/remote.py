@@ -58,6 +58,43 @@ def close(console: Console, office: str, lab: bool) -> None:
     )
 
 
+@verb(remote, "rekey", writes=True)
+@office_argument
+@click.option("--because", required=True, metavar="TEXT", help="Why: one line, which the audit keeps.")
+@click.option(
+    "--technician", default="", metavar="LOGIN",
+    help="Instead of the office's end: their laptop's key. Yours is made new; somebody else's is taken away.",
+)  # fmt: skip
+@lab_option
+@click.option("--no-commit", is_flag=True, help="Leave the commit to you.")
+def rekey(console: Console, office: str, because: str, technician: str, lab: bool, no_commit: bool) -> None:
+    """Make a new key of OFFICE's end of its way in, or of a technician's laptop, as after one was lost.
+
+    The hub knows of it with its next apply: from then on the key before opens nothing.
+    """
+    from provisioner import remote as workflow
+
+    target, commit = console.target(office, lab), not no_commit
+    if technician:
+        way, key = workflow.rekey_technician(target, technician, because, say=console.say, commit=commit)
+    else:
+        way, key = workflow.rekey(target, because, say=console.say, commit=commit), ""
+    then = [f"provisioner apply {way.hub_target.words}"]
+    if not technician:  # a hub's own: every office has to learn it
+        names = way.hub.hub.offices if way.hub.hub and way.hub.name == office else [office]
+        then += [f"provisioner apply {name}{' --lab' if lab else ''}" for name in names]
+    data = {"office": office, "hub": way.hub.name, "technician": technician, "key": key, "next": then}
+    console.result(data, lambda: _show_rekeyed(way, technician, key, then))
+
+
+def _show_rekeyed(way: "Way", technician: str, key: str, then: list[str]) -> None:
+    who = f"{technician}'s laptop" if technician else way.office.name
+    echo(f"{who} has a new key." if key or not technician else f"{who} is known by no key any more.")
+    echo("Until the hub is applied to, the one before goes on opening the way; an office learns of its own on its LAN:")
+    for line in then:
+        echo(f"  {line}")
+
+
 @verb(remote, "status")
 @office_argument
 @lab_option

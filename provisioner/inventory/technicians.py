@@ -126,6 +126,27 @@ def add_key(inventory: "Inventory", name: str, login: str, key: str) -> "Reselle
     return roster.save()
 
 
+def set_tunnel_key(inventory: "Inventory", name: str, login: str, key: str) -> "Reseller":
+    """Write the one key by which hubs know a technician's laptop into the reseller's file; empty: none is known any more.
+
+    Raises:
+        Missing: the reseller has no such technician.
+        BadInput, Busy: as `leave`.
+    """
+    roster = Roster(inventory, name)
+    if login not in roster.before.technicians:
+        hint = f"one of {', '.join(roster.before.technicians)}"
+        raise Missing(f"{name} has no technician {login[:40]!r}", hint=hint)
+    known = roster.before.technicians[login].tunnel_key or ""
+    if known == key:
+        return roster.before
+    if known:
+        roster.drop(("technicians", login), "tunnel_key")
+    if key:
+        roster.put(("technicians", login), "tunnel_key", key)
+    return roster.save()
+
+
 def learn(inventory: "Inventory", name: str, login: str, keys: "Iterable[str]") -> "Reseller":
     """Write down keys of somebody who left that machines had and nobody knew.
 

@@ -52,11 +52,16 @@ def read(target: Target) -> Way:
     return Way(target, office, Target(target.inventory, hub.name, target.lab), hub)
 
 
+def key_file(way: Way) -> Path:
+    """Where this laptop's private key in tunnels lies; a lab has its own."""
+    return (way.hub_target.state if way.target.lab else state_home()) / "tunnel.key"
+
+
 def laptop_key(way: Way) -> tuple[Path, str]:
     """This laptop's private key in tunnels, as a file (made where there is none), and its public half."""
     from provisioner.secrets.certificates import tunnel
 
-    path = (way.hub_target.state if way.target.lab else state_home()) / "tunnel.key"
+    path = key_file(way)
     if not path.is_file():
         new = path.with_name(f"tunnel.{os.getpid()}.key")
         disk.write(new, tunnel()["key"] + "\n")

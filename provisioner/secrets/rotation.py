@@ -9,6 +9,7 @@ from provisioner.laptop import disk
 
 if TYPE_CHECKING:
     from provisioner.inventory.target import Target
+from provisioner.secrets import certificates
 from provisioner.secrets.models import completed
 from provisioner.secrets.vault import (
     check_clock,
@@ -66,6 +67,21 @@ def rotate(target: "Target", office: Office, *, backup_key: bool = False) -> lis
     names = [f"{section}.{name}" for section in ROTATED for name in getattr(fresh, section)]
     router = [*(["router.key"] if fresh.router else []), *(["monitor.password"] if "password" in fresh.monitor else [])]
     return ["vault.key", *names, *(f"backup.{name}" for name in again if name in fresh.backup), *router]
+
+
+def rekey(target: "Target") -> str:
+    """Make a new key of the office's end of its way in; its public half, which lies beside the vault too.
+
+    Raises:
+        Missing: the office has no vault.
+        Locked, BadInput: as `complete`; nothing is changed.
+    """
+    if not target.vault.is_file():
+        raise Missing(f"{target.office} has no vault yet", hint=f"provisioner secrets show {target.words} --complete makes it")
+    with locked(target):
+        key, new = key_of(target), certificates.tunnel()
+        store(target, key, decrypted(target, key).model_copy(update={"remote": new}))
+    return new["key_public"]
 
 
 def is_former(name: str) -> bool:
