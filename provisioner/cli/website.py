@@ -57,10 +57,8 @@ def new(console: Console, office: str, languages: tuple[str, ...], no_commit: bo
 def build(console: Console, office: str, lab: bool) -> None:
     """Build the website of OFFICE: one folder, named by the hash of its content."""
     from provisioner import website as websites
-    from provisioner.inventory import open_inventory
     from provisioner.language.terminal import spoken
 
-    open_inventory(console.inventory).office(office)
     made = websites.build(console.target(office, lab), spoken())
 
     def human() -> None:

@@ -28,8 +28,16 @@ def facts(target: "Target") -> dict[str, Any]:
     """What a site is filled with, as plain data: of the dossier and its reseller, with the line of each field of the dossier.
 
     Raises:
-        BadInput: the dossier has no website.
+        Missing: there is no such office.
+        BadInput: the dossier has no website, or is wrong.
     """
+    from provisioner.website import remembered
+
+    return remembered.facts(target, _read)
+
+
+def _read(target: "Target") -> "tuple[dict[str, Any], list[Path]]":
+    """The same worked out anew, and every file that it was read of."""
     from provisioner.inventory import open_inventory
 
     inventory = open_inventory(target.inventory)
@@ -40,9 +48,16 @@ def facts(target: "Target") -> dict[str, Any]:
     reseller = inventory.reseller(office.reseller)
     first = office.organisation.contacts[0] if office.organisation.contacts else None
     host = inventory.office(site.served_by) if site.served_by and site.served_by != office.name else None
-    told = site.model_dump(mode="json")
+    told, root = site.model_dump(mode="json"), target.inventory
+    files = [
+        path
+        for one in (office, *([host] if host else []))
+        for path in (
+            root / f"offices/{one.name}/dossier.yml", root / f"resellers/{one.reseller}.yml", root / f"packs/{one.pack}.yml",
+        )
+    ]  # fmt: skip
     phone, email = site.phone or (first.phone if first else ""), site.email or (first.email if first else "")
-    return told | {
+    found = told | {
         "file": f"offices/{office.name}/dossier.yml",
         "lines": inventory.lines_of(office.name),
         "office": office.name,
@@ -64,6 +79,7 @@ def facts(target: "Target") -> dict[str, Any]:
         "logs_days": LOGS_DAYS,
         "form": bool(inventory.office(site.served_by or office.name).mail and email),
     }
+    return found, files
 
 
 def _host(served_by: "Office") -> dict[str, Any]:
