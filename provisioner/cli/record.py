@@ -37,14 +37,15 @@ def _told(found: "Record") -> dict[str, Any]:
     }
 
 
-def _show(console: Console, found: "Record", language: str = "en") -> None:
+def _show(console: Console, found: "Record") -> None:
     from rich.text import Text
 
     from provisioner.language import translator
+    from provisioner.language.terminal import spoken
     from provisioner.record import VERDICTS
     from provisioner.record.judgement import WITHOUT
 
-    say, body = translator(language), found.body
+    say, body = translator(spoken()), found.body
     good = body["verdict"] == WITHOUT
     words = f"{say(VERDICTS[good])}{' (LAB)' if body['lab'] else ''}"
     console.out.print(Text(words, "bold green" if good else "bold yellow"))
@@ -75,7 +76,7 @@ def new(console: Console, office: str, lab: bool, lang: str | None, no_commit: b
     target = console.target(office, lab)
     with alone(target):
         found = records.new(target, by=technician(target), language=lang or "", commit=not no_commit)
-    console.result(_told(found), lambda: _show(console, found, lang or found.body["language"]))
+    console.result(_told(found), lambda: _show(console, found))
 
 
 @verb(record, "show")
@@ -88,7 +89,7 @@ def show(console: Console, office: str, lab: bool) -> None:
 
     open_inventory(console.inventory).office(office)
     found = records.show(console.target(office, lab))
-    console.result(_told(found), lambda: _show(console, found, found.body["language"]))
+    console.result(_told(found), lambda: _show(console, found))
 
 
 @verb(record, "check")

@@ -77,8 +77,8 @@ def test_a_record_is_made_shown_and_checked(office: Target, run: Run) -> None:
     assert handover.git(office.inventory, "log", "-1", "--format=%s").startswith("demo: record 1: handed over without reserves")
 
 
-def test_it_is_told_to_people_too(office: Target, run: Run) -> None:
-    """The verdict, each reserve and where the files lie; in English on request."""
+def test_it_is_told_to_people_too(office: Target, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verdict, each reserve and where the files lie, in the terminal's language; the document in the one asked for."""
     handover.verified(office, run="20261123T090000Z-0002", dossier_sha256="0" * 64, **just_now(0))
     handover.save(office.inventory, "verified")
     said = run("record", "new", "demo", "--lang", "en", "--no-commit")
@@ -89,7 +89,9 @@ def test_it_is_told_to_people_too(office: Target, run: Run) -> None:
     assert "0001-20261123T090000Z-0002.pdf" in said.out
     assert "Hand-over record" in next(record.folder(office).glob("*.html")).read_text()
     assert len(handover.git(office.inventory, "status", "--porcelain", "-uall").splitlines()) == 3
-    assert "Recette avec réserves" in run("record", "new", "demo", "--lang", "fr").out
+    assert "Handed over with reserves" in run("record", "new", "demo", "--lang", "fr").out
+    monkeypatch.setenv("PROVISIONER_LANG", "fr")
+    assert "Recette avec réserves" in run("record", "show", "demo").out
 
 
 def test_an_altered_record_is_exit_seven(office: Target, run: Run) -> None:
