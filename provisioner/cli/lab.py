@@ -83,7 +83,7 @@ def down(console: Console, office: str | None, all_labs: bool, forget: bool) -> 
     if all_labs == bool(office):
         raise BadInput("say which lab: an office, or --all", hint="provisioner lab list")
     targets = [one.target for one in labs.every(console.say)] if all_labs else [console.target(office or "", lab=True)]
-    removed = [target.office for target in targets if labs.down(target)]
+    removed = [target.office for target in targets if labs.down(target, say=console.say)]
     kept = [target.state for target in targets]
     if forget:
         for target in targets:

@@ -194,8 +194,8 @@ def down(target: Target, *, say: Callable[[str], None] = base.quiet) -> bool:
         state = read(lab_id)
         there = state is not None or folder_of(lab_id).exists()
         if there:
+            say(f"Ending the lab of {target.office}.")
             _remove(lab_id, state)
-            say(f"The lab of {target.office} is gone.")
     return there
 
 
