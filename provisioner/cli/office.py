@@ -42,7 +42,7 @@ def office() -> None:
 @click.option("--domain", metavar="NAME", default="office.internal", show_default=True, help="The LAN's domain.")
 @click.option(
     "--platform", metavar="NAME",
-    help="What its router runs: debian, openwrt, routeros, cisco_ios; debian otherwise.",
+    help="What its router runs: debian, openwrt, routeros, cisco_ios, frr; debian otherwise.",
 )  # fmt: skip
 @click.option("--gateway", metavar="ADDRESS", help="The box that leads to the Internet, where no host is the router.")
 @click.option("--person", "people", metavar="LOGIN=NAME", multiple=True, help="Somebody who works there; repeat it.")

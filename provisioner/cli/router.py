@@ -73,7 +73,8 @@ def show(console: Console, office: str, hosts: tuple[str, ...], lab: bool) -> No
 
     def human() -> None:
         for name, one in found.items():
-            echo(f"{name}: {one['platform']}, {shown(one['version'])}, up for {_long(one['up_s'])}")
+            since = f", up for {_long(one['up_s'])}" if one["up_s"] is not None else ""
+            echo(f"{name}: {one['platform']}, {shown(one['version'])}{since}")
             for link in one["links"]:
                 state = "up" if link["up"] else "no cable"
                 echo(shown(f"  {link['name']:<14} {state:<9} {' '.join(link['addresses']) or 'no address'}"))

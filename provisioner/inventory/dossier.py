@@ -30,7 +30,7 @@ from provisioner.inventory.fields import (
 )
 from provisioner.inventory.hours import Hours
 from provisioner.inventory.models import Address, AnyKind, Kind, Noun, Organisation
-from provisioner.inventory.network import Forward, Guests, Hub, Remote, Reserved, Syslog, Time, Tunnel, Wan, Wifi
+from provisioner.inventory.network import Forward, Guests, Hub, Remote, Reserved, Route, Syslog, Time, Tunnel, Wan, Wifi
 from provisioner.inventory.website import Website
 
 ACME_HOST = "acme-v02.api.letsencrypt.org"  # who gives a website its certificate (RFC 8555)
@@ -55,7 +55,7 @@ class Interfaces(Noun):
     radio: PortName | None = None
 
 
-Platform = Literal["debian", "openwrt", "routeros", "cisco_ios"]
+Platform = Literal["debian", "openwrt", "routeros", "cisco_ios", "frr"]
 
 
 class Host(Noun):
@@ -179,6 +179,7 @@ class Office(Noun):
     wifi: Wifi | None = None
     forwards: dict[Name, Forward] = {}
     reserved: dict[Name, Reserved] = {}
+    routes: dict[Name, Route] = {}
     time: Time | None = None
     syslog: Syslog | None = None
     tunnel: Tunnel | None = None

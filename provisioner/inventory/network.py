@@ -94,6 +94,13 @@ class Reserved(Noun):
     description: Text = ""
 
 
+class Route(Noun):
+    """A network that is behind another router of the office's own: `via` is that one's address in the LAN."""
+
+    network: Network4
+    via: Address4
+
+
 class Time(Noun):
     """Whom the router asks for the time, by name or address; it tells the office and its guests (RFC 5905)."""
 

@@ -38,6 +38,7 @@ def judge(dossier: Mapping[str, Any]) -> Iterator[Conflict]:
     yield from _reserved(mapping(dossier.get("reserved")), lan, hosts, mapping(dossier.get("printers")))
     reserved = mapping(dossier.get("reserved"))
     yield from _forwards(mapping(dossier.get("forwards")), hosts, reserved)
+    yield from _routes(dossier, lan)
     yield from _time(mapping(dossier.get("time")), hosts)
     yield from _there(("syslog", "to"), mapping(dossier.get("syslog")).get("to"), hosts, reserved)
 
@@ -46,7 +47,7 @@ def _without_a_router(dossier: Mapping[str, Any], hosts: dict[str, dict[str, Any
     kinds = [host.get("kind") for host in hosts.values()]
     if not kinds or not all(kinds) or Kind.ROUTER in kinds:
         return
-    for word in ("wan", "guests", "wifi", "forwards", "reserved", "time", "syslog", "tunnel"):
+    for word in ("wan", "guests", "wifi", "forwards", "reserved", "routes", "time", "syslog", "tunnel"):
         if dossier.get(word):
             yield Conflict((word,), "nobody would do this: no host is a router", "a host of the kind router, or without it")
 
@@ -152,6 +153,21 @@ def _overlaps(dossier: Mapping[str, Any]) -> Iterator[Conflict]:
                 two = f"{other} {beside}"
                 what = f"{beyond.network} at the tunnel's other end overlaps {two}"
                 yield Conflict(("tunnel", "allowed", n), what, "networks that share no address")
+
+
+def _routes(dossier: Mapping[str, Any], lan: dict[str, Any]) -> Iterator[Conflict]:
+    """Networks behind another router: none of those that the router has itself, by somebody in the LAN."""
+    seen = [(called, one) for _, called, one in _networks(dossier)]
+    of = read_network(lan.get("network"))
+    for name, route in mapping(dossier.get("routes")).items():
+        found, via = read_network(mapping(route).get("network")), read_address(mapping(route).get("via"))
+        for called, one in seen:
+            if found and found.overlaps(one):
+                what = f"{found} overlaps {called} {one}"
+                yield Conflict(("routes", name, "network"), what, "networks that share no address")
+        seen += [(f"the route {name}", found)] if found else []
+        if via and of and outside(via, of):
+            yield Conflict(("routes", name, "via"), f"{via} is not a host's address in {of}", between(of))
 
 
 def _reserved(

@@ -156,7 +156,7 @@ def plan(office: Office, lab_id: str) -> Network:
     The laptop gets the highest address that is neither a host's nor in the DHCP pool.
 
     Raises:
-        BadInput: the LAN has no address left for the gateway or the laptop, or the pool is not in it.
+        BadInput: the LAN has no address left for the gateway or the laptop, or the pool is not in it; or a router is of frr.
     """
     lan: IPv4Network = office.lan.network
     first, last = office.lan.dhcp_first, office.lan.dhcp_last
@@ -175,6 +175,9 @@ def plan(office: Office, lab_id: str) -> Network:
             office.lan.gateway or free[0],
         )
         hosts[router] = None
+    if beyond := [name for name, host in office.hosts.items() if host.platform == "frr"]:
+        what = f"{office.name}: no lab has a router of the platform frr yet: {beyond[0]}"
+        raise BadInput(what, hint="a lab of an office whose router is of another platform")
     ports = (office.hosts[router].interfaces if routers else None) or Interfaces()
     cables = [
         Cable(

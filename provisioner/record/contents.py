@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from provisioner.inventory.packs import Pack
     from provisioner.inventory.resellers import Reseller
 
-SYSTEMS = {"openwrt": "OpenWrt", "routeros": "MikroTik RouterOS", "cisco_ios": "Cisco IOS"}
+SYSTEMS = {"openwrt": "OpenWrt", "routeros": "MikroTik RouterOS", "cisco_ios": "Cisco IOS", "frr": "FRR"}
 KINDS = {"desktop": N_("Desktop"), "server": N_("Server"), "router": N_("Router")}
 
 # What `identity.numbers` calls them; SIREN and RNA are names in every language.

@@ -1,7 +1,7 @@
 """What an office's router is to do, in words of no vendor: read off the dossier, the pack and the vault alone. Pure."""
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv6Interface, IPv6Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 
 from provisioner.inventory.dossier import Interfaces, Office
 from provisioner.inventory.models import Kind
@@ -76,6 +76,14 @@ class MessageSink:
 
 
 @dataclass(frozen=True, slots=True)
+class StaticRoute:
+    """A network behind another router of the LAN."""
+
+    network: IPv4Network
+    via: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
 class WireGuard:
     """The way to the reseller: the router's address and key there, the other end, and who may come in by it."""
 
@@ -109,6 +117,7 @@ class Description:
     names: tuple[tuple[str, IPv4Address], ...]
     wireless: tuple[Wireless, ...]
     forwards: tuple[PortForward, ...]
+    routes: tuple[StaticRoute, ...]
     open_ports: tuple[OpenPort, ...]
     timezone: str
     time_servers: tuple[str, ...]
@@ -147,6 +156,7 @@ def describe(office: Office, pack: Pack, secrets: Secrets, host: str) -> Descrip
             PortForward(name, one.protocol, one.port, addresses[one.to], one.to_port or one.port)
             for name, one in sorted(forwards(pack, office).items())
         ),
+        routes=tuple(StaticRoute(one.network, one.via) for _, one in sorted(office.routes.items())),
         open_ports=tuple(
             OpenPort(one["role"], one["protocol"], one["port"], one["last"], one["only"]) for one in ports(pack, office, own)
         ),

@@ -79,6 +79,7 @@ def given_of(one: Description, cannot: str) -> Description:
         interfaces=type(one.interfaces)(),
         wan_password=one.wan_password if one.wan.type == "pppoe" else "",
         wireless=() if "Wi-Fi is left out" in cannot else one.wireless,
+        routes=() if "static routes are left out" in cannot else one.routes,
         syslog=None if "syslog is left out" in cannot else one.syslog,
     )
 

@@ -129,6 +129,13 @@ def router(platform: str) -> type[Router]:
     return cast(type[Router], import_module(f"{__name__}.{platform}_router").Device)
 
 
+def without_routes(wanted: "Description") -> list[str]:
+    """What is said of routes on a platform that gets none from a dossier yet."""
+    if wanted.routes:
+        return ["static routes are left out: of all platforms frr alone has those of 'routes:'"]
+    return []
+
+
 def without_radio(wanted: "Description") -> list[str]:
     """What is said of Wi-Fi that a router without a radio cannot give."""
     if wanted.wireless and not wanted.interfaces.radio:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Interface, IPv4Network
 
 from provisioner.router.description import Description, Subnet
-from provisioner.router.platforms import File, Files
+from provisioner.router.platforms import File, Files, without_routes
 
 CONFIGURATION = "configuration"
 WAN, LAN = "GigabitEthernet0/0", "GigabitEthernet0/1"
@@ -45,7 +45,7 @@ def render(wanted: Description) -> Files:
 
 def cannot(wanted: Description) -> list[str]:
     """What it leaves out."""
-    said = []
+    said = without_routes(wanted)
     if wanted.wireless:
         said.append(
             "Wi-Fi is left out: IOS routers have none that is configured here; access points with keys of their own do it"

@@ -177,6 +177,25 @@ class Connection:
             if not new:
                 time.sleep(0.01)
 
+    def answers(self, line: str, sign: str, *, timeout_s: float) -> bool:
+        """Whether what a line begins shows a sign (a pattern) in time; it is interrupted then.
+
+        Raises:
+            Unreachable: the connection broke.
+        """
+        try:
+            found = bool(re.search(sign, self.ask(line, expect=sign, timeout_s=timeout_s)))
+        except (Refused, Unreachable):
+            found = False
+        try:
+            self.session.write_channel("\x03")
+            self._until(
+                re.compile(rf"{re.escape(self.session.base_prompt)}[^\n]{{0,40}}[#>$]\s*$"), "", time.monotonic() + ANSWER_S
+            )
+        except Exception as problem:
+            raise self._lost(problem, line) from problem
+        return found
+
     def rows(self, line: str, form: str = "") -> list[dict[str, str]]:
         """What a router lists: by the named groups of `form`, line by line, else by the form that ntc-templates has of it.
 

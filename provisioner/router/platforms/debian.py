@@ -7,7 +7,7 @@ and DNS. They come before anybody else's by their names, so what was there is in
 from collections.abc import Iterator
 
 from provisioner.router.description import Description, MessageSink, Subnet, Wireless
-from provisioner.router.platforms import File, Files, without_radio
+from provisioner.router.platforms import File, Files, without_radio, without_routes
 
 NETWORK = "/etc/systemd/network"
 HEAD = "# Set by the office's dossier; changes here are overwritten.\n"
@@ -35,7 +35,7 @@ def render(wanted: Description) -> Files:
 
 def cannot(wanted: Description) -> list[str]:
     """What it leaves out."""
-    said = without_radio(wanted)
+    said = [*without_radio(wanted), *without_routes(wanted)]
     if wanted.wan.type == "pppoe" and wanted.wan.ipv6:
         said.append("the line's IPv6 is left out: not over PPPoE (wan: ipv6: false says the same in the dossier)")
     return said

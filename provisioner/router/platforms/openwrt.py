@@ -11,7 +11,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from provisioner.router.description import Description, Subnet
-from provisioner.router.platforms import File, Files, without_radio
+from provisioner.router.platforms import File, Files, without_radio, without_routes
 from provisioner.router.platforms.uci import Section, section, write
 
 FOLDER = "/etc/config"
@@ -37,7 +37,7 @@ def render(wanted: Description) -> Files:
 
 def cannot(wanted: Description) -> list[str]:
     """What it leaves out, or takes for granted."""
-    said = without_radio(wanted)
+    said = [*without_radio(wanted), *without_routes(wanted)]
     if not wanted.interfaces.wan or not wanted.interfaces.lan:
         said.append("interfaces: are not all said in the router's section of the dossier: wan, and lan1 to lan4 are meant")
     if _posix(wanted.timezone) is None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from provisioner.router.description import Description, Subnet, Wireless
-from provisioner.router.platforms import File, Files
+from provisioner.router.platforms import File, Files, without_routes
 from provisioner.router.platforms.routeros_syntax import Item
 
 FILE = "office.rsc"
@@ -82,7 +82,7 @@ COUNTRIES = {
 
 def cannot(wanted: Description) -> list[str]:
     """What of a description it does not do."""
-    said = []
+    said = without_routes(wanted)
     if wanted.wireless and not wanted.interfaces.radio:
         said.append("Wi-Fi is left out: this router has no radio (interfaces: radio: in its section of the dossier)")
     elif wanted.wireless and wanted.country not in COUNTRIES:
