@@ -73,8 +73,10 @@ def show(console: Console, office: str, hosts: tuple[str, ...], lab: bool) -> No
 
     def human() -> None:
         for name, one in found.items():
-            since = f", up for {_long(one['up_s'])}" if one["up_s"] is not None else ""
-            echo(f"{name}: {one['platform']}, {shown(one['version'])}{since}")
+            if one["up_s"] is None:
+                echo(f"{name}: {one['platform']}, {shown(one['version'])}")
+            else:
+                echo(f"{name}: {one['platform']}, {shown(one['version'])}, up for {_long(one['up_s'])}")
             for link in one["links"]:
                 state = "up" if link["up"] else "no cable"
                 echo(shown(f"  {link['name']:<14} {state:<9} {' '.join(link['addresses']) or 'no address'}"))

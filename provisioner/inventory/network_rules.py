@@ -160,14 +160,14 @@ def _routes(dossier: Mapping[str, Any], lan: dict[str, Any]) -> Iterator[Conflic
     seen = [(called, one) for _, called, one in _networks(dossier)]
     of = read_network(lan.get("network"))
     for name, route in mapping(dossier.get("routes")).items():
-        found, via = read_network(mapping(route).get("network")), read_address(mapping(route).get("via"))
-        for called, one in seen:
-            if found and found.overlaps(one):
-                what = f"{found} overlaps {called} {one}"
+        found, one = read_network(mapping(route).get("network")), read_address(mapping(route).get("via"))
+        for called, beside in seen:
+            if found and found.overlaps(beside):
+                what = f"{found} overlaps {called} {beside}"
                 yield Conflict(("routes", name, "network"), what, "networks that share no address")
         seen += [(f"the route {name}", found)] if found else []
-        if via and of and outside(via, of):
-            yield Conflict(("routes", name, "via"), f"{via} is not a host's address in {of}", between(of))
+        if one and of and outside(one, of):
+            yield Conflict(("routes", name, "via"), f"{one} is not a host's address in {of}", between(of))
 
 
 def _reserved(
