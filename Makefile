@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint deep bench grade clean tools
+.PHONY: help demo demo-hub demo-hub-down test unit lint deep bench grade clean tools
 
 OFFICE := demo
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
@@ -48,6 +48,13 @@ demo: .venv/ready ## a virtual office of real Debian systems, from its dossier t
 	@echo "  $(RUN) runs show $(OFFICE) --lab"
 	@echo "  $(RUN) lab down $(OFFICE)        when you have seen enough"
 
+demo-hub: .venv/ready ## a co-op's hub that watches the demo office: both as virtual systems, what it hears, an alert
+	@$(RUN) doctor --repair
+	@.venv/bin/python -m tests.monitor.demo
+
+demo-hub-down: .venv/ready ## take these two down again
+	@.venv/bin/python -m tests.monitor.demo down
+
 test: ## everything that lands, on real systems too: at most 30 minutes on 2 cores
 	@$(TIMED) $(MAKE) --no-print-directory lint tools; .venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
@@ -59,8 +66,8 @@ tools: .venv/ready
 	@$(RUN) doctor --repair
 	@$(call INSTALLED,smbclient cc pdftoppm strace gpg brotli restic rclone $(SFTP))
 	@# unpacked, not installed: the packages would start servers that everybody reaches
-	@[ -x .venv/prometheus/usr/bin/amtool ] || { mkdir -p .venv/prometheus && cd .venv/prometheus && \
-	  apt-get download -q -q prometheus prometheus-alertmanager && for p in *.deb; do dpkg -x "$$p" .; done && rm -f -- *.deb; }
+	@[ -x .venv/prometheus/usr/bin/vmagent ] || { mkdir -p .venv/prometheus && cd .venv/prometheus && \
+	  apt-get download -q -q prometheus prometheus-alertmanager victoria-metrics && for p in *.deb; do dpkg -x "$$p" .; done && rm -f -- *.deb; }
 	@# with the libraries it needs, but LLVM, which compiles queries
 	@ls .venv/postgresql/usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || { mkdir -p .venv/postgresql && cd .venv/postgresql && \
 	  v=$$(apt-cache depends postgresql | sed -n 's/.*Depends: \(postgresql-[0-9]*\)$$/\1/p') && apt-get download -q -q \

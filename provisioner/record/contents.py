@@ -65,6 +65,13 @@ SERVICES: dict[str, tuple[str, str]] = {
         N_("Remote maintenance"),
         N_("Your co-op looks after the machines from afar; you see who came and why, and can close this way in at any time."),
     ),
+    "metrics_agent": (
+        N_("The co-op's watch"),
+        N_(
+            "Day and night a machine of your co-op hears how your machines fare (disks, memory, backups, services), and its "
+            "technicians are told of a fault. No file, no page, no name of a person leaves the office for it."
+        ),
+    ),
 }
 
 
@@ -175,6 +182,7 @@ def services(office: "Office", pack: "Pack") -> list[str]:
     there = {role for host in office.hosts.values() for role in pack.roles(host.kind, office.variant)}
     counterparts = (
         ("mail_relay", office.mail), ("printing", office.printers), ("website", office.website), ("remote", office.remote),
+        ("metrics_agent", office.remote),
     )  # fmt: skip
     lacking = {role for role, has in counterparts if not has}
     return [role for role in SERVICES if role in there - lacking]

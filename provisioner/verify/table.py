@@ -8,6 +8,7 @@ from provisioner.verify.checks import (
     desktop,
     file_share,
     mail_relay,
+    monitor,
     names,
     ports,
     printing,
@@ -31,6 +32,7 @@ CHECKS = (
     calendar.CHECK,
     backup.CHECK,
     remote.CHECK,
+    monitor.CHECK,
     clock.CHECK,
     updates.CHECK,
     ports.FROM_LAN,
@@ -53,4 +55,5 @@ PACKAGES = (
     "unattended-upgrades", "sssd-ad", "smbclient", "cups-client",
     "xfce4-session", "lightdm", "libreoffice-core", "firefox-esr", "thunderbird", "keepassxc", "atril", "simple-scan", "orca",
     "xsecurelock", "pdfarranger", "xournalpp", "dnsmasq-base", "wireguard-tools",
+    "victoria-metrics", "prometheus-node-exporter",
 )  # fmt: skip

@@ -74,7 +74,14 @@ def test_a_whole_office_passes_before_and_after_a_restart(shop: Stage, verified:
     levels = {finding["check"]: finding["level"] for finding in said.data["findings"]}
     assert levels["restarted"] == "ok"
     away = [finding for finding in said.data["findings"] if finding["level"] == "not_applicable"]
-    assert sorted(finding["check"] for finding in away) == ["clock", "remote", "remote_switch", "website"]
+    assert sorted(finding["check"] for finding in away) == [
+        "clock",
+        "monitor",
+        "monitor_hosts",
+        "remote",
+        "remote_switch",
+        "website",
+    ]
     # one clock for all machines; no hub; no site is online
     assert all(len(finding["sentence"]) > 20 for finding in away)
     assert shop.on("server", "sudo samba-tool user list | grep -c witness || true").strip() == "0"
@@ -192,12 +199,15 @@ BREAKS = {
 }
 
 
+AWAY = ("website", "remote", "remote_switch", "monitor", "monitor_hosts")  # none of which the office has
+
+
 def test_every_need_of_a_proof_is_broken_below() -> None:
     """The table of breaks and what the proofs say they need are one and the same."""
     from provisioner.verify.table import EVERY
 
-    here = [part for part in EVERY if part.name not in ("website", "remote", "remote_switch")]  # none of which it has
-    elsewhere = {"website", "remote", "remote_client"}
+    here = [part for part in EVERY if part.name not in AWAY]
+    elsewhere = {"website", "remote", "remote_client", "metrics_agent", "node_exporter"}
     needs = {need: frozenset(part.name for part in here if need in part.needs) for one in here for need in one.needs - elsewhere}
 
     assert needs == {name: one.red for name, one in BREAKS.items()}

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from typing import Any
 
 Ask = dict[str, Any]
@@ -120,6 +121,39 @@ def way_in(ask: Ask) -> Answer:
         good = said["up"] and (not ask["hub"] or said["answered"])
         if good or said["closed"] is not None or time.monotonic() > until:
             return {"ok": good, "up": said["up"], "closed": said["closed"] is not None, "evidence": evidence}
+        time.sleep(1)
+
+
+AGENT = "http://127.0.0.1:8429"  # vmagent's own page, at its loopback alone
+
+
+def asked(path: str) -> str:
+    """What the agent of the office's numbers says."""
+    with urllib.request.urlopen(AGENT + path, timeout=5) as answer:  # noqa: S310 - http, and no other's
+        return str(answer.read(4 << 20), "utf-8", "replace")
+
+
+def numbers(ask: Ask) -> Answer:
+    """Whether the hub takes what the agent sends, from now on once more; and what each machine said that the agent asks."""
+    until, first = time.monotonic() + ask["patience"], -1
+    while True:
+        heard: dict[str, str] = {}
+        good, evidence = False, ""
+        try:
+            for one in json.loads(asked("/api/v1/targets"))["data"]["activeTargets"]:
+                problem = "" if one["health"] == "up" else one["lastError"] or "not asked yet"
+                heard[one["labels"]["host"]] = problem
+            counted = re.findall(r'^vmagent_remotewrite_requests_total\{.*status_code="(\w+)"\} (\d+)$', asked("/metrics"), re.M)
+            answers = {code: int(count) for code, count in counted}
+            taken = answers.get("2XX", 0)
+            first = taken if first < 0 else first
+            good = taken > first
+            told = ", ".join(f"{code}: {count}" for code, count in sorted(answers.items())) or "none"
+            evidence = f"the hub's answers since the agent started: {told}"
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            evidence = f"the agent does not answer: {error}"
+        if (good and not any(heard.values())) or time.monotonic() > until:
+            return {"ok": good, "heard": heard, "evidence": evidence}
         time.sleep(1)
 
 
