@@ -136,14 +136,17 @@ def _networks(dossier: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...
         yield ("tunnel", "address"), "the tunnel's network", own.network
 
 
+def _shared(place: tuple[str | int, ...], one: str, two: str) -> Conflict:
+    return Conflict(place, f"{one} overlaps {two}", "networks that share no address")
+
+
 def _overlaps(dossier: Mapping[str, Any]) -> Iterator[Conflict]:
     """Two networks that share an address: nobody could tell which way a packet goes."""
     seen: list[tuple[str, IPv4Network]] = []
     for place, called, found in _networks(dossier):
         for other, beside in seen:
             if found.overlaps(beside):
-                one, two = f"{called} {found}", f"{other} {beside}"
-                yield Conflict(place, f"{one} overlaps {two}", "networks that share no address")
+                yield _shared(place, f"{called} {found}", f"{other} {beside}")
         seen.append((called, found))
     allowed = mapping(dossier.get("tunnel")).get("allowed")
     for n, value in enumerate(allowed if isinstance(allowed, list) else ()):
@@ -161,11 +164,11 @@ def _routes(dossier: Mapping[str, Any], lan: dict[str, Any]) -> Iterator[Conflic
     of = read_network(lan.get("network"))
     for name, route in mapping(dossier.get("routes")).items():
         found, one = read_network(mapping(route).get("network")), read_address(mapping(route).get("via"))
-        for called, beside in seen:
+        called = f"the route {name}"
+        for other, beside in seen:
             if found and found.overlaps(beside):
-                what = f"{found} overlaps {called} {beside}"
-                yield Conflict(("routes", name, "network"), what, "networks that share no address")
-        seen += [(f"the route {name}", found)] if found else []
+                yield _shared(("routes", name, "network"), str(found), f"{other} {beside}")
+        seen += [(called, found)] if found else []
         if one and of and outside(one, of):
             yield Conflict(("routes", name, "via"), f"{one} is not a host's address in {of}", between(of))
 
