@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from provisioner.fleet.database import Database, Line, judged
@@ -100,10 +101,10 @@ def killed(run: Run, hosts: LightHosts, conninfo: str, log: Path, *, kills: int,
 
 @pytest.fixture
 def hosts(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[LightHosts]:
-    """So many light hosts, each of an office."""
+    """So many light hosts, each of an office; before `run`, which has a state folder of its own: the machine's bases."""
     if os.geteuid():
         pytest.skip("namespaces of a network need root")
-    base.ensure("trixie", print)
+    base.ensure("trixie", base.quiet)
     folder = tmp_path / "light"
     folder.mkdir()
     with light_hosts(folder, request.param) as found:
@@ -112,7 +113,7 @@ def hosts(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[LightHosts
 
 @pytest.mark.lab
 @pytest.mark.parametrize("hosts", [8], indirect=True)
-def test_workers_killed_now_and_then_lose_nothing(run: Run, hosts: LightHosts, conninfo: str, tmp_path: Path) -> None:
+def test_workers_killed_now_and_then_lose_nothing(hosts: LightHosts, run: Run, conninfo: str, tmp_path: Path) -> None:
     """Eight offices, two kills."""
     killed(run, hosts, conninfo, tmp_path / "log", kills=2, every_s=2, limit_s=240)
 
@@ -120,17 +121,28 @@ def test_workers_killed_now_and_then_lose_nothing(run: Run, hosts: LightHosts, c
 @pytest.mark.deep
 @pytest.mark.lab
 @pytest.mark.parametrize("hosts", [200], indirect=True)
-def test_twenty_kills_over_two_hundred_offices(run: Run, hosts: LightHosts, conninfo: str, tmp_path: Path) -> None:
+def test_twenty_kills_over_two_hundred_offices(hosts: LightHosts, run: Run, conninfo: str, tmp_path: Path) -> None:
     """The number of docs/fleet.md."""
     killed(run, hosts, conninfo, tmp_path / "log", kills=20, every_s=6, limit_s=1800)
+
+
+@contextlib.contextmanager
+def suspended(processes: list[psutil.Process]) -> Iterator[None]:
+    """Processes that stand still, and go on whatever becomes of the test."""
+    for one in processes:
+        one.suspend()
+    try:
+        yield
+    finally:
+        for one in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.resume()
 
 
 def test_what_died_with_its_worker_is_run_again_and_what_lives_is_waited_for(
     run: Run, offices: Path, conninfo: str, tmp_path: Path
 ) -> None:
     """As where a machine loses its power: one execution and its verb are gone too. Another is slow: it outlives its worker."""
-    import psutil
-
     assert run("fleet", "add", "check", "office-00000", "office-00001").code == 0
     database, log = Database(judged(conninfo)), tmp_path / "log"
     with workers(ALONE, offices, log, count=1) as found:
@@ -141,22 +153,19 @@ def test_what_died_with_its_worker_is_run_again_and_what_lives_is_waited_for(
         keepers = {int(one.cmdline()[-1]): one for one in psutil.Process(found.running[0].pid).children()}
         slow = keepers[2].children()
         assert slow, "its verb is under way"
-        for one in slow:
-            one.suspend()
-        for one in [*keepers[1].children(recursive=True), keepers[1]]:
-            with contextlib.suppress(psutil.Error):
-                one.send_signal(signal.SIGKILL)
-        found.kill(0)
-        until = time.monotonic() + 120
-        while len(database.executions(1)) < 2 or database.executions(1)[-1].ended is None:
-            assert time.monotonic() < until, log.read_text()
-            time.sleep(0.3)
-        time.sleep(3)
-        waiting = next(line for line in database.lines() if line.job.id == 2)
-        assert waiting.status == "doing", "the second worker has that job"
-        assert [one.ended for one in waiting.executions] == [None], "and begins nothing beside the one that is under way"
-        for one in slow:
-            one.resume()
+        with suspended(slow):
+            for one in [*keepers[1].children(recursive=True), keepers[1]]:
+                with contextlib.suppress(psutil.Error):
+                    one.send_signal(signal.SIGKILL)
+            found.kill(0)
+            until = time.monotonic() + 120
+            while len(database.executions(1)) < 2 or database.executions(1)[-1].ended is None:
+                assert time.monotonic() < until, log.read_text()
+                time.sleep(0.3)
+            time.sleep(3)
+            waiting = next(line for line in database.lines() if line.job.id == 2)
+            assert waiting.status == "doing", "the second worker has that job"
+            assert [one.ended for one in waiting.executions] == [None], "and begins nothing beside the one that is under way"
         while not all(line.status == "todo" and line.due for line in database.lines()):
             assert time.monotonic() < until, log.read_text()
             time.sleep(0.3)
