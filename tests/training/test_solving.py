@@ -113,12 +113,13 @@ def test_the_quotes_come_back_as_the_course_says(desk: Desk) -> None:
 
 @pytest.mark.parametrize("desk", ["premier-bureau"], indirect=True)
 def test_the_first_office_goes_from_dossier_to_record(desk: Desk) -> None:
-    """The course's commands in their order: dossier, lab, adopt, apply, verify, record; each makes its step hold."""
+    """The course's commands in their order: dossier, lab, adopt, apply, backup, verify, record; each makes its step hold."""
     desk.do("office", "new", "atelier", *OFFICE)
     desk.do("lab", "up", "atelier")
     desk.do("adopt", "atelier", "--lab", "--yes")
     assert [step for step, holds in desk.steps().items() if holds] == ["dossier", "adopt"]
     desk.do("apply", "atelier", "--lab", "--yes")
+    desk.do("backup", "run", "atelier", "--lab")
     desk.do("verify", "atelier", "--lab")
     desk.do("record", "new", "atelier", "--lab")
     assert all(desk.steps().values())
