@@ -50,6 +50,7 @@ class Hub:
 
     `watchdog` is an address outside that hears every minute that all is well; `outage` how long an office's line may be cut
     (Prometheus' duration), `zone` whose morning the digest is sent in, `page` where people reach the status page.
+    `store` is what keeps the numbers, one of `placement.STORES`: it answers at `prometheus`, whichever it is.
     Without an `exporter` (`monitor serve`) Prometheus is told of the offices by a rule each; `receiver` is what offices send to.
     """
 
@@ -66,6 +67,8 @@ class Hub:
     blackbox: str = "127.0.0.1:9115"
     exporter: str = "127.0.0.1:9810"
     receiver: str = ""
+    store: str = placement.STORES[0]
+    vmalert: str = "127.0.0.1:8880"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,8 @@ def of_hub(inventory: Inventory, office: Office) -> dict[str, str]:
     assert office.hub
     mail = office.mail.sender if office.mail else ""
     told = {name: str(text) for name in ("webhook", "watchdog", "page") if (text := getattr(office.hub, name))}
-    hub = Hub(sender=mail, zone=office.timezone, exporter="", receiver="127.0.0.1:9098", **told)
+    store = placement.store(inventory.pack(office.pack), office)
+    hub = Hub(sender=mail, zone=office.timezone, exporter="", receiver="127.0.0.1:9098", store=store, **told)
     return render(inventory, hub, [_described(inventory, inventory.office(name), office.name) for name in office.hub.offices])
 
 

@@ -12,6 +12,8 @@ from provisioner.errors import BadInput
 if TYPE_CHECKING:
     from provisioner.endpoint import Endpoint
 
+STORES = ("prometheus", "victoriametrics")  # inventory/placement.py, which a call of --help need not read
+
 monitor = click.Group("monitor", help="Watch the offices between two rounds: render, serve, silence, test.")
 
 
@@ -23,8 +25,11 @@ monitor = click.Group("monitor", help="Watch the offices between two rounds: ren
 @click.option("--webhook", metavar="URL", default="", help="Where alerts are sent beside the mails.")
 @click.option("--watchdog", metavar="URL", default="", help="Outside of the hub: it hears every minute that the hub lives.")
 @click.option("--page", metavar="URL", default="", help="Where people reach the status page; alerts lead there.")
+@click.option(
+    "--store", type=click.Choice(STORES), default=STORES[0], show_default=True, help="What keeps the numbers and reads the rules."
+)
 def render(
-    console: Console, folder: Path, reseller: str, sender: str, smarthost: str, webhook: str, watchdog: str, page: str
+    console: Console, folder: Path, reseller: str, sender: str, smarthost: str, webhook: str, watchdog: str, page: str, store: str
 ) -> None:
     """Write into DIR what Prometheus, Alertmanager and blackbox-exporter read, from the inventory.
 
@@ -39,7 +44,8 @@ def render(
     inventory = open_inventory(console.inventory)
     if reseller:
         inventory.reseller(reseller)
-    hub = alerting.Hub(sender=sender, smarthost=smarthost, webhook=webhook, watchdog=watchdog, page=page or alerting.PAGE)
+    mails = {"sender": sender, "smarthost": smarthost}
+    hub = alerting.Hub(webhook=webhook, watchdog=watchdog, page=page or alerting.PAGE, store=store, **mails)
     chosen = alerting.offices(inventory, reseller)
     if not chosen:
         raise BadInput("there is no office to watch", hint="provisioner office list")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address
 from typing import Any
 
+from provisioner.errors import BadInput
 from provisioner.inventory import way_in
 from provisioner.inventory.dossier import Host, Office, serves_websites
 from provisioner.inventory.models import Kind
@@ -22,6 +23,7 @@ LAB_INTERNET = IPv4Address("198.51.100.1")
 LAB_PROXY_PORT = 3142
 WEBSITE, WEB_SERVER = "website", "web_server"
 EXPORTER, AGENT, MONITORING_HUB = "node_exporter", "metrics_agent", "monitoring_hub"
+STORES = ("prometheus", "victoriametrics")  # what may keep a hub's numbers; without a word the first
 WEB_PORTS = (80, 443)
 PLACE = "backup_place"  # on a hub: the second place of offices' backups
 SITES = ("calendar", WEBSITE, MONITORING_HUB)  # the roles that stand on the web server
@@ -140,6 +142,20 @@ def _written_to(office: Office) -> dict[str, str]:
 def _account(office: str) -> str:
     called = f"web-{office}"
     return called if len(called) <= 32 else f"{called[:23]}-{hashlib.sha256(office.encode()).hexdigest()[:8]}"
+
+
+def store(pack: Pack, office: Office) -> str:
+    """What keeps the numbers at a hub: one of STORES.
+
+    Raises:
+        BadInput: the pack names another.
+    """
+    gate = way_in.gate(office)
+    given = pack.roles(office.hosts[gate].kind, office.variant).get(MONITORING_HUB) if gate else None
+    named = str(given.settings.get("store", STORES[0])) if given else STORES[0]
+    if named not in STORES:
+        raise BadInput(f"{pack.name}: {MONITORING_HUB}: store: {named!r} is none of {', '.join(STORES)}")
+    return named
 
 
 def common_share(pack: Pack, office: Office) -> str:

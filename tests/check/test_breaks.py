@@ -8,10 +8,11 @@ import pytest
 from provisioner.check.subjects import Machine
 from provisioner.check.subjects.answering import served
 from provisioner.check.subjects.ports import declared
-from provisioner.check.subjects.units import UNITS, needed
+from provisioner.check.subjects.units import STORES, UNITS, needed
 from provisioner.check.table import REACHED, SUBJECTS, TITLES
 from provisioner.findings import Level
 from provisioner.inventory import open_inventory
+from provisioner.inventory.models import Kind
 from provisioner.inventory.network import Remote
 from provisioner.inventory.placement import roles
 from tests.check.test_subjects import DAY, NOW, machine
@@ -171,12 +172,18 @@ def test_every_service_that_a_role_stands_on_is_missed(tmp_path_factory: pytest.
     example = machine({}).office.model_copy(update={"remote": Remote(hub=HUB)})
     hub = inventory.office(HUB)
     missed: set[str] = set()
-    for office in (example, hub):
-        pack, reseller = inventory.pack("hub-2026.1") if office is hub else machine({}).pack, machine({}).reseller
+    other = inventory.pack("hub-2026.1").model_copy(deep=True)
+    other.kinds[Kind.SERVER]["monitoring_hub"].settings["store"] = "victoriametrics"
+    for office, pack, kept in (
+        (example, machine({}).pack, "prometheus"),
+        (hub, inventory.pack("hub-2026.1"), "prometheus"),
+        (hub, other, "victoriametrics"),
+    ):
+        reseller = machine({}).reseller
         for name, host in office.hosts.items():
             blank = Machine(name, host, office, pack, reseller, machine({}).condition)
             units = needed(blank)
-            assert {unit for role in roles(pack, office, host) for unit in UNITS.get(role, ())} >= set(units)
+            assert {unit for role in roles(pack, office, host) for unit in UNITS.get(role, ())} >= {*units} - {*STORES[kept]}
             for unit in units:
                 active = dict.fromkeys(units, "active")
                 for state, level in (("failed", "critical"), ("active", "ok")):
@@ -185,4 +192,4 @@ def test_every_service_that_a_role_stands_on_is_missed(tmp_path_factory: pytest.
                     found = [f for s in SUBJECTS if s.section == "active" for f in s.findings(one)]
                     assert [(f.check, f.level.word, f.about) for f in found] == [("services", level, name)]
                 missed.add(unit)
-    assert missed == {unit for units in UNITS.values() for unit in units}
+    assert missed == {unit for units in [*UNITS.values(), *STORES.values()] for unit in units}

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from provisioner.check.subjects import Machine, Subject
 from provisioner.findings import Finding, Level
-from provisioner.inventory.placement import roles
+from provisioner.inventory.placement import MONITORING_HUB, roles, store
 from provisioner.language import N_
 
 UNITS = {
@@ -15,11 +15,9 @@ UNITS = {
     "directory_client": ("sssd.service",), "desktop": ("lightdm.service",), "router": ("systemd-networkd.service",),
     "remote": ("office-remote.service",), "node_exporter": ("prometheus-node-exporter.service", "office-facts.timer"),
     "metrics_agent": ("office-metrics.service",),
-    "monitoring_hub": (
-        "prometheus.service", "prometheus-alertmanager.service", "prometheus-blackbox-exporter.service",
-        "office-receiver.service",
-    ),
+    "monitoring_hub": ("prometheus-alertmanager.service", "prometheus-blackbox-exporter.service", "office-receiver.service"),
 }  # fmt: skip
+STORES = {"prometheus": ("prometheus.service",), "victoriametrics": ("victoria-metrics.service", "office-vmalert.service")}
 NOT_THERE = {("router", "nftables.service")}  # a router's firewall is the push's own unit
 
 
@@ -27,6 +25,8 @@ def needed(machine: Machine) -> list[str]:
     """The units that the machine's roles stand on."""
     here = roles(machine.pack, machine.office, machine.host)
     found = [unit for role in here for unit in UNITS.get(role, ())]
+    if MONITORING_HUB in here:
+        found += STORES[store(machine.pack, machine.office)]
     return [unit for unit in dict.fromkeys(found) if not any(role in here and unit == other for role, other in NOT_THERE)]
 
 
