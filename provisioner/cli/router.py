@@ -263,7 +263,7 @@ def adopt(console: Console, office: str, host: str, yes: bool, lab: bool, no_com
         if not written:
             console.say("nothing was changed")
         else:
-            echo(f"next: provisioner router diff {office}")
+            echo(f"next: provisioner router diff {office}{' --lab' if lab else ''}")
 
     left = [{"where": line.where, "text": line.shown, "why": line.why} for line in found.left]
     secrets, diff = sorted(found.secrets), found.diff

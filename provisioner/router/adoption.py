@@ -10,7 +10,9 @@ from provisioner.inventory import open_inventory
 from provisioner.inventory.dossier import Office
 from provisioner.inventory.editing import Draft
 from provisioner.inventory.models import Kind
+from provisioner.inventory.network import Forward
 from provisioner.inventory.packs import Pack
+from provisioner.inventory.placement import forwards
 from provisioner.inventory.target import Target
 from provisioner.operation import Listener, operation
 from provisioner.operation.selection import Selection
@@ -71,7 +73,11 @@ def run_read(selection: Selection, host: str, *, watch: Listener, say: Callable[
         op.recorder(Event("host_ok", host, TASK))
         op.status = "unchanged"
     draft = Draft(open_inventory(selection.target.inventory), selection.target.office)
-    return adoption(draft, selection.pack, vault.read(selection.target), host, selection.reached[host], found)
+    try:
+        return adoption(draft, selection.pack, vault.read(selection.target), host, selection.reached[host], found)
+    except BadInput as problem:
+        hint = problem.hint or "the router has it so: change that or the dossier, and read it again"
+        raise BadInput(str(problem), hint=hint) from None
 
 
 def adoption(draft: Draft, pack: Pack, known: Secrets, host: str, met: str, found: Reading) -> Adoption:
@@ -82,7 +88,7 @@ def adoption(draft: Draft, pack: Pack, known: Secrets, host: str, met: str, foun
     """
     made = proposal(draft.before, host, met, found)
     before = draft.text
-    _fill(draft, draft.before, made)
+    _fill(draft, draft.before, pack, made)
     office = draft.office()
     secrets = {name: text for name, text in made.secrets.items() if text != _kept(known, name)}
     left = list(said(made.left, _rendered(office, pack, known, made, host)))
@@ -90,8 +96,9 @@ def adoption(draft: Draft, pack: Pack, known: Secrets, host: str, met: str, foun
     return Adoption(draft, diff, left, secrets)
 
 
-def _fill(draft: Draft, office: Office, made: Proposal) -> None:
-    """Put what differs from the dossier as it stands into the draft."""
+def _fill(draft: Draft, office: Office, pack: Pack, made: Proposal) -> None:
+    """Put what differs from the dossier as it stands, and from what its pack adds to it, into the draft."""
+    led = list(forwards(pack, office).values())  # the way to the office's website too
     effective: dict[str, Any] = office.model_dump(mode="json", exclude_none=True)
     effective.setdefault("time", {"servers": list(TIME_SERVERS)})
     for word in _WHOLE:
@@ -100,6 +107,8 @@ def _fill(draft: Draft, office: Office, made: Proposal) -> None:
             if name not in wanted and name not in ("type", "ipv6"):
                 draft.drop((word,), name)
     for place, name, value in made.values:
+        if place == ("forwards",) and Forward(**value) in led:
+            continue
         there: Any = effective
         for part in place:
             there = there.get(part) or {} if isinstance(there, dict) else {}

@@ -97,6 +97,23 @@ def test_read_again_it_is_the_same(case: Path, tmp_path: Path) -> None:
     assert [line for line in changes if not re.match(r"[+-] +(interfaces:|wan: \w+$|lan: \[|guests: \w+$)", line)] == []
 
 
+@pytest.mark.parametrize("platform", sorted(READERS))
+def test_what_the_pack_leads_in_stays_the_pack_s(platform: str, tmp_path: Path) -> None:
+    """The way to the website of the office's server is no word of the dossier's, and becomes none."""
+    case = next(case for case in OURS if (case.parent.name, case.name) == (platform, "everything"))
+    dossier = yaml.safe_load(bare(case, tmp_path).read_text(encoding="utf-8"))
+    dossier["website"] = {"domain": "epicerie.example", "title": "Chez nous"}
+    (tmp_path / "site.yml").write_text(yaml.safe_dump(dossier, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    plain = adopted(tmp_path / "site.yml", tmp_path / "plain", reading=Reading())
+    pack = open_inventory(tmp_path / "plain/net").pack(plain.draft.before.pack)
+    wanted = describe(plain.draft.before, pack, Secrets(), "router")
+    assert [one.port for one in wanted.forwards] == [443, 80]
+
+    found = adopted(tmp_path / "site.yml", tmp_path / "found", reading=READERS[platform](rendering(platform).render(wanted)))
+
+    assert "forwards" not in found.draft.data
+
+
 def test_an_openwrt_router_is_read_over_ssh(tmp_path: Path) -> None:
     """What its files say byte for byte, the packages that are not ours, and the names of what waits to be committed."""
     raw = yaml.safe_load((ADOPTED / "openwrt-home/raw.yml").read_text(encoding="utf-8"))

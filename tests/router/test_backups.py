@@ -57,6 +57,14 @@ def test_what_did_not_change_is_not_written(target: Target) -> None:
     assert [path.read_bytes() for path in (backups.vault_of(target, "router"), backups.text_of(target, "router"))] == before
 
 
+def test_a_file_that_shows_no_secret_is_kept_once_too(target: Target) -> None:
+    """OpenWrt has its secrets in files of any name: that they are not shown makes no other file of them."""
+    files = {"/etc/config/network": File("config interface 'lan'\n", "0600", secret=True)}
+    assert backups.keep(target, "router", files)
+
+    assert not backups.keep(target, "router", files)
+
+
 def test_the_text_has_no_secret_and_shows_that_one_changed() -> None:
     """Only marks differ where only secrets do; equal secrets have equal marks, under another key others."""
     other = {**FILES, "/etc/hostapd/office.conf": File("ssid2=41\nwpa_passphrase=une autre\n", "0600", secret=True)}

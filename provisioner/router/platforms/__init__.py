@@ -6,7 +6,7 @@ class `Device` that speaks to such a router (`Router`), as the guard needs it. W
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -25,7 +25,7 @@ class File:
     content: str  # bytes that are no UTF-8 stand in it as surrogates (PEP 383)
     mode: str = "0644"
     group: str = "root"
-    secret: bool = False
+    secret: bool = field(default=False, compare=False)  # what is kept of a file says it of other ones
 
     @property
     def data(self) -> bytes:
