@@ -9,7 +9,7 @@ from provisioner.cli.__main__ import VERBS
 
 ROOT = Path(__file__).parents[2]
 LAYERS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
-WORKFLOWS = LAYERS[1].split(" | ")
+WORKFLOWS = [word for layer in LAYERS[1 : LAYERS.index("operation")] for word in layer.split(" | ")]
 ROOMS = {word for layer in LAYERS for word in layer.split(" | ")}
 ROLES = sorted(path.name for path in (ROOT / "playbooks/roles").iterdir() if path.is_dir())
 TESTS = sorted(path.name for path in (ROOT / "tests").iterdir() if (path / "__init__.py").exists())
