@@ -162,7 +162,7 @@ def test_a_verb_plugs_into_a_lab_once(monkeypatch: pytest.MonkeyPatch, tmp_path:
     target = Target(tmp_path, "demo", lab=True)
     became: list[list[str]] = []
 
-    def through_sudo(_: Target, command: list[str]) -> list[str]:
+    def through_sudo(_: Target, command: list[str], *, from_afar: bool) -> list[str]:  # noqa: ARG001 - as `lab.plugged` is called
         return ["env", "-i", f"PATH={os.environ['PATH']}", *command]
 
     monkeypatch.setattr("provisioner.lab.plugged", through_sudo)

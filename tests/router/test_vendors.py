@@ -240,7 +240,7 @@ def settled(router: Routers, said: guard.Outcome | None, before: Mapping[str, st
     assert router.now() == wanted
 
 
-@pytest.mark.parametrize(("platform", "step"), steps(19))
+@pytest.mark.parametrize(("platform", "step"), steps(43))
 def test_a_cut_link(router: Routers, platform: str, step: int) -> None:
     """I1: with the k-th line the link is cut both ways, and mended when the window is long over."""
     before, began = router.now(), time.monotonic()
@@ -253,7 +253,7 @@ def test_a_cut_link(router: Routers, platform: str, step: int) -> None:
         settled(router, None, before, began)
 
 
-@pytest.mark.parametrize(("platform", "step"), steps(19))
+@pytest.mark.parametrize(("platform", "step"), steps(43))
 def test_a_power_cut(router: Routers, platform: str, step: int) -> None:
     """I2: with the k-th line the power fails, and comes back at once."""
     said, before, began, fired = fell(router, step, "power")
@@ -272,7 +272,7 @@ def test_a_session_that_lives_on_proves_nothing(router: Routers, how: str) -> No
     router.back(before, began)
 
 
-@pytest.mark.parametrize(("platform", "step"), steps(19))
+@pytest.mark.parametrize(("platform", "step"), steps(43))
 def test_a_killed_laptop(router: Routers, platform: str, step: int) -> None:
     """I4: the tool is killed at its k-th line; the router goes back by itself, and the next push is free to begin."""
     before, began = router.now(), time.monotonic()
@@ -330,7 +330,7 @@ def test_a_line_that_is_refused(router: Routers) -> None:
     router.back(before, began)
 
 
-@pytest.mark.parametrize(("platform", "step"), steps(19))
+@pytest.mark.parametrize(("platform", "step"), steps(43))
 def test_a_dropped_session(router: Routers, platform: str, step: int) -> None:
     """I7, and a session dropped in the middle of an answer: whoever obeyed the line dies with it; nothing is half confirmed."""
     said, before, began, fired = fell(router, step, "drop")
