@@ -13,7 +13,7 @@ TIMED = began=$$SECONDS; trap 'echo "$@ took $$(((SECONDS - began) / 60)) min $$
 SFTP := /usr/lib/openssh/sftp-server
 # programs, each with the packages that bring it
 PACKAGES := smbclient=smbclient cc=gcc,libc6-dev pdftoppm=poppler-utils strace=strace gpg=gpg wrk=wrk brotli=brotli \
-  restic=restic rclone=rclone $(SFTP)=openssh-sftp-server
+  restic=restic rclone=rclone wg=wireguard-tools wireguard-go=wireguard-go nft=nftables $(SFTP)=openssh-sftp-server
 INSTALLED = for p in $(1); do command -v $$p >/dev/null || { for one in $(PACKAGES); do case $$one in $$p=*) \
 	  $(SUDO) apt-get install -y -q --no-install-recommends $$(echo $${one\#*=} | tr , ' ');; esac; done; }; done
 
@@ -64,7 +64,7 @@ unit: ## style, types, and everything that needs no lab: at most 4 minutes
 # What the tests look with, beside what labs need: a person's seat, a wrong clock, pages, a kill at a call, a mirror of one's own.
 tools: .venv/ready
 	@$(RUN) doctor --repair
-	@$(call INSTALLED,smbclient cc pdftoppm strace gpg brotli restic rclone $(SFTP))
+	@$(call INSTALLED,smbclient cc pdftoppm strace gpg brotli restic rclone $(SFTP) wg wireguard-go nft)
 	@# unpacked, not installed: the packages would start servers that everybody reaches
 	@[ -x .venv/prometheus/usr/bin/vmagent ] || { mkdir -p .venv/prometheus && cd .venv/prometheus && \
 	  apt-get download -q -q prometheus prometheus-alertmanager victoria-metrics && for p in *.deb; do dpkg -x "$$p" .; done && rm -f -- *.deb; }
