@@ -54,7 +54,8 @@ def adopt(
     plug(target)
     login, name, _ = technician(target)
     ssh = SshAccess(target, login, technician_key(target))
-    refuse_lockout(ssh, inventory.reseller(dossier.reseller))  # before any machine is touched: `plan` would refuse it
+    reseller = inventory.reseller(dossier.reseller)
+    refuse_lockout(ssh, reseller)  # before any machine is touched: `plan` would refuse it
     sticker = workflow.blank_login(target) if not user else None
     password = sys.stdin.readline().rstrip("\n") if password_stdin else None
     with alone(target):
@@ -73,6 +74,7 @@ def adopt(
                 result[one] = _one(
                     console, one, where[one], ssh=ssh, name=name, user=user, password=password, sticker=sticker, key=key,
                     fingerprint=fingerprint, yes=yes, replace=replace_key, dossier=dossier,
+                    staying={"root", login, *reseller.technicians, *dossier.people},
                 )  # fmt: skip
             except ProvisionerError as error:
                 if host:
@@ -144,7 +146,7 @@ def _one(console: Console, host: str, address: str, *, ssh: Any, name: str, doss
     remember(target, {host: address})
     assert host in pinned(target)
     console.say(f"✓ {host} is adopted: {ssh.user} logs in with a key, sudo asks nothing")
-    if user not in ("root", ssh.user, *dossier.people):
+    if user not in given["staying"]:
         console.say(f"  the next apply closes the account {user}, by which the machine was installed")
     return {"status": "adopted", "address": address, "fingerprint": print_, "found": _found(holding)}
 
