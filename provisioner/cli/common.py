@@ -70,11 +70,10 @@ class Console:
         with self.out.capture() as kept:
             for line in lines:
                 self.out.print(line, soft_wrap=True)
-        rows = sum(max(1, math.ceil(line.cell_len / width)) for line in Text.from_ansi(kept.get()).split("\n"))
         if (
-            rows < height
+            self.out.is_dumb_terminal
             or not (self.out.is_terminal and sys.stdin.isatty() and words and shutil.which(words[0]))
-            or self.out.is_dumb_terminal
+            or sum(max(1, math.ceil(line.cell_len / width)) for line in Text.from_ansi(kept.get()).split("\n")) < height
         ):
             sys.stdout.write(kept.get())
             return
