@@ -1,4 +1,4 @@
-"""What PostgreSQL keeps for us beside Procrastinate's jobs: executions, schedules. With `queue` the only importer of psycopg."""
+"""What PostgreSQL keeps for us beside Procrastinate's jobs: executions, schedules. The only importer of psycopg."""
 
 import contextlib
 import socket
