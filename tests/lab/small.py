@@ -113,7 +113,8 @@ def traces(lab_id: str) -> dict[str, list[str]]:
         "loops": [line for line in run(["losetup", "--noheadings", "--list", "-O", "BACK-FILE"]).splitlines() if lab_id in line],
         "namespaces": [path.name for path in Path("/run/netns").glob(f"pv-{lab_id}-*")],
         "links": [line for line in links.splitlines() if lab_id in line or "pv-" in line],
-        "cgroups": [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/pv-{lab_id}-*")],
+        # other labs' groups end meanwhile, which os.walk takes for no error
+        "cgroups": [str(Path(root, name)) for root, names, _ in os.walk("/sys/fs/cgroup") for name in names if name.startswith(f"pv-{lab_id}-")],
         "folders": run(["find", "/run/systemd/nspawn", "-maxdepth", "2", "-name", f"pv-{lab_id}-*"], check=False).splitlines(),
     }
     home = lab.base.lab_home()

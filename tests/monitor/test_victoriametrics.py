@@ -32,7 +32,7 @@ from tests.lab.light import soon
 from tests.monitor import remote_write as made
 from tests.monitor.conftest import ROOT, Tool
 from tests.monitor.test_alertmanager import TEMPLATES
-from tests.monitor.test_receiver import CAFE, NOW_MS, block, receiver
+from tests.monitor.test_receiver import CAFE, block, receiver
 from tests.monitor.test_rules import queries
 from tests.monitor.test_serving import free_port
 from tests.remote import network as remote
@@ -42,6 +42,11 @@ WHERE = f"{ROOT / '.venv/prometheus/usr/bin'}{os.pathsep}{os.environ.get('PATH',
 STORE, PASSWORD = placement.STORES[1], "one"
 PACK = "packs/hub-2026.1.yml"
 DEMO = [("__name__", "up"), ("host", "server"), ("job", "node"), ("office", "demo"), ("kind", "server")]
+
+
+def now_ms() -> int:
+    """Of the moment it is asked: a query of now sees samples of the last five minutes alone."""
+    return int(time.time() * 1000)
 
 
 def words(template: str) -> list[str]:
@@ -179,16 +184,16 @@ def test_a_silent_office_is_told_and_that_it_is_back(hub: Hub) -> None:
         pytest.skip("prometheus-alertmanager is not installed")
     assert soon(lambda: hub.told("firing", alertname="OfficeSilent", office="demo", reseller="scop-lumiere"), 40)
     assert not hub.told("firing", alertgroup="offices")
-    assert hub.send(block(DEMO, int(time.time() * 1000)), "demo") == 204
+    assert hub.send(block(DEMO, now_ms()), "demo") == 204
     assert soon(lambda: hub.told("resolved", alertname="OfficeSilent", office="demo"), 40)
 
 
 def test_what_an_office_sends_is_found_and_what_it_forges_is_not(hub: Hub, tool: Tool) -> None:
     """By the receiver of every hub: 204 and 400; promtool asks the store as it asks Prometheus."""
-    forged = [*CAFE[:3], ("office", "bakery")]
-    assert hub.send(block(), "cafe") == 204
-    assert hub.send(block(forged), "cafe") == 400
-    assert hub.send(block(CAFE[:3]), "cafe") == 400
+    forged, when = [*CAFE[:3], ("office", "bakery")], now_ms()
+    assert hub.send(block(when=when), "cafe") == 204
+    assert hub.send(block(forged, when), "cafe") == 400
+    assert hub.send(block(CAFE[:3], when), "cafe") == 400
     assert soon(lambda: [value for _, value in hub.asked('up{office="cafe"}')] == [1], 20)
     assert hub.asked('up{office="bakery"}') == []
     assert 'office="cafe"' in tool("promtool", "query", "instant", hub.store, 'up{office="cafe"}')
@@ -197,8 +202,9 @@ def test_what_an_office_sends_is_found_and_what_it_forges_is_not(hub: Hub, tool:
 def test_an_hour_that_comes_late_is_kept_whole(hub: Hub) -> None:
     """An office whose line was cut: now first, then what it kept of the hour before, two minutes of it twice."""
     labels = [("__name__", "node_load1"), *CAFE[1:]]
-    late = {NOW_MS - at * 60_000: float(at) for at in range(60, 0, -1)}
-    assert hub.send(block(labels), "cafe") == 204
+    when = now_ms()
+    late = {when - at * 60_000: float(at) for at in range(60, 0, -1)}
+    assert hub.send(block(labels, when), "cafe") == 204
     for _ in range(2):
         assert hub.send(made.literal(made.request(made.series(labels, late))), "cafe") == 204
         late = dict(list(late.items())[:2])
@@ -209,8 +215,8 @@ def test_an_hour_that_comes_late_is_kept_whole(hub: Hub) -> None:
     assert soon(lambda: kept() in ([61], [63]), 20), kept()
     asked = urllib.parse.urlencode({"match[]": 'node_load1{office="cafe"}'})
     with urllib.request.urlopen(f"{hub.store}/api/v1/export?{asked}", timeout=20) as said:
-        stamps = {when for line in said for when in json.loads(line)["timestamps"]}
-    assert stamps == {NOW_MS - at * 60_000 for at in range(61)}
+        stamps = {stamp for line in said for stamp in json.loads(line)["timestamps"]}
+    assert stamps == {when - at * 60_000 for at in range(61)}
 
 
 def test_the_hubs_own_parts_are_asked_by_the_same_file_and_every_query_is_understood(hub: Hub) -> None:
