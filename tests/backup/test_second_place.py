@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.backup.test_backup import root, run
+from tests.backup.shop import root, run
 from tests.lab.light import bring_up, inside, light, replace
 from tests.stage import Stage
 
