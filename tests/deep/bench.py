@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # called by path, 
 from provisioner.inventory.target import state_home
 from provisioner.lab.remove import remove_tree
 from tests import network
-from tests.deep import bench_check, bench_lab, bench_monitor, bench_pages, bench_router, bench_website
+from tests.deep import bench_check, bench_lab, bench_monitor, bench_pages, bench_router, bench_training, bench_website
 from tests.deep.bench_tools import BIN, ROOT, Number, at_most_one_in, at_most_times, cost, environment, in_turn, say, table
 
 OFFICES = 10_000
@@ -113,6 +113,7 @@ NUMBERS: dict[str, Callable[[bench_lab.Place], list[Number]]] = {
     "pages": bench_pages.pages,
     "routers": bench_router.routers,
     "monitor": bench_monitor.monitor,
+    "training": bench_training.training,
     "demo": bench_lab.demo,
 }
 
