@@ -203,14 +203,12 @@ def router(platform: str, benches: Callable[[str], Bench]) -> Routers:
     return one
 
 
-def steps(shown: int) -> list[object]:
-    """Every line of a push on every platform; all but each `shown`th (never the same for two platforms) are deep."""
+def steps(at: float) -> list[object]:
+    """Every line of a push on every platform; all but one of each, `at` this part of the way, are deep."""
     return [
-        pytest.param(
-            platform, step, marks=[] if step % shown == (number * 3) % shown else pytest.mark.deep, id=f"{platform}-{step}"
-        )
-        for number, platform in enumerate(PLATFORMS)
-        for step in range(1, CASES[platform].lines + 1)
+        pytest.param(platform, step, marks=[] if step == round(case.lines * at) else pytest.mark.deep, id=f"{platform}-{step}")
+        for platform, case in CASES.items()
+        for step in range(1, case.lines + 1)
     ]
 
 
@@ -240,7 +238,7 @@ def settled(router: Routers, said: guard.Outcome | None, before: Mapping[str, st
     assert router.now() == wanted
 
 
-@pytest.mark.parametrize(("platform", "step"), steps(43))
+@pytest.mark.parametrize(("platform", "step"), steps(0.35))
 def test_a_cut_link(router: Routers, platform: str, step: int) -> None:
     """I1: with the k-th line the link is cut both ways, and mended when the window is long over."""
     before, began = router.now(), time.monotonic()
@@ -253,7 +251,7 @@ def test_a_cut_link(router: Routers, platform: str, step: int) -> None:
         settled(router, None, before, began)
 
 
-@pytest.mark.parametrize(("platform", "step"), steps(43))
+@pytest.mark.parametrize(("platform", "step"), steps(0.7))
 def test_a_power_cut(router: Routers, platform: str, step: int) -> None:
     """I2: with the k-th line the power fails, and comes back at once."""
     said, before, began, fired = fell(router, step, "power")
@@ -272,7 +270,7 @@ def test_a_session_that_lives_on_proves_nothing(router: Routers, how: str) -> No
     router.back(before, began)
 
 
-@pytest.mark.parametrize(("platform", "step"), steps(43))
+@pytest.mark.parametrize(("platform", "step"), steps(0.5))
 def test_a_killed_laptop(router: Routers, platform: str, step: int) -> None:
     """I4: the tool is killed at its k-th line; the router goes back by itself, and the next push is free to begin."""
     before, began = router.now(), time.monotonic()
@@ -330,7 +328,7 @@ def test_a_line_that_is_refused(router: Routers) -> None:
     router.back(before, began)
 
 
-@pytest.mark.parametrize(("platform", "step"), steps(43))
+@pytest.mark.parametrize(("platform", "step"), steps(0.2))
 def test_a_dropped_session(router: Routers, platform: str, step: int) -> None:
     """I7, and a session dropped in the middle of an answer: whoever obeyed the line dies with it; nothing is half confirmed."""
     said, before, began, fired = fell(router, step, "drop")
@@ -339,7 +337,7 @@ def test_a_dropped_session(router: Routers, platform: str, step: int) -> None:
     settled(router, said, before, began)
 
 
-@pytest.mark.parametrize(("platform", "step"), steps(29))
+@pytest.mark.parametrize(("platform", "step"), steps(0.6))
 def test_a_crash(router: Routers, platform: str, step: int) -> None:
     """I7: the router's own system crashes with the k-th line and starts anew."""
     said, before, began, fired = fell(router, step, "crash")
