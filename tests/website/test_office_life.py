@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from provisioner import lab
-from provisioner.secrets import vault
 from tests import applied
+from tests.directory.people import passwords
 from tests.lab.light import soon
 from tests.stage import Stage
 
@@ -49,7 +49,7 @@ def office(tmp_path_factory: pytest.TempPathFactory, applied_name: str) -> Itera
 
 def save(stage: Stage, text: str) -> None:
     """Zoé saves a page at her desktop."""
-    secret = vault.read(stage.target).people["zoe"]
+    secret = passwords(stage)["zoe"]
     line = f"cd /tmp && printf %s {shlex.quote(text)} > essai.md && smbclient -U {shlex.quote(f'zoe%{secret}')}"
     stage.on("desktop", f"""{line} //server.epicerie.internal/commun -c 'cd "Site web"; put essai.md' 2>&1""")
 
