@@ -2,8 +2,6 @@
 
 import http.server
 import json
-import os
-import shutil
 import socket
 import subprocess
 import threading
@@ -17,11 +15,9 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 
-from tests.monitor.conftest import ROOT
+from tests.monitor.conftest import alertmanager
 from tests.monitor.test_serving import free_port
 from tests.verbs import Run
-
-TEMPLATES = Path("/usr/share/prometheus/alertmanager/default.tmpl")  # where Debian's Alertmanager looks, wherever it lies itself
 
 
 class Mails:
@@ -55,10 +51,8 @@ class Hub:
 
 @pytest.fixture
 def hub(run: Run, example: Path, tmp_path: Path) -> Iterator[Hub]:
-    where = f"{ROOT / '.venv/prometheus/usr/bin'}:{os.environ['PATH']}"
-    program = shutil.which("prometheus-alertmanager", path=where)
-    if not program or not TEMPLATES.exists():
-        pytest.skip("prometheus-alertmanager is not here")
+    if not alertmanager():
+        pytest.skip("prometheus-alertmanager is not here: make tools")
     mails = Mails()
     hooked: list[dict[str, Any]] = []
 
@@ -76,15 +70,14 @@ def hub(run: Run, example: Path, tmp_path: Path) -> Iterator[Hub]:
     smtp = Controller(mails, hostname="127.0.0.1", port=free_port())
     smtp.start()
     folder = tmp_path / "rendered"
-    words = ("--smarthost", f"127.0.0.1:{smtp.port}", "--webhook", f"http://127.0.0.1:{hook.server_port}/")
-    assert run("monitor", "render", folder, "--inventory", example, *words).code == 0
+    given = ("--smarthost", f"127.0.0.1:{smtp.port}", "--webhook", f"http://127.0.0.1:{hook.server_port}/")
+    assert run("monitor", "render", folder, "--inventory", example, *given).code == 0
     config = folder / "alertmanager.yml"
     config.write_text(config.read_text().replace("group_wait: 30s", "group_wait: 1s"))
     port = free_port()
     listen = (f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address=")
-    process = subprocess.Popen(
-        [program, f"--config.file={config}", f"--storage.path={tmp_path / 'data'}", *listen], stderr=subprocess.DEVNULL
-    )
+    words = alertmanager(f"--config.file={config}", f"--storage.path={tmp_path / 'data'}", *listen)
+    process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
     try:
         for _ in range(100):
             with socket.socket() as probe:

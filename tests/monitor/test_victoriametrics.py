@@ -30,15 +30,13 @@ from provisioner.inventory import open_inventory, placement
 from tests import network
 from tests.lab.light import soon
 from tests.monitor import remote_write as made
-from tests.monitor.conftest import ROOT, Tool
-from tests.monitor.test_alertmanager import TEMPLATES
+from tests.monitor.conftest import ROOT, Tool, alertmanager, program
 from tests.monitor.test_receiver import CAFE, block, receiver
 from tests.monitor.test_rules import queries
 from tests.monitor.test_serving import free_port
 from tests.remote import network as remote
 
 ROLE = ROOT / "playbooks/roles/monitoring_hub"
-WHERE = f"{ROOT / '.venv/prometheus/usr/bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
 STORE, PASSWORD = placement.STORES[1], "one"
 PACK = "packs/hub-2026.1.yml"
 DEMO = [("__name__", "up"), ("host", "server"), ("job", "node"), ("office", "demo"), ("kind", "server")]
@@ -58,12 +56,11 @@ def words(template: str) -> list[str]:
 
 @dataclass
 class Hub:
-    """All that runs; `heard` is what the webhook was told, `alerts` whether there is an Alertmanager to tell it."""
+    """All that runs; `heard` is what the webhook was told."""
 
     store: str
     receiver: int
     heard: list[dict[str, Any]]
-    alerts: bool
 
     def send(self, sent: bytes, office: str) -> int:
         """A block as an agent posts it; the status."""
@@ -89,10 +86,9 @@ class Hub:
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     """Times are shorter than a client's: asked and judged each second, `for:` 2 s."""
-    programs = {name: shutil.which(name, path=WHERE) for name in ("victoria-metrics", "vmalert", "prometheus-alertmanager")}
-    if not all(programs.values()):
-        pytest.skip(f"not all of {', '.join(programs)} are here: make tools")
-    alerts = TEMPLATES.exists()
+    programs = {name: program(name) for name in ("victoria-metrics", "vmalert")}
+    if not (all(programs.values()) and alertmanager()):
+        pytest.skip(f"not all of {', '.join(programs)} and prometheus-alertmanager are here: make tools")
     folder = tmp_path_factory.mktemp("hub")
     heard: list[dict[str, Any]] = []
 
@@ -106,7 +102,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
             pass
 
     hook = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hook)
-    store, alertmanager, vmalert = (free_port() for _ in range(3))
+    store, router, vmalert = (free_port() for _ in range(3))
     digest = hashlib.sha256(PASSWORD.encode()).hexdigest()
     handed = re.search(r"'to': '([^']+)'", (ROLE / "templates/receiver.json.j2").read_text())
     assert handed
@@ -123,7 +119,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     inventory = open_inventory(folder / "network")
     parts = alerting.Hub(
         webhook=f"http://127.0.0.1:{hook.server_port}/", prometheus=f"127.0.0.1:{store}", exporter="", store=STORE,
-        alertmanager=f"127.0.0.1:{alertmanager}", vmalert=f"127.0.0.1:{vmalert}", receiver=f"127.0.0.1:{server.server_port}",
+        alertmanager=f"127.0.0.1:{router}", vmalert=f"127.0.0.1:{vmalert}", receiver=f"127.0.0.1:{server.server_port}",
     )  # fmt: skip
     rendered = folder / "etc"
     alerting.write(rendered, alerting.render(inventory, parts, alerting.offices(inventory)))
@@ -136,31 +132,30 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
         (rendered / name).write_text(re.sub(pattern, other, text))
         assert (rendered / name).read_text() != text
     changed = {
-        "127.0.0.1:9090": f"127.0.0.1:{store}", "127.0.0.1:9093": f"127.0.0.1:{alertmanager}", "/etc/prometheus": str(rendered),
+        "127.0.0.1:9090": f"127.0.0.1:{store}", "127.0.0.1:9093": f"127.0.0.1:{router}", "/etc/prometheus": str(rendered),
         "127.0.0.1:8880": f"127.0.0.1:{vmalert}", "/var/lib/victoria-metrics": str(folder / "data"), "=1m": "=1s",
     }  # fmt: skip
     told_to = {
         "victoria-metrics": [*words("victoria-metrics.j2"), "-search.latencyOffset=0s"],
         "prometheus-alertmanager": [
             f"--config.file={rendered / 'alertmanager.yml'}", f"--storage.path={folder / 'alertmanager'}",
-            f"--web.listen-address=127.0.0.1:{alertmanager}", "--cluster.listen-address=",
+            f"--web.listen-address=127.0.0.1:{router}", "--cluster.listen-address=",
         ],
         "vmalert": words("vmalert.service.j2"),
     }  # fmt: skip
     running = []
     try:
         for name, told in told_to.items():
-            if name == "prometheus-alertmanager" and not alerts:
-                continue
             given = told
             for old, new in changed.items():
                 given = [word.replace(old, new) for word in given]
             with (folder / f"{name}.log").open("wb") as log:
-                running.append(subprocess.Popen([str(programs[name]), *given], stderr=log, stdout=log))
-        ports = (store, vmalert, *([alertmanager] if alerts else []))
+                start = [programs[name], *given] if name in programs else alertmanager(*given)
+                running.append(subprocess.Popen(start, stderr=log, stdout=log))
+        ports = (store, vmalert, router)
         logs = [folder / f"{name}.log" for name in told_to]
         assert soon(lambda: all(_answers(port) for port in ports), 20), [log.read_text() for log in logs if log.exists()]
-        yield Hub(f"http://127.0.0.1:{store}", server.server_port, heard, alerts)
+        yield Hub(f"http://127.0.0.1:{store}", server.server_port, heard)
     finally:
         for process in reversed(running):
             process.terminate()
@@ -180,8 +175,6 @@ def _answers(port: int) -> bool:
 
 def test_a_silent_office_is_told_and_that_it_is_back(hub: Hub) -> None:
     """OfficeSilent by vmalert, Alertmanager and the webhook, with the labels that Prometheus would send; a sample ends it."""
-    if not hub.alerts:
-        pytest.skip("prometheus-alertmanager is not installed")
     assert soon(lambda: hub.told("firing", alertname="OfficeSilent", office="demo", reseller="scop-lumiere"), 40)
     assert not hub.told("firing", alertgroup="offices")
     assert hub.send(block(DEMO, now_ms()), "demo") == 204
@@ -221,7 +214,7 @@ def test_an_hour_that_comes_late_is_kept_whole(hub: Hub) -> None:
 
 def test_the_hubs_own_parts_are_asked_by_the_same_file_and_every_query_is_understood(hub: Hub) -> None:
     """`prometheus.yml` as rendered, with what is Prometheus' alone in it; rules' and dashboards' queries too."""
-    wanted = {"prometheus", "vmalert", "receiver", *(["alertmanager"] if hub.alerts else [])}
+    wanted = {"prometheus", "vmalert", "receiver", "alertmanager"}
     assert soon(lambda: {one["job"] for one, value in hub.asked("up") if value == 1} >= wanted, 30), hub.asked("up")
     assert hub.asked('provisioner_receiver_requests_total{office="demo", result="password"}')
     assert hub.asked('vmalert_config_last_reload_successful{job="vmalert"}')[0][1] == 1
