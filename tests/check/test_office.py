@@ -82,6 +82,7 @@ BREAKS = {
 }  # fmt: skip
 SITE, RELEASE = "/srv/website/demo", "0123456789abcdef"
 SISTERS = {
+    "a timer that stands": Break("server", "systemctl stop certbot.timer", "systemctl start certbot.timer", "services"),
     "a firewall that is not loaded": Break("server", "nft delete table inet office", "systemctl restart nftables", "ports"),
     "an account that nobody knows": Break("server", "useradd -m stranger", "userdel -r stranger 2>/dev/null", "accounts"),
     "lists of last week": Break(
