@@ -250,3 +250,15 @@ def test_pages_come_in_pairs_and_are_linked() -> None:
         assert f"({name}.md)" in other, name
         assert f"(docs/{name}.md)" in english, name
         assert f"(docs/{name}.fr.md)" in french, name
+
+
+@pytest.mark.parametrize("page", ["development.md", "development.fr.md"])
+def test_where_it_is_decided_is_there(page: str) -> None:
+    """Each file of the page exists, and has the name that is said of it; the French page says the same ones."""
+    told = re.findall(r"`(provisioner/[^`]+)`(?: \(`(\w+)`\))?", (ROOT / "docs" / page).read_text())
+    assert len(told) > 14
+    for path, name in told:
+        found = ROOT / path
+        assert found.exists(), path
+        assert not name or re.search(rf"^\s*(def |class )?{name}\b", found.read_text(), re.M), (path, name)
+    assert told == re.findall(r"`(provisioner/[^`]+)`(?: \(`(\w+)`\))?", (ROOT / "docs/development.md").read_text())
