@@ -51,7 +51,7 @@ def _problems(config: pytest.Config) -> list[str]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two workers share the suite by files: one makes the applied office first, the other has what needs none meanwhile.
+    """Workers share the suite by files: one makes the applied office first, the others have what needs none meanwhile.
 
     Of alike files those of the dearest capabilities come first, and what needs no lab at the end: none should be left over.
     """
