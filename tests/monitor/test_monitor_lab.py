@@ -16,6 +16,7 @@ import pytest
 from tests.lab.light import inside, soon
 from tests.lab.small import clean
 from tests.monitor.hub import HUB, OFFICE, network
+from tests.monitor.test_victoriametrics import PACK
 from tests.stage import Stage
 
 pytestmark = [pytest.mark.lab, pytest.mark.deep]
@@ -38,6 +39,12 @@ SHORTER_HUB = (
     f"cd /etc/prometheus/rules; sed -i 's/for: [0-9]*[mh]$/for: {FOR_S}s/; s/\\[10m\\]/[1m]/' offices.yml hub.yml; "
     f"sed -i 's/ARGS=\"/&--query.lookback-delta={BACK_S}s /' /etc/default/prometheus; "
     "systemctl restart prometheus; systemctl reload prometheus-alertmanager"
+)
+SHORTER_STORE = (
+    "sed -i 's/group_wait: 30s/group_wait: 1s/; s/group_interval: 5m/group_interval: 5s/' /etc/prometheus/alertmanager.yml; "
+    f"sed -i 's/for: [0-9]*[mh]$/for: {FOR_S}s/; s/\\[10m\\]/[1m]/' /etc/prometheus/rules/offices.yml /etc/prometheus/rules/hub.yml; "
+    f"sed -i 's/Interval=1m/Interval={INTERVAL_S}s/' /etc/systemd/system/office-vmalert.service; systemctl daemon-reload; "
+    "systemctl restart office-vmalert; systemctl reload prometheus-alertmanager"
 )
 SHORTER_OFFICE = (
     f"sed -i 's/interval: 1m/interval: {INTERVAL_S}s/; s/timeout: 20s/timeout: 5s/' /etc/office-metrics/scrape.yml; "
@@ -171,3 +178,21 @@ def test_no_sample_is_lost_while_the_hub_is_away(monitored: Monitored) -> None:
         return f" => {180 // INTERVAL_S} @" in said
 
     assert soon(whole, 120), monitored.value(f'count_over_time(node_load1{{office="{OFFICE}"}}[3m])')
+
+
+def test_a_hub_that_outgrew_prometheus_goes_over(monitored: Monitored) -> None:
+    """One word of its pack: the next apply changes the store and one more nothing; samples arrive, an alert comes and goes."""
+    pack = monitored.hub.inventory / PACK
+    pack.write_text(pack.read_text().replace("store: prometheus", "store: victoriametrics"))
+    monitored.hub.git("commit", "-q", "-a", "-m", "another store")
+    for _ in range(2):
+        done = monitored.hub.json("apply", HUB, "--lab", "--yes", timeout_s=1200)
+        assert done.code == 0, done
+    assert [host["changed"] for host in done.data["hosts"].values()] == [0, 0]
+    active = "systemctl is-active victoria-metrics office-vmalert prometheus || true"
+    assert inside(monitored.hub, "server", active).split() == ["active", "active", "inactive"]
+    assert soon(lambda: f'office="{OFFICE}"' in monitored.value("up"), 180)
+    inside(monitored.hub, "server", SHORTER_STORE)
+    labels = {"alertname": "HostSilent", "office": OFFICE}
+    stop, start = (f"systemctl {word} prometheus-node-exporter" for word in ("stop", "start"))
+    monitored.tried(monitored.office, stop, start, 120, **labels)
