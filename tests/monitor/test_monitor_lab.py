@@ -33,18 +33,18 @@ class Hook(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 http.server.ThreadingHTTPServer(("{AT}", {PORT}), Hook).serve_forever()
 """
-SHORTER_HUB = (
+SHORTER = (
     "sed -i 's/group_wait: 30s/group_wait: 1s/; s/group_interval: 5m/group_interval: 5s/' /etc/prometheus/alertmanager.yml; "
-    f"sed -i 's/: 1m$/: {INTERVAL_S}s/' /etc/prometheus/prometheus.yml; "
     f"cd /etc/prometheus/rules; sed -i 's/for: [0-9]*[mh]$/for: {FOR_S}s/; s/\\[10m\\]/[1m]/' offices.yml hub.yml; "
-    f"sed -i 's/ARGS=\"/&--query.lookback-delta={BACK_S}s /' /etc/default/prometheus; "
-    "systemctl restart prometheus; systemctl reload prometheus-alertmanager"
+    "systemctl reload prometheus-alertmanager; "
+)
+SHORTER_HUB = (
+    SHORTER + f"sed -i 's/: 1m$/: {INTERVAL_S}s/' /etc/prometheus/prometheus.yml; "
+    f"sed -i 's/ARGS=\"/&--query.lookback-delta={BACK_S}s /' /etc/default/prometheus; systemctl restart prometheus"
 )
 SHORTER_STORE = (
-    "sed -i 's/group_wait: 30s/group_wait: 1s/; s/group_interval: 5m/group_interval: 5s/' /etc/prometheus/alertmanager.yml; "
-    f"sed -i 's/for: [0-9]*[mh]$/for: {FOR_S}s/; s/\\[10m\\]/[1m]/' /etc/prometheus/rules/offices.yml /etc/prometheus/rules/hub.yml; "
-    f"sed -i 's/Interval=1m/Interval={INTERVAL_S}s/' /etc/systemd/system/office-vmalert.service; systemctl daemon-reload; "
-    "systemctl restart office-vmalert; systemctl reload prometheus-alertmanager"
+    SHORTER + f"sed -i 's/Interval=1m/Interval={INTERVAL_S}s/' /etc/systemd/system/office-vmalert.service; "
+    "systemctl daemon-reload; systemctl restart office-vmalert"
 )
 SHORTER_OFFICE = (
     f"sed -i 's/interval: 1m/interval: {INTERVAL_S}s/; s/timeout: 20s/timeout: 5s/' /etc/office-metrics/scrape.yml; "
