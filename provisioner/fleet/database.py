@@ -29,6 +29,10 @@ CREATE INDEX IF NOT EXISTS provisioner_execution_job ON provisioner_execution (j
 CREATE TABLE IF NOT EXISTS provisioner_schedule (
   verb text PRIMARY KEY, cron text NOT NULL, count integer, since timestamptz NOT NULL DEFAULT now());
 """
+_ASKED = """
+UPDATE procrastinate_jobs SET scheduled_at = now(), args = args || jsonb_build_object('asked', extract(epoch FROM now())::float)
+ WHERE id = ANY(%s)
+"""
 _EXECUTIONS = """
 SELECT job, id, extract(epoch FROM began)::float, machine, extract(epoch FROM ended)::float, outcome, code, said
   FROM provisioner_execution WHERE job = ANY(%s) ORDER BY id
@@ -39,10 +43,11 @@ def judged(text: str) -> str:
     """A connection string as libpq has it, fit to be shown and handed on.
 
     Raises:
-        BadInput: it holds a password, or leads over a network without TLS that knows the server. Missing: no psycopg here.
+        BadInput: it holds a password, or leads over a network (by libpq's own variables too) without TLS that knows the
+            server. Missing: no psycopg here.
     """
     try:
-        from psycopg import ProgrammingError
+        from psycopg import ProgrammingError, pq
         from psycopg.conninfo import conninfo_to_dict, make_conninfo
     except ImportError:
         raise Missing("the extra `fleet` is not installed", hint="pip install 'provisioner[fleet]'") from None
@@ -51,10 +56,14 @@ def judged(text: str) -> str:
     except ProgrammingError as problem:
         what = f"no connection string: {' '.join(str(problem).split())[:200]}"
         raise BadInput(what, hint="as dbname=provisioner, or postgresql://db.example/provisioner?sslmode=verify-full") from None
-    if parts.get("password"):
+    if parts.get("password") or parts.get("sslpassword"):
         raise BadInput("a password does not belong on a command line", hint="write it to ~/.pgpass (chmod 600)")
-    hosts = [one for one in str(parts.get("host") or "").split(",") if one and not one.startswith("/")]
-    if any(one not in ("localhost", "127.0.0.1", "::1") for one in hosts) and parts.get("sslmode") != "verify-full":
+    if parts.get("service"):
+        raise BadInput("what a service file says is not known here", hint="write out host, dbname and sslmode")
+    whole = {one.keyword.decode(): one.val.decode() for one in pq.Conninfo.get_defaults() if one.val} | parts
+    places = f"{whole.get('host') or ''},{whole.get('hostaddr') or ''}".split(",")
+    hosts = [one for one in places if one and not one.startswith("/")]
+    if any(one not in ("localhost", "127.0.0.1", "::1") for one in hosts) and whole.get("sslmode") != "verify-full":
         raise BadInput(f"{hosts[0]} is asked over a network without knowing that it is it", hint="add sslmode=verify-full")
     options = f"{parts.get('options') or ''} {_ALIVE}".strip()
     return make_conninfo("", **{"application_name": "provisioner", "connect_timeout": "10", **parts, "options": options})
@@ -140,7 +149,7 @@ class Database:
                 if known:
                     waiting = [number for number, status in known if status == "todo"]
                     if not job.round.startswith("@"):  # a person asks: what waits for a later try is tried now
-                        connection.execute("UPDATE procrastinate_jobs SET scheduled_at = now() WHERE id = ANY(%s)", (waiting,))
+                        connection.execute(_ASKED, (waiting,))
                     continue
                 args = {"office": job.office, "verb": job.verb, "round": job.round, "then": list(job.then)}
                 row = connection.execute(
@@ -229,6 +238,12 @@ class Database:
             rows = connection.execute(_EXECUTIONS, ([job],)).fetchall()
         return [_execution(*row[1:]) for row in rows]
 
+    def now(self) -> float:
+        """The database's own time (s since 1970): executions end, and jobs are due, by no other."""
+        with self._open() as connection:
+            row = connection.execute("SELECT extract(epoch FROM now())::float").fetchone()
+        return float(row[0]) if row else 0.0
+
     def begin(self, job: int) -> int:
         """Write down that a job's verb is called now; the execution's number."""
         with self._open() as connection:
@@ -290,6 +305,7 @@ class Holding:
     def __init__(self, database: Database, office: str) -> None:
         self._database, self._office = database, office
         self._connection: psycopg.Connection[Any] | None = None
+        self._session: tuple[int, str] = (0, "")  # of the server that held it for us last
 
     def take(self) -> bool:
         """Take it, over a connection of its own; False: somebody holds it."""
@@ -297,23 +313,39 @@ class Holding:
 
         try:
             self._connection = psycopg.connect(self._database.conninfo, autocommit=True)
-            row = self._connection.execute("SELECT pg_try_advisory_lock(%s, hashtext(%s))", (LOCKS + 1, self._office)).fetchone()
+            # of a connection that broke, the server may not know that it did: what it holds for us is not another machine's
+            ended = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE (pid, backend_start::text) = (%s, %s)"
+            self._connection.execute(ended, self._session)
+            row = self._connection.execute(
+                "SELECT pg_try_advisory_lock(%s, hashtext(%s)), pid, backend_start::text FROM pg_stat_activity"
+                " WHERE pid = pg_backend_pid()",
+                (LOCKS + 1, self._office),
+            ).fetchone()
         except psycopg.OperationalError as problem:
             raise silent(problem) from None
-        return bool(row and row[0])
+        if not (row and row[0]):
+            self.drop()
+            return False
+        self._session = (row[1], row[2])
+        return True
 
-    def renew(self) -> None:
-        """Look whether the connection still is; where PostgreSQL was away take the lock again as soon as it answers."""
+    def renew(self) -> bool:
+        """Whether it is ours, as far as this machine can know; False: somebody else has it.
+
+        Where PostgreSQL was away it is taken again as soon as that answers.
+        """
         import psycopg
 
         try:
             if self._connection is not None and not self._connection.closed:
                 self._connection.execute("SELECT 1")
-                return
+                return True
         except psycopg.OperationalError:
             self.drop()
-        with contextlib.suppress(Unreachable):
-            self.take()
+        try:
+            return self.take()
+        except Unreachable:
+            return True
 
     def drop(self) -> None:
         """Give it back."""
@@ -329,7 +361,8 @@ def _execution(
 
 
 def _job(number: int, args: dict[str, Any]) -> Job:
-    return Job(number, args["office"], args["verb"], args.get("round", ""), tuple(args.get("then", ())))
+    asked = float(args.get("asked", 0))
+    return Job(number, args["office"], args["verb"], args.get("round", ""), tuple(args.get("then", ())), asked)
 
 
 def patiently(ask: Callable[[], Found], patience_s: float) -> Found:

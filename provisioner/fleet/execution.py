@@ -7,6 +7,9 @@ twice.
 
 import contextlib
 import fcntl
+import json
+import re
+import signal
 import subprocess
 import sys
 import time
@@ -22,6 +25,7 @@ from provisioner.inventory.target import state_home
 
 HELD = 75  # exit code: somebody else is at work on this office (EX_TEMPFAIL, sysexits.h)
 RENEW_S = 5.0
+LOST = "another machine has the lock of this office in the database: the verb was told to stop"
 PATIENCE_S = 24 * 3600.0  # for the database, once the verb has ended: its end is known to nobody else
 
 
@@ -35,6 +39,14 @@ def folder() -> Path:
 def log(job: int) -> Path:
     """What the verb of a job told the person waiting; kept when it did not end well."""
     return folder() / f"{job}.log"
+
+
+def forget(days: int) -> None:
+    """Remove what executions of this machine left so long ago."""
+    for path in (one for kind in ("*.log", "*.out") for one in folder().glob(kind)):
+        with contextlib.suppress(FileNotFoundError):  # another worker does it too
+            if path.stat().st_mtime < time.time() - days * 86400:
+                path.unlink()
 
 
 def command(conninfo: str, inventory: Path, job: int) -> list[str]:
@@ -56,9 +68,16 @@ def _alone(name: str, *, wait: bool) -> Iterator[IO[str] | None]:
 def execute(database: Database, inventory: Path, number: int) -> int:
     """Call the verb of a job, if it is to be called now; the exit code of this process."""
     job = database.job(number)
-    with _alone(job.office, wait=False) as lock:
+    if not re.fullmatch(r"[a-z][a-z0-9.-]*", job.office) or job.verb not in jobs.VERBS:  # a word of a command, a file's name
+        error = json.dumps({"error": f"{job.verb[:40]!r} for {job.office[:40]!r} is no job of ours"})
+        database.end(database.begin(number), Outcome.FAILED, 2, error)
+        return 0
+    with contextlib.ExitStack() as holding:
+        lock = holding.enter_context(_alone(job.office, wait=False))
         if lock is None:
             return HELD
+        if job.verb == "prove":  # one lab of a proof at a time; no office has a name that begins so
+            holding.enter_context(_alone(".prove", wait=True))
         with database.holding(job.office) as held:
             if held is None:
                 return HELD
@@ -66,12 +85,11 @@ def execute(database: Database, inventory: Path, number: int) -> int:
             for one in before:
                 if one.ended is None:  # nobody holds its office: whoever called it is dead
                     database.end(one.id, Outcome.INTERRUPTED, -1)
-            due = jobs.due(database.executions(number) if before else before)
-            if due is None or due > time.time():
+            due = jobs.due(database.executions(number) if before else before, job.asked)
+            if due is None or due > database.now():
                 return 0
-            with _alone("prove", wait=True) if job.verb == "prove" else contextlib.nullcontext():  # one lab of a proof at a time
-                execution = database.begin(number)
-                code, said = _call(job, inventory, lock, held.renew)
+            execution = database.begin(number)
+            code, said = _call(job, inventory, lock, held.renew)
             outcome = jobs.judge(job.verb, code, jobs.read(said))
             patiently(lambda: database.end(execution, outcome, code, said), PATIENCE_S)
     if outcome is Outcome.DONE:
@@ -79,8 +97,12 @@ def execute(database: Database, inventory: Path, number: int) -> int:
     return 0
 
 
-def _call(job: Job, inventory: Path, lock: IO[str], renew: Callable[[], None]) -> tuple[int, str]:
-    """Call the verb to its end: its exit code, what it printed. It holds this machine's lock too, whatever becomes of us."""
+def _call(job: Job, inventory: Path, lock: IO[str], renew: Callable[[], bool]) -> tuple[int, str]:
+    """Call the verb to its end: its exit code, what it printed. It holds this machine's lock too, whatever becomes of us.
+
+    Where another machine has the office's lock meanwhile, the verb is asked to stop as by Ctrl-C, and its end waited for.
+    """
+    ours = True
     words = [sys.executable, "-m", "provisioner.cli", "--inventory", str(inventory), *jobs.VERBS[job.verb], job.office, "--json"]
     with (folder() / f"{job.id}.out").open("w+", encoding="utf-8", errors="replace") as out:
         verb = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, pass_fds=[lock.fileno()])
@@ -89,16 +111,21 @@ def _call(job: Job, inventory: Path, lock: IO[str], renew: Callable[[], None]) -
                 code = verb.wait(RENEW_S)
                 break
             except subprocess.TimeoutExpired:
-                renew()
+                if ours and not (ours := renew()):
+                    print(LOST, file=sys.stderr, flush=True)
+                    verb.send_signal(signal.SIGINT)
         out.seek(0)
         said = out.read(SAID_LIMIT + 1)
     Path(out.name).unlink(missing_ok=True)
+    if not ours and jobs.judge(job.verb, code, jobs.read(said)) is Outcome.INTERRUPTED:
+        said = json.dumps({"error": LOST})
     return code, said
 
 
 def main() -> None:
     """Be that process."""
     conninfo, inventory, number = sys.argv[1:4]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a worker started in the background ignores it: the verb must not
     try:
         sys.exit(execute(Database(conninfo), Path(inventory), int(number)))
     except ProvisionerError as problem:

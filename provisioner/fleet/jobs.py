@@ -30,13 +30,17 @@ AGAIN_S: Mapping[Outcome, Sequence[float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One verb for one office; `round` is shared by those that were added together, `then` waits for this one to end well."""
+    """One verb for one office; `round` is shared by those that were added together, `then` waits for this one to end well.
+
+    `asked`: when somebody asked for it again while it waited for another try (s since 1970, by the database).
+    """
 
     id: int
     office: str
     verb: str
     round: str = ""
     then: tuple[str, ...] = ()
+    asked: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +91,11 @@ def _looked(said: Mapping[str, Any]) -> Outcome:
     return Outcome.UNREACHABLE if all(one.get("sentence") == SILENT for one in findings) else Outcome.DONE
 
 
-def due(executions: Sequence[Execution]) -> float | None:
-    """When a job's verb is to be called again (s since 1970, 0: now), from its executions that ended; None: never."""
+def due(executions: Sequence[Execution], asked: float = 0.0) -> float | None:
+    """When a job's verb is to be called again (s since 1970, 0: now), from its executions that ended; None: never.
+
+    What waits for another try is due as soon as somebody asked for it.
+    """
     if not executions:
         return 0.0
     last = executions[-1]
@@ -98,7 +105,10 @@ def due(executions: Sequence[Execution]) -> float | None:
         if one.outcome != last.outcome:
             break
         alike += 1
-    return (last.ended or 0.0) + again[alike - 1] if alike <= len(again) else None
+    if alike > len(again):
+        return None
+    ended = last.ended or 0.0
+    return 0.0 if asked > ended else ended + again[alike - 1]
 
 
 def worse(job: Job, executions: Sequence[Execution]) -> bool:

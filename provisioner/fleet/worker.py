@@ -6,6 +6,7 @@ once it gave no sign of life for `STALLED_S`.
 
 import asyncio
 import logging
+import re
 import subprocess
 import time
 from collections.abc import Awaitable, Callable
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 HEARTBEAT_S, STALLED_S = 3.0, 15.0
 TICK_S = 5.0
+FORGET_S = 3600.0
+HELD_S = 10.0  # at most, between two looks whether an office is free: each is a process of half a second
 PATIENCE_S = 60.0  # for a database that is started anew
 KEPT_DAYS = 60
 TRIES = 5  # to start an execution that dies before it has begun
@@ -78,10 +81,12 @@ class Worker:
 
     async def _run(self, wait: bool) -> None:
         app = self.app()
-        beside: list[Callable[[], Awaitable[None]]] = [self._rescue, self._keep_schedules]
+        beside: list[tuple[Callable[[], Awaitable[None]], float]] = [
+            (self._rescue, TICK_S), (self._keep_schedules, TICK_S), (self._forget, FORGET_S),
+        ]  # fmt: skip
         swept = asyncio.create_task(asyncio.to_thread(self._sweep))
         async with app.open_async():
-            tasks = [asyncio.create_task(self._again_and_again(one)) for one in beside]
+            tasks = [asyncio.create_task(self._again_and_again(look, every_s)) for look, every_s in beside]
             try:
                 await app.run_worker_async(
                     queues=["offices"], name="", concurrency=self.at_once, wait=wait, fetch_job_polling_interval=2.0,
@@ -130,16 +135,17 @@ class Worker:
             Later, Ended: what Procrastinate has to know of its end.
         """
         job = await _ask(lambda: self.database.job(number))
-        failures = 0
+        failures, held = 0, 0.0
         while True:
             executions = await _ask(lambda: self.database.executions(number))
             under_way = bool(executions) and executions[-1].ended is None
-            due = None if under_way else jobs.due(executions)
-            if not under_way and (due is None or due > time.time() + 1):
+            due = None if under_way else jobs.due(executions, job.asked)
+            if not under_way and (due is None or due > await _ask(self.database.now) + 1):
                 break
             code = await self._execute(number)
             if code == execution.HELD:
-                await asyncio.sleep(1)
+                held = min(HELD_S, held + 1)
+                await asyncio.sleep(held)
             elif code:
                 failures += 1
                 if failures == TRIES:
@@ -171,7 +177,7 @@ class Worker:
 
     # -------------------------------------------------------------------------------------- beside
 
-    async def _again_and_again(self, look: Callable[[], Awaitable[None]]) -> None:
+    async def _again_and_again(self, look: Callable[[], Awaitable[None]], every_s: float) -> None:
         while True:
             try:
                 await look()
@@ -179,7 +185,9 @@ class Worker:
                 pass
             except ProvisionerError as problem:
                 self.say(f"{problem}")
-            await asyncio.sleep(TICK_S)
+            except Exception as problem:  # else it would no longer look after rounds and dead workers, unsaid
+                self.say(f"{type(problem).__name__}: {problem}")
+            await asyncio.sleep(every_s)
 
     async def _rescue(self) -> None:
         for number in await asyncio.to_thread(self.database.rescue, STALLED_S):
@@ -190,7 +198,10 @@ class Worker:
             moment = last_due(one, time.time())
             if moment and await asyncio.to_thread(self.database.claim, one, moment):
                 self.say(f"a round of {one.verb} is due")
+
+    async def _forget(self) -> None:
         await asyncio.to_thread(self.database.forget, KEPT_DAYS)
+        await asyncio.to_thread(execution.forget, KEPT_DAYS)
 
     def _round(self, verb: str, count: int | None, moment: int) -> None:
         names = offices(self.inventory, verb, count)
@@ -233,8 +244,15 @@ def judged_cron(text: str) -> str:
     Raises:
         BadInput: it is none that crontab(5) knows.
     """
-    from croniter import croniter
+    from croniter import CroniterError, croniter
 
-    if len(text.split()) != 5 or not croniter.is_valid(text):  # croniter knows a sixth field, of seconds
-        raise BadInput(f"{text[:60]!r} is no moment of crontab(5)", hint='as "30 6 * * *": each morning at half past six')
-    return " ".join(text.split())
+    # croniter knows more: a sixth field, of seconds; R, another moment each time it is asked; # and L
+    fields = text.split()
+    known = len(fields) == 5 and all(re.fullmatch(r"([0-9*,/-]|[A-Za-z]{3})+", one) for one in fields)
+    try:
+        if known and croniter.is_valid(text):
+            croniter(text).get_prev(float)  # the 30th of February is a moment that never comes
+            return " ".join(fields)
+    except CroniterError:
+        pass
+    raise BadInput(f"{text[:60]!r} is no moment of crontab(5)", hint='as "30 6 * * *": each morning at half past six')

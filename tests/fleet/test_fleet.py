@@ -1,17 +1,19 @@
 """`fleet` on a real PostgreSQL: what is added, taken back, scheduled; what comes of offices that do not answer."""
 
+import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from provisioner.check import store
-from provisioner.fleet import worker
-from provisioner.fleet.database import Database, Scheduled, judged
+from provisioner.fleet import execution, jobs, worker
+from provisioner.fleet.database import LOCKS, Database, Holding, Scheduled, judged
 from provisioner.fleet.jobs import Execution, Job, Outcome
-from tests.fleet.conftest import work
+from tests.fleet.conftest import ALONE, work
 from tests.fleet.postgresql import PostgreSQL
 from tests.verbs import Run
 
@@ -88,8 +90,6 @@ def test_the_canary_goes_first_and_an_office_that_became_worse_ends_the_round(ru
 
 def test_an_execution_that_ended_is_never_repeated(run: Run, offices: Path, conninfo: str) -> None:
     """Whoever calls it again, with a job that a dead worker left, finds its end and calls nothing."""
-    from provisioner.fleet import execution
-
     assert run("fleet", "add", "check", "office-00003").code == 0
     database = Database(judged(conninfo))
     assert execution.execute(database, offices, 1) == 0
@@ -98,6 +98,158 @@ def test_an_execution_that_ended_is_never_repeated(run: Run, offices: Path, conn
     with database.holding("office-00003") as held:
         assert held is not None
         assert execution.execute(database, offices, 1) == execution.HELD, "another machine is at it"
+
+
+def test_what_is_asked_for_again_is_tried_now(run: Run, offices: Path, conninfo: str) -> None:
+    """Not when it would have been by itself."""
+    assert run("fleet", "add", "check", "office-00000").code == 0
+    assert work().returncode == 0
+    assert run("fleet", "add", "check", "office-00000").code == 0
+    assert work().returncode == 0
+    executions = Database(judged(conninfo)).executions(1)
+    assert [one.outcome for one in executions] == [Outcome.UNREACHABLE] * 2
+    del offices
+
+
+def test_what_is_due_is_said_by_the_database(
+    run: Run, offices: Path, conninfo: str, postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine whose clock is an hour late does what it is given, and does not ask for it again and again."""
+    import psycopg
+
+    assert run("fleet", "add", "check", "office-00003").code == 0
+    database = Database(judged(conninfo))
+    database.end(database.begin(1), Outcome.UNREACHABLE, 5)
+    with psycopg.connect(conninfo) as connection:
+        connection.execute("UPDATE provisioner_execution SET ended = now() - interval '20 minutes'")
+    true = time.time
+    monkeypatch.setattr(time, "time", lambda: true() - 3600)
+    assert execution.execute(database, offices, 1) == 0
+    assert [one.outcome for one in database.executions(1)] == [Outcome.UNREACHABLE, Outcome.FAILED]
+    del postgresql
+
+
+VERB = """
+import signal, sys, time
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    print('{"error": "interrupted"}')
+    sys.exit(130)
+"""
+
+
+def test_an_execution_that_lost_its_lock_stops_its_verb(
+    run: Run, offices: Path, conninfo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In order, as by Ctrl-C, and says so: where PostgreSQL was away, another machine may have taken the office meanwhile."""
+    assert run("fleet", "add", "check", "office-00000").code == 0
+    database, other = Database(judged(conninfo)), Database(judged(conninfo))
+    program = tmp_path / "slow"
+    program.write_text(f"#!{sys.executable}\n{VERB}", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    monkeypatch.setattr(execution, "RENEW_S", 0.3)
+    theirs: list[Holding] = []
+
+    def cut() -> None:
+        """PostgreSQL ends our connection, and another machine is there first."""
+        import psycopg
+
+        time.sleep(1)
+        with psycopg.connect(conninfo) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND classid = %s", (LOCKS + 1,)
+            )
+        held = Holding(other, "office-00000")
+        while not held.take():
+            pass
+        theirs.append(held)
+
+    monkeypatch.setattr(Holding, "renew", lambda held, renew=Holding.renew: theirs == [] or renew(held))
+    thread = threading.Thread(target=cut)
+    thread.start()
+    began = time.monotonic()
+    assert execution.execute(database, offices, 1) == 0
+    thread.join()
+    assert time.monotonic() - began < 20, "its verb was not let to its end"
+    one = database.executions(1)[-1]
+    assert (one.outcome, one.code) == (Outcome.INTERRUPTED, 130)
+    assert jobs.told(one.said) == execution.LOST
+    assert execution.LOST in capfd.readouterr().err
+    assert execution.execute(database, offices, 1) == execution.HELD, "nothing is begun beside the other"
+    theirs[0].drop()
+
+
+def test_a_lock_that_the_server_keeps_for_a_broken_connection_is_ours(run: Run, offices: Path, conninfo: str) -> None:
+    """A cut that only this end knows of costs no work: the server would miss us after a minute."""
+    assert run("fleet", "list").code == 0
+    held = Holding(Database(judged(conninfo)), "office-00000")
+    assert held.take()
+    old, held._connection = held._connection, None
+    assert old and held.renew(), "our own former connection had it"
+    with Database(judged(conninfo)).holding("office-00000") as other:
+        assert other is None
+    held.drop()
+    del offices
+
+
+def test_an_office_may_be_called_prove(run: Run, offices: Path, conninfo: str) -> None:
+    """Its own lock is not that of all proofs."""
+    (offices / "offices/office-00003").rename(offices / "offices/prove")
+    assert run("fleet", "add", "prove", "prove").code == 0
+    words = execution.command(judged(conninfo), offices, 1)
+    assert subprocess.run(words, timeout=60, check=False).returncode == 0
+
+
+def test_what_is_no_job_of_ours_calls_nothing(run: Run, offices: Path, conninfo: str) -> None:
+    """Whoever writes to the database names an office and one of the verbs; no options, no files, no other words."""
+    assert run("fleet", "list").code == 0
+    database = Database(judged(conninfo))
+    database.add([Job(0, "--all", "check"), Job(0, "../../evil", "check"), Job(0, "office-00000", "teapot")])
+    for number in (1, 2, 3):
+        assert execution.execute(database, offices, number) == 0
+        one = database.executions(number)[-1]
+        assert (one.outcome, one.code) == (Outcome.FAILED, 2)
+        assert "is no job of ours" in one.said
+    assert not list(execution.folder().glob("**/*.lock")) and not list(execution.folder().parent.glob("*.lock"))
+
+
+def test_logs_of_executions_go_with_their_jobs(run: Run, offices: Path) -> None:
+    """After the same 60 days."""
+    old, new, part = execution.log(1), execution.log(2), execution.folder() / "3.out"
+    for path in (old, new, part):
+        path.touch()
+    for path in (old, part):
+        os.utime(path, (0, time.time() - 61 * 86400))
+    execution.forget(60)
+    assert [path.name for path in execution.folder().iterdir()] == ["2.log"]
+    del run, offices
+
+
+def test_a_schedule_that_cannot_be_read_stops_no_other(run: Run, offices: Path, conninfo: str, tmp_path: Path) -> None:
+    """As where another version wrote it: the worker says so, and goes on looking after dead workers and rounds."""
+    import psycopg
+
+    assert run("fleet", "schedule", "check", "* * * * *").code == 0
+    database = Database(judged(conninfo))
+    database.schedule("prove", "0 0 30 2 *", None)
+    database.schedule("update", "0 0 30 2 *", None)
+    with psycopg.connect(conninfo) as connection:
+        connection.execute("UPDATE provisioner_schedule SET since = now() - interval '1 day'")
+    with (tmp_path / "said").open("w+") as said:
+        words = [*ALONE, sys.executable, "-m", "provisioner.cli", "fleet", "work"]
+        process = subprocess.Popen(words, stdout=said, stderr=said)
+        try:
+            until = time.monotonic() + 40
+            while (tmp_path / "said").read_text().count("failed to find prev date") < 2:
+                assert time.monotonic() < until, (tmp_path / "said").read_text()
+                time.sleep(0.2)
+        finally:
+            process.kill()
+            process.wait()
+    assert database.lines(), "the round of check came"
+    del offices
 
 
 def test_rounds_come_by_themselves_once(run: Run, offices: Path, conninfo: str) -> None:
@@ -114,8 +266,8 @@ def test_rounds_come_by_themselves_once(run: Run, offices: Path, conninfo: str) 
 
     assert work().returncode == 0
     assert set(states(run)) == {f"office-0000{n}" for n in range(4)}
-    jobs = run("fleet", "list", "--json").data["jobs"]
-    assert {one["round"] for one in jobs} == {"@check 60"}
+    found = run("fleet", "list", "--json").data["jobs"]
+    assert {one["round"] for one in found} == {"@check 60"}
     one = worker.Worker(database, offices, 1, print)
     one._round("check", None, 60)
     assert len(run("fleet", "list", "--json").data["jobs"]) == 4, "the same round again adds nothing"
@@ -136,6 +288,12 @@ def test_rounds_come_by_themselves_once(run: Run, offices: Path, conninfo: str) 
         (("schedule", "check", "30 6 * * *", "--oldest", "3"), "--oldest goes with prove"),
         (("schedule", "check", "every morning"), "no moment of crontab(5)"),
         (("schedule", "check", "* * * * * *"), "no moment of crontab(5)"),
+        (("schedule", "check", "0 0 30 2 *"), "no moment of crontab(5)"),
+        (("schedule", "check", "R * * * *"), "no moment of crontab(5)"),
+        (("schedule", "check", "30 6 * * fri#2"), "no moment of crontab(5)"),
+        (("list", "--database", "dbname=x sslpassword=s3cret"), "a password does not belong on a command line"),
+        (("list", "--database", "dbname=x hostaddr=203.0.113.5"), "without knowing that it is it"),
+        (("list", "--database", "service=fleet"), "what a service file says is not known here"),
         (("list", "--database", "dbname=x password=s3cret"), "a password does not belong on a command line"),
         (("list", "--database", "postgresql://me:s3cret@/x"), "a password does not belong on a command line"),
         (("list", "--database", "host=db.example dbname=x"), "without knowing that it is it"),
@@ -150,6 +308,16 @@ def test_bad_input_is_one_sentence(run: Run, offices: Path, conninfo: str, words
     assert said in done.err
     assert "s3cret" not in done.err
     del offices, conninfo
+
+
+def test_variables_of_libpq_lead_nowhere_unknown(run: Run, offices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the environment count as if they were written out."""
+    monkeypatch.setenv("PGHOST", "db.example")
+    done = run("fleet", "list", "--database", "dbname=x")
+    assert done.code == 2 and "db.example is asked over a network" in done.err
+    monkeypatch.setenv("PGSSLMODE", "verify-full")
+    assert judged("dbname=x")
+    del offices
 
 
 def test_a_database_that_does_not_answer_is_unreachable(run: Run, offices: Path, tmp_path: Path) -> None:
