@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -93,6 +93,15 @@ class Inward:
 
 
 @dataclass(frozen=True, slots=True)
+class Behind:
+    """A network behind another router of the LAN, whose address there is `via`."""
+
+    network: IPv4Network
+    via: IPv4Address
+    line: Line
+
+
+@dataclass(frozen=True, slots=True)
 class Air:
     """One Wi-Fi network; `port` is the link that it is bridged into."""
 
@@ -114,6 +123,7 @@ class Reading:
     networks: list[Network] = field(default_factory=list)
     fixed: list[Fixed] = field(default_factory=list)
     inward: list[Inward] = field(default_factory=list)
+    routes: list[Behind] = field(default_factory=list)
     air: list[Air] = field(default_factory=list)
     time_servers: list[str] = field(default_factory=list)
     syslog: tuple[str, int, str, Line] | None = None  # address, port, protocol
@@ -149,6 +159,7 @@ def proposal(office: Office, host: str, met: str, found: Reading) -> Proposal:
             made.values.append((("guests",), "vlan", guests.vlan))
     named = _fixed(office, found, lan, made)
     _inward(office, found, named, made)
+    _routes(office, found, lan, made)
     _air(found, lan, guests, made)
     if found.time_servers:
         made.values.append((("time",), "servers", found.time_servers))
@@ -272,6 +283,28 @@ def _inward(office: Office, found: Reading, named: dict[IPv4Address, str], made:
         value |= {"to_port": one.to_port} if one.to_port != one.port else {}
         value |= {"protocol": one.protocol} if one.protocol != "tcp" else {}
         made.values.append((("forwards",), name, value))
+
+
+def _routes(office: Office, found: Reading, lan: Network | None, made: Proposal) -> None:
+    """Networks that no other of the dossier's shares an address with, by somebody in the LAN."""
+    known = {one.network: name for name, one in office.routes.items()}
+    inside = lan.address.network if lan else office.lan.network
+    own = {inside, *(one.address.network for one in found.networks)}
+    own |= {office.guests.network} if office.guests else set()
+    own |= {IPv4Interface(found.wan["address"]).network} if "address" in found.wan else set()
+    taken, seen = set(office.routes), set[IPv4Network]()
+    for one in found.routes:
+        why = "an address outside the office's network" if one.via not in inside else ""
+        if one.network in seen or any(one.network.overlaps(other) for other in own | (known.keys() - {one.network})):
+            why = "it shares addresses with a network that the dossier has already"
+        if why:
+            made.left.append(Line(one.line.where, one.line.text, why))
+            continue
+        name = known.get(one.network) or name_of(f"behind-{str(one.via).rpartition('.')[2]}", taken)
+        taken.add(name)
+        seen.add(one.network)
+        known[one.network] = name
+        made.values.append((("routes",), name, {"network": str(one.network), "via": str(one.via)}))
 
 
 def _air(found: Reading, lan: Network | None, guests: Network | None, made: Proposal) -> None:

@@ -17,7 +17,15 @@ from provisioner.inventory.editing import Draft
 from provisioner.inventory.models import Kind
 from provisioner.router.adoption import Adoption, adoption
 from provisioner.router.description import describe
-from provisioner.router.platforms import cisco_ios, cisco_ios_reading, debian, debian_reading, openwrt_reading, routeros_reading
+from provisioner.router.platforms import (
+    cisco_ios,
+    cisco_ios_reading,
+    debian,
+    debian_reading,
+    frr_reading,
+    openwrt_reading,
+    routeros_reading,
+)
 from provisioner.router.reading import Reading
 from provisioner.secrets.models import Secrets
 from tests import network
@@ -113,6 +121,7 @@ def outcome(case: Path, folder: Path) -> dict[str, str]:
     """The dossier afterwards, and what is told."""
     raw = yaml.safe_load((case / "raw.yml").read_text(encoding="utf-8"))
     reading = cisco_ios_reading.read(raw["running"]) if "running" in raw else None
+    reading = frr_reading.read(raw["running"], raw["links"]) if "links" in raw else reading
     reading = openwrt_reading.read(raw["packages"], raw["others"], raw["staged"]) if "packages" in raw else reading
     reading = routeros_reading.read(raw["export"]) if "export" in raw else reading
     found = adopted(case / "before.yml", folder, raw, Secrets(), reading)

@@ -12,7 +12,7 @@ import yaml
 from provisioner.inventory import open_inventory
 from provisioner.inventory.network import Wan
 from provisioner.router.description import Description, describe
-from provisioner.router.platforms import Files, openwrt_reading, rendering, routeros_reading, routeros_router
+from provisioner.router.platforms import Files, frr_reading, openwrt_reading, rendering, routeros_reading, routeros_router
 from provisioner.router.platforms.openwrt_guard import written
 from provisioner.router.reading import Reading, said, staying
 from provisioner.secrets.models import Secrets
@@ -157,7 +157,7 @@ def test_a_routeros_router_is_read_over_ssh(tmp_path: Path) -> None:
     assert [(one.ssid, one.key) for one in found.air] == [(one.ssid, one.key) for one in wanted.wireless]
 
 
-@pytest.mark.parametrize("name", ["openwrt-home", "routeros-home"])
+@pytest.mark.parametrize("name", ["frr-warehouse", "openwrt-home", "routeros-home"])
 def test_no_secret_is_told(name: str) -> None:
     """Neither those that go into the vault nor those that no word is had for, in the dossier or on the terminal."""
     case = ADOPTED / name
@@ -204,3 +204,35 @@ def test_no_line_is_dropped_unsaid(platform: str, tmp_path: Path) -> None:
         files = {**given, path: replace(given[path], content=f"{given[path].content}{more}\n")}
         found = adopted(case / "dossier.yml", tmp_path / str(number), reading=READERS[platform](files))
         assert more.split()[-1].strip("'") in "\n".join(map(str, found.left)), more
+
+
+LINKS = "eth0 up default 192.168.1.1/24\neth1 up default 203.0.113.10/29\n"
+FRR_S = [
+    "ip route 10.7.0.0/16 Null0",
+    "ipv6 route ::/0 fd00::1",
+    "router ospf",
+    "access-list 7 remark x",
+    "ip nht resolve-via-default",
+]
+
+
+def test_what_a_dossier_gave_an_frr_router_comes_back(tmp_path: Path) -> None:
+    """Its routes and its way out, from a dossier that says nothing of them; whatever else is put beside them is told."""
+    case = next(case for case in CASES if (case.parent.name, case.name) == ("frr", "static-line"))
+    platform = rendering("frr")
+    given = platform.render(description(case, tmp_path))
+    text = "".join(file.content for file in given.values())
+    assert len(text.splitlines()) > 1
+    dossier = yaml.safe_load(bare(case, tmp_path).read_text(encoding="utf-8"))
+    del dossier["routes"]
+    (tmp_path / "bare.yml").write_text(yaml.safe_dump(dossier, allow_unicode=True, sort_keys=False), encoding="utf-8")
+
+    found = adopted(tmp_path / "bare.yml", tmp_path / "found", reading=frr_reading.read(text, LINKS))
+
+    assert [str(line) for line in found.left] == []
+    inventory = open_inventory(tmp_path / "found/net")
+    office = found.draft.office()
+    assert platform.render(describe(office, inventory.pack(office.pack), Secrets(), "router")) == given
+    for number, more in enumerate(FRR_S):
+        found = adopted(case / "dossier.yml", tmp_path / str(number), reading=frr_reading.read(f"{text}{more}\n", LINKS))
+        assert [line.text for line in found.left] == [more]

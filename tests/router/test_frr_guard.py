@@ -1,5 +1,6 @@
 """What an FRR router is given, and what of its configuration is the office's."""
 
+from provisioner.hosts.programs import frr_guard
 from provisioner.router.platforms import frr
 
 RUNNING = """Building configuration...
@@ -30,3 +31,11 @@ def test_static_routes_alone_are_the_office_s() -> None:
     assert frr.ours(RUNNING) == (
         "ip route 0.0.0.0/0 203.0.113.9\nip route 10.9.0.0/16 192.168.1.77\nipv6 route 2001:db8:9::/48 fd00::1\n"
     )
+
+
+def test_both_sides_reckon_the_routes_alike() -> None:
+    """What the guard notes of a push's routes is what whoever looks later compares with, however they were entered."""
+    lines = [line for line in RUNNING.splitlines() if line.startswith(("ip route", "ipv6 route"))]
+
+    assert frr_guard.routes_digest([*lines, lines[0]]) == frr.digest(frr.ours(RUNNING))
+    assert frr_guard.routes_digest(lines[1:]) != frr.digest(frr.ours(RUNNING))

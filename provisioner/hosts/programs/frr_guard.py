@@ -8,6 +8,7 @@ time the guard takes them back line by line, else by a start of FRR's. The windo
 they are told. Standard library only.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -168,13 +169,15 @@ def publish(window: Data | None) -> None:
     """Say in FRR's configuration whose window is open, and how the last one ended."""
     last = read("last.json")
     told = f"{last['how']} {last['token']} {last['technician']} {last['run']} {last['why']}" if last else None
+    digest = (last or {}).get("digest")  # of the routes that a push made so: whatever differs was entered by hand
     open_ = f"open {window['token']} {window['technician']} {window['run']}" if window else "ready"
-    marked({"last": told, "guard": open_} if told else {"guard": open_})
+    said = {"last": told, "digest": digest, "guard": open_}
+    marked({name: one for name, one in said.items() if one})
 
 
 def keep(window: Data) -> None:
     """Let the new routes stay: without our remarks, saved whole or not at all."""
-    marked(dict.fromkeys(("window", "loaded", "confirm", "revert", "guard", "last")))
+    marked(dict.fromkeys(("window", "loaded", "confirm", "revert", "guard", "last", "digest")))
     said = vtysh("show running-config")
     body = said.partition("Current configuration:")[2].lstrip("\n").removeprefix("!\n")
     kept = "".join(line for line in body.splitlines(keepends=True) if not MARK.match(line))
@@ -200,9 +203,16 @@ def back(window: Data, why: str) -> None:
     end(window, "reverted", why)
 
 
+def routes_digest(routes: "list[str]") -> str:
+    """What tells whether they are still those of the last push; the other side reckons it alike."""
+    return hashlib.sha256("".join(f"{line}\n" for line in sorted(set(routes))).encode()).hexdigest()[:16]
+
+
 def end(window: Data, how: str, why: str) -> None:
     """Note how the window ended, then close it."""
-    put("last.json", {**{word: window[word] for word in ("token", "technician", "run")}, "how": how, "why": why})
+    digest = routes_digest(running()[0]) if how == "applied" else (read("last.json") or {}).get("digest")
+    whose = {word: window[word] for word in ("token", "technician", "run")}
+    put("last.json", {**whose, "how": how, "why": why, "digest": digest})
     os.unlink(os.path.join(BASE, "window.json"))
     sync(BASE)
     marked(dict.fromkeys(("window", "loaded", "confirm", "revert")))

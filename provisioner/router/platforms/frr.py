@@ -4,6 +4,7 @@ They are the office's alone: another static route goes, and is shown before it d
 routes of another VRF) and all else of the machine (addresses, DHCP, names, firewall, Wi-Fi) is left as it is.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable
 
@@ -31,6 +32,11 @@ def text(lines: Iterable[str]) -> str:
 def ours(running: str) -> str:
     """The static routes of a running configuration; a line of a VRF's block has a blank before it and is none of them."""
     return text(found.rstrip() for found in ROUTE.findall(running))
+
+
+def digest(routes: str) -> str:
+    """What the router's guard notes of the routes of the last push."""
+    return hashlib.sha256(routes.encode()).hexdigest()[:16]
 
 
 def cannot(wanted: Description) -> list[str]:

@@ -14,9 +14,9 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from provisioner.errors import BadInput, Busy, Unreachable, Unreadable
+from provisioner.errors import Busy, Unreachable, Unreadable
 from provisioner.router.guard import Difference, Rejected, State, Window
-from provisioner.router.platforms import File, Files, Probes, Way, frr
+from provisioner.router.platforms import File, Files, Probes, Way, frr, frr_reading
 from provisioner.router.platforms.connection import CANNOT_READ, Connection, Refused
 from provisioner.router.reading import Reading
 
@@ -76,13 +76,15 @@ class Device:
 
     def differences(self) -> list[Difference]:
         """What a push would change."""
-        here, wanted = frr.ours(self._running()), self.wanted[frr.CONFIGURATION].content
+        running = self._running()
+        here, wanted = frr.ours(running), self.wanted[frr.CONFIGURATION].content
         if here == wanted:
             return []
         lines = difflib.unified_diff(
             here.splitlines(keepends=True), wanted.splitlines(keepends=True), "routes: running", "routes: wanted"
         )
-        return [Difference(frr.CONFIGURATION, "".join(lines))]
+        pushed = dict(REMARK.findall(running)).get("digest", frr.digest(here))
+        return [Difference(frr.CONFIGURATION, "".join(lines), by_hand=pushed != frr.digest(here))]
 
     def current(self) -> Files:
         """The static routes as they run."""
@@ -92,19 +94,14 @@ class Device:
         """How it runs: version, up_s, links, route, leases, tunnel, last."""
         version = re.search(r"^FRRouting (\S+)", self._ask("show version"), re.M)
         route = None
-        links: list[dict[str, Any]] = []
-        for line in self._ask("show interface brief").replace("\r", "").splitlines():
-            if found := re.match(r"(\S+) +(up|down) +\S+ *(\S+/\d+)?", line):
-                links.append({"name": found[1], "up": found[2] == "up", "addresses": [found[3]] if found[3] else []})
-            elif links and (more := re.match(r" +(\S+/\d+)", line)):
-                links[-1]["addresses"].append(more[1])
+        links = frr_reading.links(self._ask("show interface brief"))
         with contextlib.suppress(Refused):  # "% Network not in table"
             route = re.search(r"\* ([0-9.]+), via ([^\s,]+)", self._ask("show ip route 0.0.0.0/0"))
         last = self._state().last
         return {
             "version": f"FRR {version[1][:40]}" if version else "FRR",
             "up_s": None,  # vtysh does not say it
-            "links": [one for one in links if one["name"] != "lo"],
+            "links": [asdict(one) | {"addresses": list(one.addresses)} for one in links],
             "leases": [],
             "route": {"gateway": route[1], "dev": route[2]} if route else None,
             "tunnel": None,
@@ -133,8 +130,8 @@ class Device:
             raise
 
     def reading(self) -> Reading:
-        """Its routes are no dossier's: none is had."""
-        raise BadInput(f"{self.way.host} runs FRR, of which no dossier is made: its routes are all that is known of it")
+        """Its routes and its links in the dossier's words."""
+        return frr_reading.read(self._running(), self._ask("show interface brief"))
 
     # ---------------------------------------------------------------------------------------- the guard
 
