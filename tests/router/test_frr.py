@@ -1,193 +1,32 @@
-"""An FRR router, a real one: Debian with FRR under systemd, vtysh as its login's shell; whatever happens, its routes come back.
+"""An FRR router, a real one (`frr_machine`): what proves good stays, whatever happens else its routes come back."""
 
-It is built once (`mmdebstrap`) beside the labs' bases, and started in namespaces of its own: the LAN's side, the line's side.
-"""
-
-import ctypes
-import os
 import secrets
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from provisioner.errors import Busy, Unreachable
-from provisioner.hosts.access import SshAccess
-from provisioner.hosts.pins import pin
-from provisioner.hosts.programs import frr_guard
+from provisioner.errors import Busy
 from provisioner.inventory.target import Target
-from provisioner.lab.base import lab_home
-from provisioner.laptop.processes import as_root
-from provisioner.router import guard, platforms
-from provisioner.router.guard import Outcome, Rejected
-from provisioner.router.platforms import File, Router, Way, frr
+from provisioner.router.guard import Rejected
+from provisioner.router.platforms import File, Router, frr
 from tests import network
 from tests.router.boxes import elsewhere, soon
+from tests.router.frr_machine import TIMEOUT_S, Gate, machine
 
 pytestmark = pytest.mark.deep
-TIMEOUT_S = 15.0
-LIBC = ctypes.CDLL(None, use_errno=True)
-CLONE_NEWNET = 0x40000000  # sched.h; os.setns is there from Python 3.12
-PACKAGES = "frr,openssh-server,iproute2,iputils-ping,python3,systemd,systemd-sysv,dbus"
 WAY_OUT, OTHER, WRONG = "ip route 0.0.0.0/0 203.0.113.9", "ip route 10.9.0.0/16 192.168.1.77", "ip route 0.0.0.0/0 203.0.113.14"
-PREPARE = """
-sed -i 's/^staticd=no/staticd=yes/; s/^zebra=no/zebra=yes/' /etc/frr/daemons
-echo /usr/bin/vtysh >> /etc/shells
-useradd -m -s /usr/bin/vtysh -G frrvty admin
-echo 'admin:right one' | chpasswd
-echo gate > /etc/hostname
-printf '127.0.0.1 localhost gate\\n' > /etc/hosts
-printf '[Match]\\nName=eth0\\n\\n[Network]\\nAddress=192.168.1.1/24\\n' > /etc/systemd/network/10-eth0.network
-printf '[Match]\\nName=eth1\\n\\n[Network]\\nAddress=203.0.113.10/29\\n' > /etc/systemd/network/11-eth1.network
-systemctl --quiet enable frr ssh systemd-networkd
-systemctl --quiet mask systemd-networkd-wait-online
-ssh-keygen -A > /dev/null
-"""
-
-
-def run(*words: str) -> str:
-    """What a program says, as root."""
-    return subprocess.run(as_root(list(words)), check=True, capture_output=True, text=True).stdout
-
-
-def base() -> Path:
-    """Debian with FRR, built once."""
-    path = Path(os.environ.get("PROVISIONER_FRR_ROOT") or lab_home() / "bases-frr" / "bookworm")
-    if not path.exists():
-        part = path.with_suffix(f".{os.getpid()}")
-        part.parent.mkdir(exist_ok=True)
-        run("mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(part))
-        run("chroot", str(part), "/bin/sh", "-ec", PREPARE)
-        part.rename(path)
-    return path
-
-
-@dataclass
-class Gate:
-    """The router, its cables, and the office it is pinned for."""
-
-    folder: Path
-    target: Target
-    pid: int = 0
-
-    @property
-    def root(self) -> Path:
-        """Its disk."""
-        return self.folder / "root"
-
-    @property
-    def init(self) -> int:
-        """Its first process, by its number outside."""
-        return int(run("ps", "-o", "pid=", "--ppid", str(self.pid)))
-
-    def start(self) -> None:
-        """Switch it on."""
-        groups = [top / "pv-frr" for one in ("systemd", "unified", "memory") if (top := Path("/sys/fs/cgroup") / one).is_dir()]
-        for group in groups:
-            group.mkdir(exist_ok=True)
-        into = "".join(f"echo $$ > {group}/cgroup.procs; " for group in groups)
-        words = [
-            *("env", "SYSTEMD_NSPAWN_API_VFS_WRITABLE=network", "systemd-nspawn", "--quiet", "--boot", "--settings=no"),
-            *(f"--directory={self.root}", "--machine=pv-frr", "--hostname=gate", "--register=no", "--keep-unit"),
-            *("--network-namespace-path=/run/netns/pv-frr-gate", "--capability=CAP_NET_ADMIN", "--link-journal=no"),
-            *("--resolv-conf=off", "--timezone=off", "--console=read-only"),
-        ]
-        with (self.folder / "console").open("ab") as console:
-            self.pid = subprocess.Popen(["/bin/sh", "-c", f'{into}exec "$@"', "sh", *words], stdout=console, stderr=console).pid
-        assert soon(self.answers, 60), (self.folder / "console").read_text()[-2000:]
-
-    def answers(self) -> bool:
-        """Whether it takes a login, and its guard says that it is there."""
-        router = self.device("")
-        try:
-            return router.without_timer() == "" and router.look()[0].window is None
-        except (Unreachable, OSError):
-            return False
-        finally:
-            router.close()
-
-    def power(self, *, back: bool = True) -> None:
-        """Cut its power, and give it back."""
-        os.kill(self.init, 9)  # the first process of its namespace takes all others along; nspawn's own end would not
-        os.waitpid(self.pid, 0)
-        if back:
-            self.start()
-
-    def inside(self, *words: str) -> str:
-        """What a program on it says."""
-        return run("nsenter", "-t", str(self.init), "-m", "-p", "-n", "-u", "-i", "--", *words)
-
-    def device(self, *routes: str, **other: str) -> Router:
-        """It, as the guard needs it."""
-        way = Way(SshAccess(self.target, other.get("by", "m.durand"), self.folder / "no-key"), "router", "192.168.1.1", "run-1",
-                  "admin", "right one")  # fmt: skip
-        probes = {"internet": [("198.51.100.1", 80)], "lan": ["192.168.1.10"]}
-        return platforms.router("frr")(way, {frr.CONFIGURATION: File(frr.text(filter(None, routes)))}, probes)
-
-    def push(self, *routes: str) -> Outcome:
-        """Push, and end the connection."""
-        router = self.device(*routes)
-        try:
-            return guard.push(router, timeout_s=TIMEOUT_S, say=lambda _: None)
-        finally:
-            router.close()
-
-    def routes(self) -> list[str]:
-        """The static routes that run."""
-        return frr.ours(self.inside("vtysh", "-c", "show running-config")).splitlines()
-
-    @property
-    def saved(self) -> bytes:
-        """What it starts with."""
-        return (self.root / "etc/frr/frr.conf").read_bytes()
-
-    def cable(self, *, plugged: bool) -> None:
-        """The LAN's cable."""
-        run("ip", "-n", "pv-frr-lan", "link", "set", "eth0", "up" if plugged else "down")
 
 
 @pytest.fixture(scope="module")
 def gates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
     """The router with a way out, in the LAN's namespace, where these tests go on."""
     folder = tmp_path_factory.mktemp("frr")
-    run("cp", "-a", str(base()), str(folder / "root"))
-    target = Target(network.with_office(folder / "net"), "demo")
-    pin(target, "router", [" ".join((folder / "root/etc/ssh/ssh_host_ed25519_key.pub").read_text().split()[:2])])
-    shutil.copy(frr_guard.__file__, folder / "root/root/frr_guard.py")
-    home = Path("/proc/self/ns/net").open("rb")  # noqa: SIM115 - the way back, needed after setns
-    for name in ("gate", "lan", "line"):
-        run("ip", "netns", "add", f"pv-frr-{name}")
-        run("ip", "-n", f"pv-frr-{name}", "link", "set", "lo", "up")
-    for name, port, address in (("lan", "eth0", "192.168.1.10/24"), ("line", "eth1", "203.0.113.9/29")):
-        run("ip", "-n", f"pv-frr-{name}", "link", "add", port, "type", "veth", "peer", "name", port, "netns", "pv-frr-gate")
-        run("ip", "-n", f"pv-frr-{name}", "address", "add", address, "dev", port)
-        run("ip", "-n", f"pv-frr-{name}", "link", "set", port, "up")
-    run("ip", "-n", "pv-frr-line", "address", "add", "198.51.100.1/32", "dev", "lo")
-    gate = Gate(folder, target)
-    with Path("/run/netns/pv-frr-lan").open("rb") as lan:
-        assert LIBC.setns(lan.fileno(), CLONE_NEWNET) == 0
-    try:
-        (folder / "root/etc/systemd/system/first.service").write_text(
-            "[Unit]\nAfter=frr.service\n[Service]\nType=oneshot\nExecStart=/usr/bin/python3 /root/frr_guard.py install\n"
-        )
-        wants = folder / "root/etc/systemd/system/multi-user.target.wants/first.service"
-        wants.symlink_to("/etc/systemd/system/first.service")
-        gate.start()
-        wants.unlink()
+    with machine(folder / "machine", Target(network.with_office(folder / "net"), "demo")) as gate:
         assert gate.push(WAY_OUT).how == "applied"
         yield gate
-    finally:
-        if gate.pid:
-            gate.power(back=False)
-        LIBC.setns(home.fileno(), CLONE_NEWNET)
-        home.close()
-        for name in ("gate", "lan", "line"):
-            subprocess.run(as_root(["ip", "netns", "delete", f"pv-frr-{name}"]), check=False)
 
 
 @pytest.fixture
