@@ -4,6 +4,7 @@ Equal input gives equal bytes. Whatever comes from the inventory is quoted where
 or one of Alertmanager's templates.
 """
 
+import contextlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -225,9 +226,11 @@ def _websites(inventory: Inventory, chosen: Iterable[Described]) -> Iterator[tup
 
 def _deployed(runs: Path) -> bool:
     for path in sorted(runs.glob("*.json"), reverse=True):
-        said = path.read_bytes()
-        if b'"website deploy"' in said and json.loads(said).get("status") in ("changed", "unchanged"):
-            return True
+        raw = path.read_bytes()
+        with contextlib.suppress(ValueError):  # `runs check` judges those that cannot be read
+            said = json.loads(raw) if b'"website deploy"' in raw else {}
+            if isinstance(said, dict) and said.get("verb") == "website deploy" and said.get("status") in ("changed", "unchanged"):
+                return True
     return False
 
 

@@ -36,6 +36,7 @@ DONE = {
     "router push": N_("Router set up: {count}."),
     "router backup": N_("Router's configuration saved: {count}."),
     "remote open": N_("Maintenance from afar, by the way in that you can close: {count}."),
+    "monitor silence": N_("Our watch of your office silenced for maintenance: {count}."),
     "website deploy": N_("Website published: {count}."),
 }
 

@@ -84,26 +84,32 @@ def _judged(url: str, option: str) -> str:
     return url.rstrip("/")
 
 
-@verb(monitor, "silence")
+@verb(monitor, "silence", writes=True)
 @office_argument
 @click.option("--for", "lasting", metavar="TIME", required=True, help="How long: 30m, 2h, 3d.")
-@click.option("--because", metavar="WHY", required=True, help="Why; Alertmanager keeps it.")
+@click.option("--because", metavar="WHY", required=True, help="Why: one line, which the audit keeps.")
+@click.option("--no-commit", is_flag=True, help="Leave the commit to you.")
 @_alertmanager
-def silence(console: Console, office: str, lasting: str, because: str, alertmanager: str) -> None:
-    """Let the alerts of OFFICE reach nobody for a while: maintenance. They are still raised, and come when it ends."""
+def silence(console: Console, office: str, lasting: str, because: str, no_commit: bool, alertmanager: str) -> None:
+    """Let the alerts of OFFICE reach nobody for a while: maintenance. They are still raised, and come when it ends.
+
+    The office's audit keeps who, how long and why.
+    """
     from provisioner.inventory import open_inventory
     from provisioner.monitor import alertmanager as asked
-    from provisioner.operation.selection import technician
+    from provisioner.monitor import silencing
 
     open_inventory(console.inventory).office(office)
     time, url = asked.duration(lasting), _judged(alertmanager, "--alertmanager")
-    if not because.strip():
-        raise BadInput("a silence has a reason", hint="--because WHY")
-    made = asked.silence(url, office, time, because, technician(console.target(office, lab=False))[0])
+    made = silencing.silence(console.target(office, lab=False), url, time, because, commit=not no_commit)
+    number = made.id
     console.result(
-        {"office": office, "silence": made, "seconds": int(time.total_seconds())},
-        lambda: console.out.print(f"the alerts of {office} reach nobody for {lasting}; sooner: amtool silence expire {made}"),
-    )
+        {
+            "office": office, "silence": number, "seconds": int(time.total_seconds()), "summary": made.summary.name,
+            "commit": made.commit,
+        },
+        lambda: console.out.print(f"the alerts of {office} reach nobody for {lasting}; sooner: amtool silence expire {number}"),
+    )  # fmt: skip
 
 
 @verb(monitor, "test")

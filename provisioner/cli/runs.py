@@ -99,11 +99,12 @@ def show(console: Console, office: str, run: str, whole: bool, lab: bool) -> int
     except (KeyError, ValueError, TypeError) as error:
         raise Unverified(f"{kept[name].name}: not a summary any more", hint=f"provisioner runs check {target.words}") from error
     more = {"journal": str(journal)} if journal else data
-    console.result(summary(told) | more, lambda: _show_told(console, told, journal, whole=whole))
+    why = str(data.get("because", ""))
+    console.result(summary(told) | more, lambda: _show_told(console, told, journal, why, whole=whole))
     return 0
 
 
-def _show_told(console: Console, told: "Run", journal: Path | None, *, whole: bool) -> None:
+def _show_told(console: Console, told: "Run", journal: Path | None, why: str, *, whole: bool) -> None:
     from rich.text import Text
 
     from provisioner.cli.run_page import changes, show_run
@@ -116,6 +117,10 @@ def _show_told(console: Console, told: "Run", journal: Path | None, *, whole: bo
     show_run(console, told)
     if told.error:
         console.out.print(Text(shown(told.error), "red"), soft_wrap=True)
+    if why:
+        console.out.print(shown(why), soft_wrap=True)
+    if not told.hosts and not journal:
+        return  # as a silence: it changed no host
     at = f"journal: {journal}" if journal else f"its diffs are in the journal on {shown(told.technician)}'s laptop"
     console.out.print(Text(at, "dim"), soft_wrap=True)
 

@@ -8,6 +8,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from datetime import datetime
 from email import message_from_bytes
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 
+from provisioner import alerting
+from provisioner.check import bulletin
+from provisioner.language import translator
 from tests.monitor.conftest import alertmanager
 from tests.monitor.test_serving import free_port
 from tests.verbs import Run
@@ -141,12 +145,47 @@ def test_a_silenced_offices_alerts_reach_nobody(run: Run, example: Path, hub: Hu
     assert {one["labels"]["office"] for hook in hub.hooked for one in hook["alerts"]} == {"mairie-saint-aubin"}
 
 
+def test_a_silence_is_in_the_offices_audit(run: Run, example: Path, hub: Hub) -> None:
+    """Who, how long, why: `runs` tells it, the client's bulletin has it among what was done, git has a commit."""
+    subprocess.run(["git", "init", "-q", example], check=True)
+    for word, said in (("technician", "c.lefevre"), ("reseller", "scop-lumiere")):
+        subprocess.run(["git", "-C", example, "config", f"provisioner.{word}", said], check=True)
+    there = ("--inventory", example)
+    words = ("--for", "2h", "--because", "website deploy", "--alertmanager", hub.url, *there, "--json")
+    done = run("monitor", "silence", "demo", *words)
+    assert done.code == 0, done
+
+    newest = run("runs", "list", "demo", *there, "--json").data["runs"][-1]
+    assert (newest["verb"], newest["technician"], newest["status"]) == ("monitor silence", "c.lefevre", "changed")
+    assert (newest["because"], newest["seconds"], newest["silence"]) == ("website deploy", 7200, done.data["silence"])
+    ends, began = (datetime.fromisoformat(newest[word]) for word in ("until", "started"))
+    assert abs((ends - began).total_seconds() - 7200) < 2
+    assert "monitor silence" in run("runs", "list", "demo", *there).out
+    shown = run("runs", "show", "demo", newest["run"], *there).out
+    assert "website deploy" in shown and "journal" not in shown
+    assert run("runs", "check", "demo", *there).code == 0
+    last = subprocess.run(["git", "-C", example, "log", "-1", "--format=%H %s"], capture_output=True, text=True, check=True)
+    assert last.stdout.startswith(done.data["commit"]) and "demo: alerts silenced until" in last.stdout
+    runs = list(bulletin._summaries(example / "offices/demo/runs"))
+    told = bulletin._done(translator("fr"), [one for one in runs if one["verb"] == "monitor silence"])
+    assert told and told[0].startswith(
+        "Notre surveillance de votre bureau mise en silence pendant un entretien\N{NO-BREAK SPACE}: 1."
+    )
+    assert not alerting._deployed(example / "offices/demo/runs"), "a reason is no deployment"
+
+    done = run("monitor", "silence", "demo", *words, "--no-commit")
+    assert done.code == 0 and done.data["commit"] is None
+    assert subprocess.run(["git", "-C", example, "status", "--short"], capture_output=True, check=True).stdout
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
         (("silence", "demo", "--for", "soon", "--because", "x"), 2, "'soon' is no time of at most 30 days"),
         (("silence", "demo", "--for", "31d", "--because", "x"), 2, "is no time of at most 30 days"),
         (("silence", "demo", "--for", "2h", "--because", " "), 2, "a silence has a reason"),
+        (("silence", "demo", "--for", "2h", "--because", "x" * 201), 2, "one line of at most 200 characters"),
+        (("silence", "demo", "--for", "2h", "--because", "a\x1b[31mb"), 2, "one line of at most 200 characters"),
         (("silence", "nowhere", "--for", "2h", "--because", "x"), 2, "no office 'nowhere'"),
         (("silence", "demo", "--for", "2h", "--because", "x", "--alertmanager", "file:///etc"), 2, "is no address of a page"),
         (("test", "--alertmanager", "http://127.0.0.1:9"), 5, "does not answer"),

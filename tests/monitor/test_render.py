@@ -85,6 +85,10 @@ def test_a_website_is_watched_once_it_was_deployed(run: Run, example: Path, tmp_
     runs.mkdir(exist_ok=True)
     (runs / "20261101T120000Z-0000.json").write_text(json.dumps({"verb": "website deploy", "status": "failed"}))
     assert json.loads(rendered(run, example, tmp_path / "a")["targets/websites.json"]) == []
+    (runs / "20261101T130000Z-0000.json").write_text('{"verb": "website deploy", "sta')
+    why = {"verb": "remote open", "because": "website deploy", "status": "changed"}
+    (runs / "20261101T140000Z-0000.json").write_text(json.dumps(why))
+    assert json.loads(rendered(run, example, tmp_path / "a")["targets/websites.json"]) == []
     (runs / "20261102T120000Z-0000.json").write_text(json.dumps({"verb": "website deploy", "status": "changed"}))
     (site,) = json.loads(rendered(run, example, tmp_path / "a")["targets/websites.json"])
     assert site["targets"] == ["https://epicerie.example/"]
