@@ -2,7 +2,9 @@
 
 import importlib
 import json
+import signal
 import sys
+from types import FrameType
 from typing import Any
 
 import click
@@ -101,8 +103,17 @@ def report_error(message: str, hint: str, as_json: bool) -> None:
         err.print(f"{told('try:'):<6} {told(shown(hint))}", style="cyan", soft_wrap=True)
 
 
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Ctrl-C ends every `ssh` in front of the terminal by itself; commands over an open connection have to be told."""
+    if sockets := sys.modules.get("provisioner.hosts.control_socket"):
+        sockets.interrupt()
+    signal.default_int_handler(number, frame)
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the command line and leave with the documented exit code."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     streams.prepare()
     argv = sys.argv[1:] if argv is None else argv
     chosen.set("")

@@ -6,10 +6,12 @@ fit is that host's failure, named, and never reaches another host.
 
 import json
 import os
+import select
 import selectors
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import IO, Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -68,39 +70,69 @@ def call(
         subprocess.TimeoutExpired: it took longer than `timeout_s`; it was ended.
     """
     until = time.monotonic() + timeout_s
-    if stdin is None:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    else:
-        # in memory, not a pipe: nobody has to feed it while its answer is read
-        with os.fdopen(os.memfd_create("stdin", os.MFD_CLOEXEC), "r+b", buffering=0) as given:
-            given.write(stdin.encode("utf-8", "surrogateescape"))
-            given.seek(0)
-            process = subprocess.Popen(command, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with nullcontext() if stdin is None else to_read(stdin) as given:
+        process = subprocess.Popen(command, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout
     assert process.stderr
-    said = {process.stdout: bytearray(), process.stderr: bytearray()}
-    with process, selectors.DefaultSelector() as selector:
+    with process:
         try:
-            for pipe in said:
-                selector.register(pipe, selectors.EVENT_READ)
-            while selector.get_map():
-                ready = selector.select(max(0.0, until - time.monotonic()))
-                if not ready:
-                    raise subprocess.TimeoutExpired(list(command), timeout_s)
-                for key, _ in ready:
-                    kept = next(kept for pipe, kept in said.items() if pipe is key.fileobj)
-                    chunk = os.read(key.fd, 65536)
-                    kept += chunk
-                    if not chunk:
-                        selector.unregister(key.fileobj)
-                    if len(kept) > limit_bytes:
-                        raise TooMuch(f"more than {limit_bytes >> 20} MB")
+            out, err = gather([process.stdout.fileno(), process.stderr.fileno()], until=until, limit_bytes=limit_bytes)
             process.wait(max(0.1, until - time.monotonic()))
+        except TimeoutError:
+            process.kill()
+            raise subprocess.TimeoutExpired(list(command), timeout_s) from None
         except BaseException:
             process.kill()
             raise
-    out, err = (bytes(kept).decode(errors="replace") for kept in said.values())
-    return subprocess.CompletedProcess(list(command), process.returncode, out, err)
+    return subprocess.CompletedProcess(
+        list(command), process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
+    )
+
+
+def completed(command: Sequence[str], code: int, out: bytes, err: bytes) -> subprocess.CompletedProcess[str]:
+    """A program's end; what is no UTF-8 in its words is marked."""
+    return subprocess.CompletedProcess(list(command), code, out.decode(errors="replace"), err.decode(errors="replace"))
+
+
+def to_read(text: str) -> IO[bytes]:
+    """A file in memory that a program reads `text` from; unlike a pipe, nobody has to feed it while its answer is read."""
+    given = os.fdopen(os.memfd_create("stdin", os.MFD_CLOEXEC), "r+b", buffering=0)
+    given.write(text.encode("utf-8", "surrogateescape"))
+    given.seek(0)
+    return given
+
+
+def gather(streams: Sequence[int], *, until: float, limit_bytes: int, last: int | None = None) -> list[bytes]:
+    """All that each of these descriptors says to its end; once `last` has ended, only what the others hold already is taken.
+
+    Raises:
+        TooMuch: one said more than `limit_bytes`.
+        TimeoutError: it is later than `until` (`time.monotonic`).
+    """
+    said = {stream: bytearray() for stream in streams}
+    waiting = select.poll()
+    for stream in streams:
+        waiting.register(stream, select.POLLIN)
+    open_, ended = set(streams), False
+    while open_:
+        ready = waiting.poll(0 if ended else max(0.0, until - time.monotonic()) * 1000)
+        if not ready and ended:
+            break
+        if not ready:
+            raise TimeoutError
+        for stream, _ in ready:
+            try:
+                chunk = os.read(stream, 65536)
+            except ConnectionResetError:  # of a socket whose other end is gone
+                chunk = b""
+            said[stream] += chunk
+            if not chunk:
+                waiting.unregister(stream)
+                open_.discard(stream)
+                ended = ended or stream == last
+            if len(said[stream]) > limit_bytes:
+                raise TooMuch(f"more than {limit_bytes >> 20} MB")
+    return [bytes(said[stream]) for stream in streams]
 
 
 def follow(
