@@ -2,7 +2,7 @@
 
 Two kinds. First contact (adopt) is paramiko's: there is no pinned key yet, a person looks at the fingerprint,
 then a password or a key goes over that one connection. Everything after is OpenSSH with the pinned key, through control
-sockets that Ansible shares, because the handshake is what a connection costs (76 ms of laptop CPU, 1 over a socket).
+sockets that Ansible shares, because the handshake is what a connection costs (76 ms of laptop CPU, under 2 over a socket).
 
 The key file is always named and certificates are switched off: a stale certificate beside a good key locks paramiko
 and netmiko out. The laptop's own ssh configuration is not read: a `Host *` with `StrictHostKeyChecking no` there

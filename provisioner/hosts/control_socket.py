@@ -1,7 +1,7 @@
 """A command over a connection that `ssh` holds open, by its control socket's own protocol (OpenSSH, PROTOCOL.mux and mux.c).
 
 `ssh` as the client of its own master is a whole program, started to hand over three file descriptors: some 10 ms of CPU for what
-costs half a millisecond here. Whatever is odd about the socket is `NotBegun`: whoever asks calls `ssh`, which finds out and says
+costs less than one here. Whatever is odd about the socket is `NotBegun`: whoever asks calls `ssh`, which finds out and says
 why. Who is at the other end, and whether its key is the pinned one, the master settled when it connected.
 """
 
