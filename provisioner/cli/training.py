@@ -201,12 +201,15 @@ def finish(console: Console, course: str, trainee: str) -> int:
     from provisioner import training as workflow
     from provisioner.language import translator
     from provisioner.training import certificates, grader
+    from provisioner.training.trainee import locked
 
-    who, found = chosen_trainee(course, trainee)
-    workflow.refuse_gone(who, found)
-    verdict = grader.grade(who, found)
-    kept = certificates.keep(who, found, verdict, by=whose(Path(who.root), found.office))
-    workflow.remove(who)
+    who, _ = chosen_trainee(course, trainee)
+    with locked(course, who.name):
+        who, found = chosen_trainee(course, who.name)  # it may be over meanwhile
+        workflow.refuse_gone(who, found)
+        verdict = grader.grade(who, found)
+        kept = certificates.keep(who, found, verdict, by=whose(Path(who.root), found.office))
+        workflow.remove(who)
 
     def human() -> None:
         say = translator(who.language)

@@ -3,8 +3,11 @@
 They lie in the state folder of whoever holds the course, in one chain for all courses; a trainee's end removes none.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -59,7 +62,7 @@ def check() -> list[str]:
 
 
 def keep(trainee: Trainee, course: Course, verdict: Verdict, *, by: str, now: datetime | None = None) -> Certificate:
-    """Add one: a certificate where the course was passed, else that it was attended.
+    """Add one: a certificate where the course was passed, else that it was attended; one process at a time.
 
     Args:
         by: whose course it is, as people read it.
@@ -69,9 +72,18 @@ def keep(trainee: Trainee, course: Course, verdict: Verdict, *, by: str, now: da
         Unverified: an earlier one was altered; nothing is added.
         Missing: this laptop cannot make PDFs.
     """
+    disk.make(ledger().folder)
+    with contextlib.ExitStack() as held:
+        descriptor = os.open(ledger().folder, os.O_RDONLY | os.O_DIRECTORY)
+        held.callback(os.close, descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # of a class that ends together each has a number of its own
+        return _add(trainee, course, verdict, by, now or datetime.now(UTC))
+
+
+def _add(trainee: Trainee, course: Course, verdict: Verdict, by: str, now: datetime) -> Certificate:
     if problems := check():
         raise Unverified(f"an earlier certificate was altered: {problems[0]}", hint=str(ledger().folder))
-    chain, made = ledger(), (now or datetime.now(UTC)).isoformat(timespec="seconds").replace("+00:00", "Z")
+    chain, made = ledger(), now.isoformat(timespec="seconds").replace("+00:00", "Z")
     titles = text(Path(trainee.root), course.name, trainee.language).steps
     body: dict[str, Any] = {
         "number": chain.next_number(), "former": chain.newest_sha256(), "course": course.name, "trainee": trainee.name,
@@ -90,7 +102,6 @@ def keep(trainee: Trainee, course: Course, verdict: Verdict, *, by: str, now: da
     }  # fmt: skip
     source = page(body)
     pdf = documents.pdf(source)
-    disk.make(chain.folder)
     path = chain.folder / chain.name(body["number"], f"{course.name}-{trainee.name}")
     disk.write(path.with_suffix(".html"), source)
     disk.write(path.with_suffix(".pdf"), pdf)

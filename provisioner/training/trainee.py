@@ -82,7 +82,11 @@ def find(course: str, name: str) -> Trainee:
 
 def every() -> list[Trainee]:
     """All trainees, by course and name."""
-    return [find(path.parts[-3], path.parts[-2]) for path in sorted(home().glob("*/*/trainee.json"))]
+    found = []
+    for path in sorted(home().glob("*/*/trainee.json")):
+        with contextlib.suppress(Missing):  # gone meanwhile
+            found.append(find(path.parts[-3], path.parts[-2]))
+    return found
 
 
 def _named(name: str) -> str:

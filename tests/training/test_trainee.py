@@ -1,12 +1,21 @@
 """A trainee's way through a course that begins with nothing, as far as no machine is needed: start, hints, reset, the end."""
 
+import concurrent.futures
 import json
 import shutil
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from provisioner import training
+from provisioner.cli.training_parts import known
+from provisioner.inventory import courses
+from provisioner.laptop.installed import example
 from provisioner.training import certificates, trainee
+from provisioner.training.grader import Verdict
 from tests.verbs import Run
 
 COURSE = "premier-bureau"
@@ -153,6 +162,57 @@ def test_certificates_are_a_chain(run: Run) -> None:
     assert "an earlier certificate was altered" in told.err
     assert trainee.find(COURSE, "cleo").name == "cleo"  # nothing was taken away
     assert len(certificates.ledger().files()) == 2
+
+
+@pytest.mark.usefixtures("run")  # its state folder
+def test_a_class_that_ends_together_has_one_chain() -> None:
+    """Each of those who finish in the same second has a number of their own."""
+    course = courses.course(example() or Path(), COURSE, known())
+    nothing = Verdict((), (), (), ())
+    who = [trainee.Trainee(COURSE, f"trainee-{n}", str(example()), course.office, "fr") for n in range(4)]
+    with concurrent.futures.ThreadPoolExecutor(len(who)) as pool:
+        list(pool.map(lambda one: certificates.keep(one, course, nothing, by="Lumière"), who))
+    assert [path.name[:4] for path in certificates.ledger().files()] == ["0001", "0002", "0003", "0004"]
+    assert certificates.check() == []
+
+
+@pytest.mark.usefixtures("run")  # its state folder
+def test_a_class_is_seen_while_somebody_leaves_it() -> None:
+    """The page and `training list` look at everybody every few seconds; who has just gone is simply not there."""
+    stays, goes = (trainee.Trainee(COURSE, name, "/", "atelier", "fr") for name in ("stays", "goes"))
+    stays.folder.mkdir(parents=True)
+    stays.write()
+    over = threading.Event()
+
+    def come_and_go() -> None:
+        while not over.is_set():
+            goes.folder.mkdir(exist_ok=True)
+            goes.write()
+            shutil.rmtree(goes.folder)
+
+    thread = threading.Thread(target=come_and_go)
+    thread.start()
+    try:
+        for _ in range(300):
+            assert "stays" in {one.name for one in trainee.every()}
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_what_is_over_is_not_graded(run: Run) -> None:
+    """Who calls `finish` while another one, or a reset by the trainer, is under way waits for it."""
+    start(run)
+    anna = trainee.find(COURSE, "anna")
+    words = [sys.executable, "-m", "provisioner.cli", "training", "finish", COURSE, "--trainee", "anna"]
+    with trainee.locked(COURSE, "anna"):
+        other = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(10)
+        training.remove(anna)
+    said = other.communicate(timeout=60)[1]
+    assert other.returncode == 2 and "anna is not in the course" in said
+    assert certificates.ledger().files() == []
 
 
 def test_material_is_there_in_both_languages(run: Run, tmp_path: Path) -> None:
