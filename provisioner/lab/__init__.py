@@ -18,7 +18,7 @@ from provisioner.inventory import way_in
 from provisioner.inventory.dossier import Office
 from provisioner.inventory.models import Kind
 from provisioner.inventory.target import Target
-from provisioner.lab import base, blank, devices, disks, machines, network, requirements, snapshot
+from provisioner.lab import base, blank, devices, disks, frr, machines, network, requirements, snapshot
 from provisioner.lab.devices import Device, printers, provider
 from provisioner.lab.internet import Internet
 from provisioner.lab.power import console, cut, mend, power_off, power_on, replace
@@ -125,9 +125,9 @@ def _create(
         start.recall(target)
     base.ensure(suite, say)
     around = devices.of(state)
-    for device in around:
-        if device.packages:
-            base.with_packages(suite, device.packages, say)
+    for packages in [device.packages for device in around] + [frr.PACKAGES for _ in plan.real]:
+        if packages:
+            base.with_packages(suite, packages, say)
     say(f"Starting {len(plan.cables)} hosts of {office.name}.")
     network.build(plan)
     if shared and plan.line:

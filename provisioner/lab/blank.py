@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.inventory.target import Target
-from provisioner.lab import base, disks, machines, network
+from provisioner.lab import base, disks, frr, machines, network
 from provisioner.lab.machines import File, Machine
 from provisioner.lab.snapshot import Snapshot
 from provisioner.laptop.processes import run
@@ -32,7 +32,9 @@ class Origin:
     def layers(self, name: str, packages: Sequence[str] = ()) -> list[Path]:
         """The layers of a machine's disk, the topmost first."""
         below = self.snapshot.layers(name, self.system) if self.snapshot else [self.system]
-        return [base.with_packages(self.suite, packages, base.quiet), *below] if packages else below
+        if packages:  # a snapshot was made over them
+            below.insert(-1, base.with_packages(self.suite, packages, base.quiet))
+        return below
 
 
 def origin(suite: str, login: tuple[str, str], target: Target, snapshot: Snapshot | None = None) -> Origin:
@@ -49,8 +51,11 @@ def make(machine: Machine, plan: network.Network, start: Origin) -> None:
     else:
         files = _plain(network.files(plan, machine.name)) | machines.host_keys()
         files["etc/machine-id"] = File(f"{secrets.token_hex(16)}\n", 0o444)
+        if router := plan.real.get(machine.name):
+            files |= frr.files(router, start.kept.routers[router.host])
         files["etc/shadow"] = File(start.shadow, 0o640, gid=42)  # group shadow, base-passwd
-    machines.create(machine, start.layers(machine.name), files)
+    packages = frr.PACKAGES if machine.name in plan.real else ()
+    machines.create(machine, start.layers(machine.name, packages), files)
     disks.insert(machine, start.snapshot.disk(machine.name) if start.snapshot else None)
 
 

@@ -63,13 +63,18 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class Appliance:
-    """A router of a system that cannot be had here: what stands in for it, and who answers around it."""
+    """A router that is driven by its own login: what stands in for it where its system cannot be had here, who answers around."""
 
     host: str
     address: str
     platform: str
     login: str
     answers: tuple[str, ...]
+
+    @property
+    def real(self) -> bool:
+        """Whether it is a machine of the lab's own, with the very programs."""
+        return self.platform == "frr"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,7 @@ class Network:
     guest_port: str = ""
     guests: str = ""  # the namespace of somebody who sits in the guests' network
     far_end: str = ""  # of a static line: the provider's own address there, with the prefix
+    own_address: str = ""  # and the office's
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> "Network":
@@ -120,6 +126,11 @@ class Network:
     def namespaces(self) -> list[str]:
         """The names of all its namespaces."""
         return [self.lan, self.internet, *([self.guests] if self.guests else []), *(cable.namespace for cable in self.wired)]
+
+    @property
+    def real(self) -> dict[str, Appliance]:
+        """Its hosts that are routers with a login of their own and no stand-ins, by name."""
+        return {one.host: one for one in self.appliances if one.real}
 
     @property
     def wired(self) -> list[Cable]:
@@ -156,7 +167,7 @@ def plan(office: Office, lab_id: str) -> Network:
     The laptop gets the highest address that is neither a host's nor in the DHCP pool.
 
     Raises:
-        BadInput: the LAN has no address left for the gateway or the laptop, or the pool is not in it; or a router is of frr.
+        BadInput: the LAN has no address left for the gateway or the laptop, or the pool is not in it.
     """
     lan: IPv4Network = office.lan.network
     first, last = office.lan.dhcp_first, office.lan.dhcp_last
@@ -175,9 +186,6 @@ def plan(office: Office, lab_id: str) -> Network:
             office.lan.gateway or free[0],
         )
         hosts[router] = None
-    if beyond := [name for name, host in office.hosts.items() if host.platform == "frr"]:
-        what = f"{office.name}: no lab has a router of the platform frr yet: {beyond[0]}"
-        raise BadInput(what, hint="a lab of an office whose router is of another platform")
     ports = (office.hosts[router].interfaces if routers else None) or Interfaces()
     cables = [
         Cable(
@@ -210,6 +218,7 @@ def plan(office: Office, lab_id: str) -> Network:
         guest_port=ports.guests or "" if office.guests else "",
         guests=(f"pv-{lab_id}-guests." if "guests" in hosts else f"pv-{lab_id}-guests") if office.guests and ports.guests else "",
         far_end=f"{office.wan.gateway}/{office.wan.address.network.prefixlen}" if office.wan.address else "",
+        own_address=str(office.wan.address or ""),
     )
 
 
@@ -339,7 +348,7 @@ def files(network: Network, host: str) -> dict[str, str]:
         "DHCPServer=yes\nIPMasquerade=ipv4\n\n"
         f"[DHCPServer]\nPoolOffset={network.pool_offset}\nPoolSize={network.pool_size}\nEmitDNS=no\nEmitNTP=no\n",
         "etc/sysctl.d/50-gateway.conf": "net.ipv4.ip_forward=1\n",
-        **(_SSHD_OFF if network.router in {one.host for one in network.appliances} else {}),
+        **(_SSHD_OFF if network.router in {one.host for one in network.appliances if not one.real} else {}),
         **outer_files(network),
     }
 
@@ -352,4 +361,6 @@ def outer_files(network: Network) -> dict[str, str]:
     """What of the gateway's `files` tells of its line: another one for a gateway that comes from a snapshot."""
     way = "[Route]\nGateway={}\nGatewayOnLink=yes\n" if network.line else "Gateway={}\n"
     head = f"[Match]\nName={network.wan}\n\n[Network]\nAddress={network.outside}\n"
+    if network.own_address and network.router in network.real:  # whose way out a push gives, its address never
+        return {"etc/systemd/network/50-wan0.network": f"{head}Address={network.own_address}\n"}
     return {"etc/systemd/network/50-wan0.network": head + way.format(INTERNET.ip)}

@@ -71,4 +71,5 @@ class Appliance(ProcessDevice):
 
 def of(state: State) -> list[Appliance]:
     """The stand-ins of a lab."""
-    return [Appliance(plan, state.network, state.folder / "appliances" / plan.host) for plan in state.network.appliances]
+    there = [plan for plan in state.network.appliances if not plan.real]
+    return [Appliance(plan, state.network, state.folder / "appliances" / plan.host) for plan in there]
