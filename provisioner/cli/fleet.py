@@ -173,15 +173,13 @@ def _state(line: "Line") -> str:
 
 
 def _object(line: "Line") -> dict[str, Any]:
-    from provisioner.fleet import jobs
-
     return {
         "job": line.job.id, "office": line.job.office, "verb": line.job.verb, "round": line.job.round,
         "then": list(line.job.then), "state": _state(line), "added": round(line.added, 1), "due": line.due,
         "executions": [
             {
                 "began": round(one.began, 1), "ended": one.ended and round(one.ended, 1), "machine": one.machine,
-                "outcome": one.outcome and str(one.outcome), "exit": one.code, "said": jobs.told(one.said),
+                "outcome": one.outcome and str(one.outcome), "exit": one.code, "said": one.told,
             }
             for one in line.executions
         ],
@@ -194,7 +192,6 @@ def _show(console: Console, lines: "list[Line]", workers: Any, schedules: Any, *
     from rich.table import Table
 
     from provisioner.cli.check import clock
-    from provisioner.fleet import jobs
     from provisioner.fleet.worker import STALLED_S
 
     say = translator(spoken())
@@ -214,7 +211,7 @@ def _show(console: Console, lines: "list[Line]", workers: Any, schedules: Any, *
             line.job.verb,
             say(STATES[state]),
             clock(moment),
-            shown(jobs.told(last.said)) if last else "",
+            shown(last.told) if last else "",
         )
     counted = Counter((one.job.verb, _state(one)) for one in newest.values())
     for what in VERBS:

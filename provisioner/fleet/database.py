@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from provisioner.errors import BadInput, Missing, Unreachable
-from provisioner.fleet.jobs import Execution, Job, Outcome
+from provisioner.fleet.jobs import Execution, Job, Outcome, told
 
 if TYPE_CHECKING:
     import psycopg
@@ -24,7 +24,8 @@ _ALIVE = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepali
 _TABLES = """
 CREATE TABLE IF NOT EXISTS provisioner_execution (
   id bigserial PRIMARY KEY, job bigint NOT NULL REFERENCES procrastinate_jobs ON DELETE CASCADE, machine text NOT NULL,
-  began timestamptz NOT NULL DEFAULT now(), ended timestamptz, outcome text, code integer, said text NOT NULL DEFAULT '');
+  began timestamptz NOT NULL DEFAULT now(), ended timestamptz, outcome text, code integer, said text NOT NULL DEFAULT '',
+  told text NOT NULL DEFAULT '');
 CREATE INDEX IF NOT EXISTS provisioner_execution_job ON provisioner_execution (job, id);
 CREATE TABLE IF NOT EXISTS provisioner_schedule (
   verb text PRIMARY KEY, cron text NOT NULL, count integer, since timestamptz NOT NULL DEFAULT now());
@@ -34,7 +35,7 @@ UPDATE procrastinate_jobs SET scheduled_at = now(), args = args || jsonb_build_o
  WHERE id = ANY(%s)
 """
 _EXECUTIONS = """
-SELECT job, id, extract(epoch FROM began)::float, machine, extract(epoch FROM ended)::float, outcome, code, said
+SELECT job, id, extract(epoch FROM began)::float, machine, extract(epoch FROM ended)::float, outcome, code, told
   FROM provisioner_execution WHERE job = ANY(%s) ORDER BY id
 """
 
@@ -129,6 +130,9 @@ class Database:
             if found is None or found[0] is None:
                 connection.execute(SchemaManager.get_schema().encode())
             connection.execute(_TABLES.encode())
+            of_old = "SELECT 1 FROM pg_attribute WHERE attrelid = 'provisioner_execution'::regclass AND attname = 'told'"
+            if not connection.execute(of_old).fetchone():
+                connection.execute("ALTER TABLE provisioner_execution ADD COLUMN told text NOT NULL DEFAULT ''")
 
     # -------------------------------------------------------------------------------------- jobs
 
@@ -256,9 +260,9 @@ class Database:
         """Write down how it ended; a second time changes nothing."""
         with self._open() as connection:
             connection.execute(
-                "UPDATE provisioner_execution SET ended = now(), outcome = %s, code = %s, said = %s"
+                "UPDATE provisioner_execution SET ended = now(), outcome = %s, code = %s, said = %s, told = %s"
                 " WHERE id = %s AND ended IS NULL",
-                (outcome.value, code, said[:SAID_LIMIT].replace("\0", ""), execution),
+                (outcome.value, code, said[:SAID_LIMIT].replace("\0", ""), told(said).replace("\0", ""), execution),
             )
 
     # --------------------------------------------------------------------------------- schedules
@@ -355,9 +359,9 @@ class Holding:
 
 
 def _execution(
-    number: int, began: float, machine: str, ended: float | None, outcome: str | None, code: int | None, said: str
+    number: int, began: float, machine: str, ended: float | None, outcome: str | None, code: int | None, told: str
 ) -> Execution:
-    return Execution(number, began, machine, ended, Outcome(outcome) if outcome else None, code, said)
+    return Execution(number, began, machine, ended, Outcome(outcome) if outcome else None, code, told)
 
 
 def _job(number: int, args: dict[str, Any]) -> Job:

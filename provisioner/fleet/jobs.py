@@ -45,7 +45,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """The verb of a job, called once: moments in s since 1970; without an end it is under way, or its machine died."""
+    """The verb of a job, called once: moments in s since 1970; without an end it is under way, or its machine died.
+
+    `told` is what its verb's object says in a word or a sentence (`told`); the whole of it, kilobytes, stays in the database.
+    """
 
     id: int
     began: float
@@ -53,7 +56,7 @@ class Execution:
     ended: float | None = None
     outcome: Outcome | None = None
     code: int | None = None
-    said: str = ""
+    told: str = ""
 
 
 def read(text: str) -> dict[str, Any]:

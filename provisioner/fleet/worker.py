@@ -152,7 +152,7 @@ class Worker:
                     raise Ended(f"{execution.log(number)} says why")
                 await asyncio.sleep(failures)
         last = executions[-1]
-        self.say(f"{job.office}: {job.verb}: {last.outcome} {jobs.told(last.said)}".rstrip())
+        self.say(f"{job.office}: {job.verb}: {last.outcome} {last.told}".rstrip())
         if due is not None:
             raise Later(due)
         await _ask(lambda: self._conclude(job, last.outcome is Outcome.DONE, jobs.worse(job, executions)))

@@ -1,17 +1,17 @@
 """`fleet` on a real PostgreSQL: what is added, taken back, scheduled; what comes of offices that do not answer."""
 
+import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from provisioner.check import store
-from provisioner.fleet import execution, jobs, worker
-from provisioner.fleet.database import LOCKS, Database, Holding, Scheduled, judged
+from provisioner.fleet import execution, worker
+from provisioner.fleet.database import Database, Scheduled, judged
 from provisioner.fleet.jobs import Execution, Job, Outcome
 from tests.fleet.conftest import ALONE, work
 from tests.fleet.postgresql import PostgreSQL
@@ -129,71 +129,6 @@ def test_what_is_due_is_said_by_the_database(
     del postgresql
 
 
-VERB = """
-import signal, sys, time
-try:
-    time.sleep(60)
-except KeyboardInterrupt:
-    print('{"error": "interrupted"}')
-    sys.exit(130)
-"""
-
-
-def test_an_execution_that_lost_its_lock_stops_its_verb(
-    run: Run, offices: Path, conninfo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """In order, as by Ctrl-C, and says so: where PostgreSQL was away, another machine may have taken the office meanwhile."""
-    assert run("fleet", "add", "check", "office-00000").code == 0
-    database, other = Database(judged(conninfo)), Database(judged(conninfo))
-    program = tmp_path / "slow"
-    program.write_text(f"#!{sys.executable}\n{VERB}", encoding="utf-8")
-    program.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(program))
-    monkeypatch.setattr(execution, "RENEW_S", 0.3)
-    theirs: list[Holding] = []
-
-    def cut() -> None:
-        """PostgreSQL ends our connection, and another machine is there first."""
-        import psycopg
-
-        time.sleep(1)
-        with psycopg.connect(conninfo) as connection:
-            connection.execute(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND classid = %s", (LOCKS + 1,)
-            )
-        held = Holding(other, "office-00000")
-        while not held.take():
-            pass
-        theirs.append(held)
-
-    monkeypatch.setattr(Holding, "renew", lambda held, renew=Holding.renew: theirs == [] or renew(held))
-    thread = threading.Thread(target=cut)
-    thread.start()
-    began = time.monotonic()
-    assert execution.execute(database, offices, 1) == 0
-    thread.join()
-    assert time.monotonic() - began < 20, "its verb was not let to its end"
-    one = database.executions(1)[-1]
-    assert (one.outcome, one.code) == (Outcome.INTERRUPTED, 130)
-    assert jobs.told(one.said) == execution.LOST
-    assert execution.LOST in capfd.readouterr().err
-    assert execution.execute(database, offices, 1) == execution.HELD, "nothing is begun beside the other"
-    theirs[0].drop()
-
-
-def test_a_lock_that_the_server_keeps_for_a_broken_connection_is_ours(run: Run, offices: Path, conninfo: str) -> None:
-    """A cut that only this end knows of costs no work: the server would miss us after a minute."""
-    assert run("fleet", "list").code == 0
-    held = Holding(Database(judged(conninfo)), "office-00000")
-    assert held.take()
-    old, held._connection = held._connection, None
-    assert old and held.renew(), "our own former connection had it"
-    with Database(judged(conninfo)).holding("office-00000") as other:
-        assert other is None
-    held.drop()
-    del offices
-
-
 def test_an_office_may_be_called_prove(run: Run, offices: Path, conninfo: str) -> None:
     """Its own lock is not that of all proofs."""
     (offices / "offices/office-00003").rename(offices / "offices/prove")
@@ -211,8 +146,26 @@ def test_what_is_no_job_of_ours_calls_nothing(run: Run, offices: Path, conninfo:
         assert execution.execute(database, offices, number) == 0
         one = database.executions(number)[-1]
         assert (one.outcome, one.code) == (Outcome.FAILED, 2)
-        assert "is no job of ours" in one.said
+        assert "is no job of ours" in one.told
     assert not list(execution.folder().glob("**/*.lock")) and not list(execution.folder().parent.glob("*.lock"))
+
+
+def test_the_list_carries_words_not_all_that_was_printed(run: Run, offices: Path, conninfo: str) -> None:
+    """A network's rounds of two months are gigabytes; a database made before keeps working."""
+    import psycopg
+
+    assert run("fleet", "list").code == 0
+    with psycopg.connect(conninfo) as connection:
+        connection.execute("ALTER TABLE provisioner_execution DROP COLUMN told")
+    database = Database(judged(conninfo))
+    database.prepare()
+    database.add([Job(0, "office-00000", "check")])
+    database.end(database.begin(1), Outcome.DONE, 0, json.dumps({"offices": [{"worst": "ok"}], "more": "x" * 100_000}))
+    (line,) = database.lines()
+    assert line.executions[0].told == "ok"
+    assert len(repr(line)) < 1000
+    assert run("fleet", "list", "--json").data["jobs"][0]["executions"][0]["said"] == "ok"
+    del offices
 
 
 def test_logs_of_executions_go_with_their_jobs(run: Run, offices: Path) -> None:
