@@ -113,14 +113,19 @@ def traces(lab_id: str) -> dict[str, list[str]]:
         "loops": [line for line in run(["losetup", "--noheadings", "--list", "-O", "BACK-FILE"]).splitlines() if lab_id in line],
         "namespaces": [path.name for path in Path("/run/netns").glob(f"pv-{lab_id}-*")],
         "links": [line for line in links.splitlines() if lab_id in line or "pv-" in line],
-        # other labs' groups end meanwhile, which os.walk takes for no error
-        "cgroups": [str(Path(root, name)) for root, names, _ in os.walk("/sys/fs/cgroup") for name in names if name.startswith(f"pv-{lab_id}-")],
+        "cgroups": _groups(f"pv-{lab_id}-"),
         "folders": run(["find", "/run/systemd/nspawn", "-maxdepth", "2", "-name", f"pv-{lab_id}-*"], check=False).splitlines(),
     }
     home = lab.base.lab_home()
     # a base that is being built bears no lab's mark: it may be another clone's
     found["folders"] += [str(home / lab_id)] if (home / lab_id).exists() else []
     return found
+
+
+def _groups(prefix: str) -> list[str]:
+    """Control groups so named; those of other labs end meanwhile, which os.walk takes for no error."""
+    found = (Path(root, name) for root, names, _ in os.walk("/sys/fs/cgroup") for name in names)
+    return [str(path) for path in found if path.name.startswith(prefix)]
 
 
 def _spaces(lab_id: str) -> list[str]:
