@@ -145,8 +145,10 @@ def step() -> None:
             end(window, "applied", "confirmed")
         else:
             back(window, "the router was started anew")
-    elif window.get("kept") or marks.get("confirm", "").strip() == window["token"]:
-        keep(window)
+    elif window.get("kept") or {marks.get(name, "").strip() for name in ("confirm", "loaded")} == {window["token"]}:
+        keep(window, routes)
+    elif marks.get("confirm", "").strip() == window["token"]:  # what was loaded is no more there, its mark neither
+        back(window, "FRR was started anew")
     elif marks.get("revert", "").strip() == window["token"]:
         back(window, "given up")
     elif time.clock_gettime(time.CLOCK_BOOTTIME) >= window["until"]:
@@ -175,15 +177,25 @@ def publish(window: Data | None) -> None:
     marked({name: one for name, one in said.items() if one})
 
 
-def keep(window: Data) -> None:
-    """Let the new routes stay: without our remarks, saved whole or not at all."""
+def keep(window: Data, routes: "list[str]") -> None:
+    """Let the new routes stay: without our remarks, saved whole or not at all; what runs is what is saved."""
     marked(dict.fromkeys(("window", "loaded", "confirm", "revert", "guard", "last", "digest")))
-    said = vtysh("show running-config")
-    body = said.partition("Current configuration:")[2].lstrip("\n").removeprefix("!\n")
-    kept = "".join(line for line in body.splitlines(keepends=True) if not MARK.match(line))
-    put("window.json", {**window, "kept": kept})
+    kept = window.get("kept")
+    if not kept:
+        body = vtysh("show running-config").partition("Current configuration:")[2].lstrip("\n").removeprefix("!\n")
+        kept = "".join(line for line in body.splitlines(keepends=True) if not MARK.match(line))
+        if routes_of(kept) != sorted(routes):
+            raise OSError("FRR was started anew just now: its routes are the former ones")
+        put("window.json", {**window, "kept": kept})
     save(kept)
+    if sorted(running()[0]) != routes_of(kept):  # FRR died between the two: it starts with what was confirmed
+        subprocess.run(RESTART, timeout=60, check=True)
     end(window, "applied", "confirmed")
+
+
+def routes_of(text: str) -> "list[str]":
+    """The routes of a configuration."""
+    return sorted(line.rstrip() for line in ROUTE.findall(text))
 
 
 def back(window: Data, why: str) -> None:
@@ -219,6 +231,14 @@ def end(window: Data, how: str, why: str) -> None:
     publish(None)
 
 
+def awaken() -> None:
+    """Start an FRR that answers no more once a window's time is over: systemd gives up on what dies too often."""
+    window = read("window.json")
+    if window and time.clock_gettime(time.CLOCK_BOOTTIME) >= window["until"]:
+        subprocess.run(["systemctl", "reset-failed", "frr"], timeout=20, check=False)
+        subprocess.run(RESTART, timeout=60, check=False)
+
+
 def run() -> None:
     """For as long as the router runs."""
     os.makedirs(BASE, mode=0o700, exist_ok=True)
@@ -227,6 +247,7 @@ def run() -> None:
             step()
         except (OSError, subprocess.SubprocessError) as problem:
             print(problem, file=sys.stderr)
+            awaken()
         time.sleep(POLL_S)
 
 
