@@ -136,7 +136,7 @@ def check(
                     store.keep(
                         file, report.target, report.findings, report.worst, took_s=report.took_s, samples=office.measured
                     )  # fmt: skip
-                    remember(report.target, office.met)
+                    remember(report.target, office.met, office.known)
                     ended(report)
         finally:
             for office in offices if close else ():

@@ -52,6 +52,7 @@ def store(path: Path | None = None) -> Iterator[sqlite3.Connection]:
         file = sqlite3.connect(where, timeout=WAIT_S)
         with contextlib.closing(file), file:
             file.execute("PRAGMA journal_mode=WAL")
+            file.execute("PRAGMA synchronous=NORMAL")  # with WAL: a power cut may cost the last round, never the file
             file.executescript(_TABLES)
             where.chmod(0o600)
             yield file

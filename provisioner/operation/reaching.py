@@ -31,10 +31,14 @@ def addresses(target: Target) -> dict[str, str]:
         return {}
 
 
-def remember(target: Target, met: Mapping[str, str]) -> None:
-    """Keep where hosts were met on their LAN; by the way in there is one place for each, while it is open."""
+def remember(target: Target, met: Mapping[str, str], known: Mapping[str, str] | None = None) -> None:
+    """Keep where hosts were met on their LAN; by the way in there is one place for each, while it is open.
+
+    What is `known`, as `addresses` said, is not written again: a file that is flushed to disk costs more than asking a host.
+    """
     on_lan = {host: address for host, address in met.items() if ":" not in address}
-    write(target.state / "addresses.json", json.dumps({**addresses(target), **on_lan}))
+    if on_lan.items() - (addresses(target) if known is None else known).items():
+        write(target.state / "addresses.json", json.dumps({**addresses(target), **on_lan}))
 
 
 def places(target: Target, office: "Office", host: str, last: Mapping[str, str]) -> list[str]:

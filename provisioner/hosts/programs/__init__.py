@@ -46,7 +46,13 @@ def _needed(program: str, found: dict[str, str]) -> dict[str, str]:
 
 def given(text: str, request: Mapping[str, Any]) -> str:
     """The standard input of `COMMAND`: the program's text, and what it is asked."""
-    return f"{json.dumps(text)}\n{json.dumps(request)}"
+    return f"{_quoted(text)}\n{json.dumps(request)}"
+
+
+@functools.lru_cache(8)
+def _quoted(text: str) -> str:
+    """Once for all the hosts of a round."""
+    return json.dumps(text)
 
 
 def run(
