@@ -5,6 +5,7 @@ A push is held after a step, something happens, it goes on; what runs in the end
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -185,6 +186,13 @@ def test_a_killed_laptop(gate: Gate, step: str, tmp_path: Path) -> None:
     assert gate.push(*AFTER).how == ("unchanged" if step == LAST else "applied")
 
 
+def told(gate: Gate) -> bool:
+    """Whether its guard says in FRR's configuration that it waits for a push."""
+    with suppress(subprocess.CalledProcessError, ValueError):
+        return f"{frr.MARK}guard remark open" in gate.inside("vtysh", "-c", "show running-config")
+    return False
+
+
 KILLS = {
     "its guard": ("systemctl", "kill", "--signal=KILL", "office-frr-guard"),
     "FRR": ("systemctl", "kill", "--signal=KILL", "frr"),
@@ -199,6 +207,8 @@ def test_a_kill_on_the_router(gate: Gate, what: str, step: str, tmp_path: Path) 
     with held(gate, step, tmp_path) as push:
         began = time.monotonic()
         gate.inside(*KILLS[what])
+        if step != LAST:  # its guard tells of the window again before the push goes on
+            soon(lambda: told(gate), TIMEOUT_S / 2)
         push.go()
         assert soon(lambda: bool(push.ended), 120)
         found = settled(gate, max(began, time.monotonic() - TIMEOUT_S))
