@@ -36,6 +36,10 @@ class NoMaster(NotBegun):
     """Nobody listens there."""
 
 
+class Lost(Exception):
+    """The master ended after it was told the command: whether the host began it, nobody knows."""
+
+
 def name(address: str, port: int, user: str) -> str:
     """What `%C` in a ControlPath stands for when there is no jump host (readconf.c, `ssh_connection_hash`)."""
     said = f"{socket.gethostname()}{address}{port}{user}"
@@ -46,6 +50,8 @@ def call(
     path: Path, line: str, *, stdin: str, timeout_s: float, limit_bytes: int = answers.LIMIT_BYTES
 ) -> subprocess.CompletedProcess[str]:
     """Run a line of the host's shell to its end: the same answer, and return code, as `answers.call` has of `ssh`.
+
+    A master that ends once it was told the line is a connection that broke (255): the host may have begun it.
 
     Raises:
         NoMaster: there is no such socket, or nobody at its other end.
@@ -66,6 +72,8 @@ def call(
             if master in _under_way:
                 raise
             out = err = left = b""
+        except Lost as problem:
+            out, err, left = b"", f"the open connection ended: {problem}\n".encode(), b""
         return answers.completed([line], _exit_status(left) if master in _under_way else -signal.SIGINT, out, err)
 
 
@@ -116,11 +124,16 @@ def _session(master: socket.socket, line: str, stdin: str, until: float, ending:
             master.sendall(_text(struct.pack(">II", HELLO, VERSION)) + _text(request))
             for descriptor in given:  # each with a byte of its own (monitor_fdpass.c)
                 socket.send_fds(master, [b"\0"], [descriptor])
-            kind, number = struct.unpack_from(">II", _packet(master))
         except TimeoutError:
             raise
-        except (OSError, EOFError, struct.error) as problem:
+        except OSError as problem:
             raise NotBegun(str(problem)) from None
+    try:
+        kind, number = struct.unpack_from(">II", _packet(master))
+    except TimeoutError:
+        raise
+    except (OSError, EOFError, struct.error) as problem:
+        raise Lost(str(problem)) from None
     if (kind, number) != (SESSION_OPENED, REQUEST):
         raise NotBegun("the master opens no session")
     return readers

@@ -317,15 +317,15 @@ def _certify(op: Operation, where: Place) -> None:
         found = answers.read(done.stdout, CertificateReply)
     except ValueError:
         problem = (done.stderr.strip().splitlines() or ["no word"])[-1][:300]
-        found = CertificateReply(self_signed=True, asked=False, ends="", problem=problem)
+        found = CertificateReply(self_signed=True, ends="", problem=problem)
     op.more["certificate"] = {"self_signed": found.self_signed, "ends": found.ends, "problem": found.problem}
     if found.problem:
         has = "its own, which browsers warn of" if found.self_signed else f"the one until {found.ends[:10]}"
         note = f"no new certificate for {where.domain}: {found.problem}; it keeps {has}, and asks again twice a day"
         op.recorder(Event("host_ok", host, CERTIFIED, {"notes": [note]}))
         return
-    detail = {"diff": f"+until {found.ends[:10]}\n"} if found.asked else {}
-    op.recorder(Event("host_changed" if found.asked else "host_ok", host, CERTIFIED, detail))
+    detail = {"diff": f"+until {found.ends[:10]}\n"} if found.renewed else {}
+    op.recorder(Event("host_changed" if found.renewed else "host_ok", host, CERTIFIED, detail))
 
 
 def _serve(op: Operation, where: Place, release: str, index: str, former: str) -> None:

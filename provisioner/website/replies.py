@@ -27,9 +27,9 @@ class Reply(answers.Answer):
 
 
 class CertificateReply(answers.Answer):
-    """What `office-website certificate` says of one site."""
+    """What `office-website certificate` says of one site; `renewed`: the authority gave another one just now."""
 
     self_signed: bool
-    asked: bool
+    renewed: bool = False
     ends: answers.Short
     problem: answers.Line

@@ -144,11 +144,11 @@ def certificate(site, acme):
     """A certificate from the authority where there is none or it ends soon; what is so now."""
     domain, name = site["domain"], f"website-{site['office']}"
     now, path = datetime.now(UTC), f"{LIVE}/{name}/fullchain.pem"
-    ends, problem, asked = end_of(path, domain), "", False
+    ends = before = end_of(path, domain)
+    problem = ""
     if ends is None or ends - now < RENEWED:
         problem = away(domain)
         if not problem:
-            asked = True
             words = ["certbot", "certonly", "--non-interactive", "--agree-tos", "--register-unsafely-without-email", "--webroot"]
             words += ["--webroot-path", WEBROOT, "--cert-name", name, "--domain", domain]
             words += ["--deploy-hook", "/usr/local/sbin/office-website in-use", *(["--server", acme] if acme else [])]
@@ -164,7 +164,7 @@ def certificate(site, acme):
         "office": site["office"],
         "domain": domain,
         "self_signed": own,
-        "asked": asked and not problem,
+        "renewed": ends != before,  # certbot judges by itself what is soon, and does nothing in peace
         "ends": ends.isoformat() if ends else "",
         "problem": problem,
     }
