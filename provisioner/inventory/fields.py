@@ -1,7 +1,6 @@
 """The kinds of text and numbers the nouns are made of, each with its own sentence when it is wrong."""
 
 import base64
-import functools
 import re
 from dataclasses import dataclass
 from datetime import date
@@ -137,25 +136,20 @@ def _network(value: Any) -> IPv4Network:
     if isinstance(value, IPv4Network):
         return value
     hint = "a form as in 192.168.1.0/24"
-    return _network_from(_text_of(value, "an IPv4 network", hint), hint)
-
-
-@functools.lru_cache(256)
-def _network_from(text: str, hint: str) -> IPv4Network:
-    """Kept, because the rules of a dossier read its few networks a dozen times."""
+    text = _text_of(value, "an IPv4 network", hint)
     try:
         network = IPv4Network(text, strict=False)
     except ValueError:
-        raise _wrong(f"{quoted(text)} is not an IPv4 network", hint) from None
+        raise _wrong(f"{quoted(value)} is not an IPv4 network", hint) from None
     if str(network) != text:
-        raise _wrong(f"{quoted(text)} is not a network's own form", str(network) if "/" in text else hint)
+        raise _wrong(f"{quoted(value)} is not a network's own form", str(network) if "/" in text else hint)
     if not 16 <= network.prefixlen <= 29:
         large = network.prefixlen < 16
         raise _wrong(
-            f"{quoted(text)} is too large for an office" if large else f"{quoted(text)} is too small for an office", hint
+            f"{quoted(value)} is too large for an office" if large else f"{quoted(value)} is too small for an office", hint
         )
     if not any(network.subnet_of(private) for private in _PRIVATE):
-        raise _wrong(f"{quoted(text)} is not a private network", "one of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16")
+        raise _wrong(f"{quoted(value)} is not a private network", "one of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16")
     return network
 
 
