@@ -17,6 +17,8 @@ from tests.fleet.conftest import ALONE, work
 from tests.fleet.postgresql import PostgreSQL
 from tests.verbs import Run
 
+pytestmark = pytest.mark.lab
+
 
 def states(run: Run) -> dict[str, str]:
     """Each office's newest job."""

@@ -23,6 +23,8 @@ from tests.deep.light_hosts import LightHosts, light_hosts
 from tests.fleet.conftest import ALONE
 from tests.verbs import Run
 
+pytestmark = pytest.mark.lab
+
 
 class Workers:
     """Some workers, each in a process group of its own, started again as they are killed."""

@@ -16,6 +16,8 @@ from provisioner.router.platforms import routeros_router
 from tests.router.boxes import Bench, bench, elsewhere, pushed, soon
 from tests.router.test_routeros_router import BACK_S, TIMEOUT_S, configuration, leases, listens, wanted, window
 
+pytestmark = pytest.mark.lab
+
 # Lines that a push enters, each a moment at which anything may happen; in every suite one of a kind, in the deep one all.
 LINES = 30
 

@@ -17,6 +17,8 @@ from provisioner.router.platforms.routeros import FILE, render
 from tests.router.boxes import Bench, bench, pushed, soon
 from tests.router.test_rendering import ROOM, description
 
+pytestmark = pytest.mark.lab
+
 TIMEOUT_S = 15.0
 BACK_S = TIMEOUT_S + 30
 

@@ -20,7 +20,7 @@ from provisioner.router.guard import Rejected
 from provisioner.router.platforms import File, Files, openwrt
 from tests.router.boxes import Bench, bench, elsewhere, make_key, pushed, soon
 
-pytestmark = [pytest.mark.case("R1")]
+pytestmark = [pytest.mark.lab, pytest.mark.case("R1")]
 
 ROOM = Path(__file__).parent
 

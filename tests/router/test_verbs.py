@@ -22,6 +22,8 @@ from tests.router.boxes import INTERNET, make_key, soon
 from tests.router.frr_machine import machine
 from tests.verbs import log
 
+pytestmark = pytest.mark.lab
+
 ADDRESS, PASSWORD, WIFI = "192.168.1.1", "mot de passe {{ 7*7 }}", "cle {{ 7*7 }} d'ici"
 
 

@@ -18,6 +18,8 @@ from tests.bakery import Bakery, bakery
 from tests.secrets.hunting import contents, forms, hunt
 from tests.verbs import PASSPHRASE
 
+pytestmark = pytest.mark.lab
+
 PUBLIC = ("tls.certificate", "tls.authority", "backup.ssh_key_public", "backup.keeper_key_public")
 MAIL = "chez le fournisseur: é{{ 7*7 }}'\"%\\"
 
