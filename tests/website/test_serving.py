@@ -209,10 +209,10 @@ def test_an_authority_that_is_down_or_refuses_leaves_the_certificate_there_is(si
     before = site.serial()
     assert site.website("deploy").code == 0
     near = "sudo sed -i 's/timedelta(days=30)/timedelta(days=100)/' /usr/local/sbin/office-website"
-    soon = "sudo sed -i '/renew_before_expiry/d; 1i renew_before_expiry = 100 days' /etc/letsencrypt/renewal/website-demo.conf"
+    soon = "sudo sed -i -e '1i renew_before_expiry = 100 days' -e '/^renew_before_expiry/d'"
     site.stage.on("server", near)
     peace = site.website("deploy").data  # we would, certbot sees no reason yet
-    site.stage.on("server", soon)
+    site.stage.on("server", f"{soon} /etc/letsencrypt/renewal/website-demo.conf")
     lab.power_off(site.stage.target, "provider")
     try:
         down = site.website("deploy")
