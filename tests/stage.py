@@ -90,6 +90,17 @@ class Stage:
             env=knobs.environment(self.environment | environment), start_new_session=True,
         )  # fmt: skip
 
+    def labs(self) -> list[tuple[str, str]]:
+        """The labs of its own inventories, (inventory, office); others' on this machine are none of its business."""
+        told = self.json("lab", "list").data["labs"]
+        roots = (str(self.inventory), str(self.home))
+        return [(one["inventory"], one["office"]) for one in told if one["inventory"].startswith(roots)]
+
+    def take_down(self) -> None:
+        """Remove them; `lab down --all` would take those of other tests too."""
+        for inventory, office in self.labs():
+            self.run("--inventory", inventory, "lab", "down", office)
+
     def on(self, host: str, line: str) -> str:
         """What a shell line printed on a host of the lab; it must succeed."""
         said = self.json("ssh", self.office, host, "--lab", "--", line)

@@ -18,7 +18,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # called by path, 
 from provisioner.inventory.target import state_home
 from provisioner.lab.remove import remove_tree
 from tests import network
-from tests.deep import bench_check, bench_lab, bench_monitor, bench_pages, bench_router, bench_training, bench_website
+from tests.deep import (
+    bench_build,
+    bench_check,
+    bench_lab,
+    bench_monitor,
+    bench_pages,
+    bench_router,
+    bench_training,
+    bench_website,
+)
 from tests.deep.bench_tools import BIN, ROOT, Number, at_most_one_in, at_most_times, cost, environment, in_turn, say, table
 
 OFFICES = 10_000
@@ -110,6 +119,7 @@ NUMBERS: dict[str, Callable[[bench_lab.Place], list[Number]]] = {
     "screen": bench_lab.screen,
     "desktops": bench_lab.desktops,
     "website": bench_website.website,
+    "build": bench_build.build,
     "pages": bench_pages.pages,
     "routers": bench_router.routers,
     "monitor": bench_monitor.monitor,

@@ -23,7 +23,7 @@ LIKENESS = Path(__file__).with_name("likeness.py")
 def training(place: Place) -> list[Number]:
     """Starts and resets from a checkpoint that is there; what the machine's free memory fell by while eight offices stand."""
     stage = make(place.folder / "class")
-    place.ending.callback(stage.run, "lab", "down", "--all")
+    place.ending.callback(stage.take_down)
     for course in (COURSE, JUDGED):
         say(f"the checkpoint of {course}")
         _start(stage, course, "anna")
@@ -50,7 +50,7 @@ def training(place: Place) -> list[Number]:
 def _reset(place: Place) -> list[Number]:
     """An office of four hosts, changed and brought back: how long, and whether it is what it was at the beginning."""
     stage = make(place.folder / "four")
-    place.ending.callback(stage.run, "lab", "down", "--all")
+    place.ending.callback(stage.take_down)
     dossier = yaml.safe_load(stage.dossier.read_text())
     dossier["hosts"]["desktop-2"] = {"kind": "desktop", "address": "192.168.1.22", "mac": "02:00:5e:10:01:02"}
     stage.dossier.write_text(yaml.safe_dump(dossier, allow_unicode=True, sort_keys=False))

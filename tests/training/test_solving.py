@@ -55,7 +55,7 @@ def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
         yield desk
     finally:
         desk.training("finish")
-        stage.run("lab", "down", "--all")
+        stage.take_down()
 
 
 @pytest.mark.parametrize("desk", ["routeur-en-panne"], indirect=True)
@@ -182,7 +182,7 @@ def test_a_class_of_eight_has_its_offices_in_time_and_room(tmp_path: Path) -> No
             page.terminate()
             page.wait(30)
         assert len(stage.json("training", "class", "depart-technicien", "--end", timeout_s=600).data["gone"]) >= 1
-        assert stage.json("lab", "list").data["labs"] == []
+        assert stage.labs() == []
 
 
 def available() -> int:
