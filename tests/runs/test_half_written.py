@@ -56,7 +56,7 @@ COUNTED: dict[str, tuple[int, int, int]] = {
     "passphrase": (10, 10, 2),
     "revoke": (30, 28, 9),
     "pin": (5, 5, 1),
-    "apply": (25, 23, 8),
+    "apply": (20, 18, 7),
     "record new": (21, 19, 4),
 }
 FAULTS = ("kill", "full", "half kill", "half full")
