@@ -39,5 +39,13 @@ def changes_password(stage: Stage, login: str, old: str, new: str) -> bool:
 def smb(stage: Stage, login: str, password: str, share: str, commands: str) -> str:
     """What smbclient says, from a machine of the LAN that is none of the office's."""
     words = ["smbclient", "-m", "SMB3", f"//192.168.1.10/{share}", "-U", login, "-c", commands]
-    said = stage.plugged(*words, stdin=password + "\n")
-    return said.out + said.err
+    told = ""
+
+    def met() -> bool:
+        nonlocal told
+        said = stage.plugged(*words, stdin=password + "\n")
+        told = said.out + said.err
+        return "IO_TIMEOUT" not in told  # an office that has just started, on a machine with much to do
+
+    soon(met, 60)
+    return told
