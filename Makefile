@@ -56,10 +56,10 @@ demo-hub-down: .venv/ready ## take these two down again
 	@.venv/bin/python -m tests.monitor.demo down
 
 test: ## everything that lands, on real systems too: at most 30 minutes on 2 cores
-	@$(TIMED) $(MAKE) --no-print-directory lint tools; .venv/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST)
+	@$(TIMED) $(MAKE) --no-print-directory lint tools; .venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 unit: ## style, types, and everything that needs no lab: at most 4 minutes
-	@$(TIMED) $(MAKE) --no-print-directory lint; $(call INSTALLED,pdftoppm strace cc brotli restic rclone $(SFTP)); .venv/bin/pytest -q -n 3 -m "not lab and not deep" $(PYTEST)
+	@$(TIMED) $(MAKE) --no-print-directory lint; $(call INSTALLED,pdftoppm strace cc brotli restic rclone $(SFTP)); .venv/bin/pytest -q -n 2 -m "not lab and not deep" $(PYTEST)
 
 # What the tests look with, beside what labs need: a person's seat, a wrong clock, pages, a kill at a call, a mirror of one's own.
 tools: .venv/ready
