@@ -84,9 +84,7 @@ def call(
         except BaseException:
             process.kill()
             raise
-    return subprocess.CompletedProcess(
-        list(command), process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
-    )
+    return completed(command, process.returncode, out, err)
 
 
 def completed(command: Sequence[str], code: int, out: bytes, err: bytes) -> subprocess.CompletedProcess[str]:

@@ -36,7 +36,7 @@ class NoMaster(NotBegun):
     """Nobody listens there."""
 
 
-class Lost(Exception):
+class MasterEnded(Exception):
     """The master ended after it was told the command: whether the host began it, nobody knows."""
 
 
@@ -72,7 +72,7 @@ def call(
             if master in _under_way:
                 raise
             out = err = left = b""
-        except Lost as problem:
+        except MasterEnded as problem:
             out, err, left = b"", f"the open connection ended: {problem}\n".encode(), b""
         return answers.completed([line], _exit_status(left) if master in _under_way else -signal.SIGINT, out, err)
 
@@ -133,7 +133,7 @@ def _session(master: socket.socket, line: str, stdin: str, until: float, ending:
     except TimeoutError:
         raise
     except (OSError, EOFError, struct.error) as problem:
-        raise Lost(str(problem)) from None
+        raise MasterEnded(str(problem)) from None
     if (kind, number) != (SESSION_OPENED, REQUEST):
         raise NotBegun("the master opens no session")
     return readers

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from provisioner.errors import BadInput, Unreachable
+from provisioner.errors import BadInput, Unreachable, Unreadable
 from provisioner.inventory import open_inventory
 from provisioner.inventory.dossier import Office
 from provisioner.inventory.editing import Draft
@@ -69,7 +69,7 @@ def run_read(selection: Selection, host: str, *, watch: Listener, say: Callable[
             if not hasattr(router, "reading"):
                 platform = selection.office.hosts[host].platform
                 raise BadInput(f"a router of the platform {platform} is not read into a dossier yet", hint="the dossier, by hand")
-            found = router.reading()
+            found = read(router, host)
         op.recorder(Event("host_ok", host, TASK))
         op.status = "unchanged"
     draft = Draft(open_inventory(selection.target.inventory), selection.target.office)
@@ -78,6 +78,20 @@ def run_read(selection: Selection, host: str, *, watch: Listener, say: Callable[
     except BadInput as problem:
         hint = problem.hint or "the router has it so: change that or the dossier, and read it again"
         raise BadInput(str(problem), hint=hint) from None
+
+
+def read(router: Any, host: str) -> Reading:
+    """What a router says of itself.
+
+    Raises:
+        Unreadable: an address or a number in it is none: whatever answers there is not believed in part.
+    """
+    try:
+        found: Reading = router.reading()
+    except ValueError as problem:
+        hint = "provisioner router show tells how it runs; write the dossier by hand"
+        raise Unreadable(f"what {host} says of itself cannot be read: {str(problem)[:200]}", hint=hint) from None
+    return found
 
 
 def adoption(draft: Draft, pack: Pack, known: Secrets, host: str, met: str, found: Reading) -> Adoption:

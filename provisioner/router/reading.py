@@ -93,7 +93,7 @@ class Inward:
 
 
 @dataclass(frozen=True, slots=True)
-class Behind:
+class Route:
     """A network behind another router of the LAN, whose address there is `via`."""
 
     network: IPv4Network
@@ -123,7 +123,7 @@ class Reading:
     networks: list[Network] = field(default_factory=list)
     fixed: list[Fixed] = field(default_factory=list)
     inward: list[Inward] = field(default_factory=list)
-    routes: list[Behind] = field(default_factory=list)
+    routes: list[Route] = field(default_factory=list)
     air: list[Air] = field(default_factory=list)
     time_servers: list[str] = field(default_factory=list)
     syslog: tuple[str, int, str, Line] | None = None  # address, port, protocol

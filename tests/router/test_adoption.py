@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
+from provisioner.errors import Unreadable
 from provisioner.inventory import open_inventory
 from provisioner.inventory.editing import Draft
 from provisioner.inventory.models import Kind
-from provisioner.router.adoption import Adoption, adoption
+from provisioner.router.adoption import Adoption, adoption, read
 from provisioner.router.description import describe
 from provisioner.router.platforms import (
     cisco_ios,
@@ -174,3 +175,21 @@ if __name__ == "__main__":
         with tempfile.TemporaryDirectory() as scratch:
             for name, text in outcome(one, Path(scratch)).items():
                 (one / name).write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("running", "brief"),
+    [
+        ("ip route 0.0.0.0/0 999.1.1.1\n", "eth0 up default 192.168.1.1/24\n"), ("ip route 10.9.0.0/16 1.2.3\n", ""),
+        ("", "eth0 up default 1.2/999\n"), ("ip route 0.0.0.0/0 10.0.0.1\n", "eth0 up default ....../24\n"),
+    ],
+)  # fmt: skip
+def test_a_router_that_says_addresses_that_are_none_is_one_sentence(running: str, brief: str) -> None:
+    """Whatever answers there is not believed in part, and ends no verb in a traceback."""
+
+    class Router:
+        def reading(self) -> Reading:
+            return frr_reading.read(running, brief)
+
+    with pytest.raises(Unreadable, match="what gate says of itself cannot be read"):
+        read(Router(), "gate")

@@ -231,7 +231,7 @@ def end(window: Data, how: str, why: str) -> None:
     publish(None)
 
 
-def awaken() -> None:
+def start_frr() -> None:
     """Start an FRR that answers no more once a window's time is over: systemd gives up on what dies too often."""
     window = read("window.json")
     if window and time.clock_gettime(time.CLOCK_BOOTTIME) >= window["until"]:
@@ -247,7 +247,7 @@ def run() -> None:
             step()
         except (OSError, subprocess.SubprocessError) as problem:
             print(problem, file=sys.stderr)
-            awaken()
+            start_frr()
         time.sleep(POLL_S)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network, NetmaskValueError
 
 from provisioner.router.platforms import frr
-from provisioner.router.reading import Behind, Line, Network, Reading, staying
+from provisioner.router.reading import Line, Network, Reading, Route, staying
 
 WHERE, LINKS = "running-config", "show interface brief"
 _SILENT = re.compile(r"frr (version|defaults) |exit|end$|Building configuration|Current configuration")
@@ -54,7 +54,7 @@ def read(running: str, brief: str) -> Reading:
             why = "the dossier has one line" if gateway else "no link of the router is in the network of this way out"
             found.left.append(Line(WHERE, line, why))
         elif route and (network := _network(route[1])):
-            found.routes.append(Behind(network, IPv4Address(route[2]), Line(WHERE, line)))
+            found.routes.append(Route(network, IPv4Address(route[2]), Line(WHERE, line)))
         elif not head and frr.ROUTE.fullmatch(line):
             found.left.append(Line(WHERE, line))
         else:
